@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/qrgate/qrgate/sync/when"
+)
+
+// A Beat is a kiosk's health, each half minute and on change, signed by the
+// kiosk. Its answer is the only thing from which a kiosk takes the time.
+type Beat struct {
+	V       uint8     `cbor:"1,keyasint"`
+	Nonce   [16]byte  `cbor:"2,keyasint"`
+	Session uint64    `cbor:"3,keyasint"` // as in Online
+	Release string    `cbor:"4,keyasint"` // version of the program
+	Boot    when.Boot `cbor:"5,keyasint"`
+	Epoch   Epoch     `cbor:"6,keyasint"`
+	Last    uint64    `cbor:"7,keyasint"`            // newest sequence number
+	Through uint64    `cbor:"8,keyasint"`            // receipted without a gap
+	Queued  uint64    `cbor:"9,keyasint"`            // records without a receipt
+	Used    int64     `cbor:"10,keyasint,omitempty"` // bytes of the outbox
+	Limit   int64     `cbor:"11,keyasint,omitempty"` // bytes the outbox may grow to
+
+	Uptime      int64         `cbor:"12,keyasint,omitempty"` // seconds since boot
+	DiskFree    int64         `cbor:"13,keyasint,omitempty"` // bytes
+	Temperature int           `cbor:"14,keyasint,omitempty"` // thousandths of a degree Celsius
+	PowerFaults uint32        `cbor:"15,keyasint,omitempty"` // under-voltage since boot, 0 or 1 where only a flag is known
+	Scanners    []ScannerBeat `cbor:"16,keyasint,omitempty"`
+
+	Since int64      `cbor:"17,keyasint"` // the clock, as in Header
+	Wall  int64      `cbor:"18,keyasint"`
+	State when.State `cbor:"19,keyasint"`
+	Error int64      `cbor:"20,keyasint,omitempty"`
+}
+
+// A ScannerBeat is the health of one scanner or camera.
+type ScannerBeat struct {
+	Name     string `cbor:"1,keyasint"`
+	Present  bool   `cbor:"2,keyasint,omitempty"`
+	LastScan int64  `cbor:"3,keyasint,omitempty"` // Unix milliseconds as the kiosk believes
+	Scans    uint64 `cbor:"4,keyasint,omitempty"` // since start
+	Bad      uint64 `cbor:"5,keyasint,omitempty"` // frames that were no code, since start
+	Fault    string `cbor:"6,keyasint,omitempty"`
+}
+
+// A BeatAnswer echoes a beat's nonce with the server's time, signed by the
+// server's receipt key.
+type BeatAnswer struct {
+	V     uint8    `cbor:"1,keyasint"`
+	Kiosk string   `cbor:"2,keyasint"`
+	Nonce [16]byte `cbor:"3,keyasint"`
+	Time  int64    `cbor:"4,keyasint"` // Unix milliseconds
+}
+
+// MaxStatus is the largest [Online] message in bytes; it is also the largest
+// last will.
+const MaxStatus = 256
+
+// Online is the retained message on a kiosk's status topic, and with Up false
+// its last will. A will of an older session says nothing about a newer one.
+type Online struct {
+	V       uint8  `cbor:"1,keyasint"`
+	Up      bool   `cbor:"2,keyasint,omitempty"`
+	Session uint64 `cbor:"3,keyasint"`
+}
+
+// DecodeOnline reads a status message.
+func DecodeOnline(b []byte) (Online, error) {
+	var o Online
+	if len(b) > MaxStatus {
+		return o, fmt.Errorf("wire: status of %d bytes: %w", len(b), ErrTooLarge)
+	}
+	if err := Decode(b, &o); err != nil {
+		return o, err
+	}
+	if o.V != Version {
+		return o, fmt.Errorf("wire: status version %d: %w", o.V, ErrVersion)
+	}
+	return o, nil
+}

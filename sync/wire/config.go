@@ -1,0 +1,73 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/qrgate/qrgate/sync/pass"
+)
+
+// OnFault says what a door does with a person whom it cannot record.
+type OnFault string
+
+// The two policies. A place that must not stop people admits.
+const (
+	AdmitUnrecorded OnFault = "admit_unrecorded"
+	Refuse          OnFault = "refuse"
+)
+
+// A KioskConfig is the part of a kiosk's settings that describes its door. It
+// is the same whether it stands in the kiosk's own file or is sent by the
+// server, and both sides judge it by Validate.
+type KioskConfig struct {
+	Place     string        `cbor:"1,keyasint"` // name as people know it
+	Gate      string        `cbor:"2,keyasint"` // short name of the door within the place
+	Lane      uint8         `cbor:"3,keyasint"`
+	Direction Direction     `cbor:"4,keyasint"`
+	OnFault   OnFault       `cbor:"5,keyasint"`
+	Accept    []pass.Kind   `cbor:"6,keyasint"`
+	Repeat    time.Duration `cbor:"7,keyasint"` // a code seen again within this time is the same visit
+	Reset     time.Duration `cbor:"8,keyasint"` // how long an answer stays on lamp and screen
+	HelpLine  string        `cbor:"9,keyasint"`
+}
+
+// Validate reports every setting that no kiosk should run with, joined.
+func (c KioskConfig) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Place == "" || len(c.Place) > 200 || !utf8.ValidString(c.Place) {
+		bad("place: a name of 1 to 200 bytes is needed")
+	}
+	if c.Gate == "" || len(c.Gate) > 16 || !utf8.ValidString(c.Gate) {
+		bad("gate: a short name of 1 to 16 bytes is needed")
+	}
+	if c.Direction != In && c.Direction != Out {
+		bad("direction: must be in or out")
+	}
+	if c.OnFault != AdmitUnrecorded && c.OnFault != Refuse {
+		bad("on_fault: must be %q or %q, not %q", AdmitUnrecorded, Refuse, c.OnFault)
+	}
+	if c.Direction == Out && c.OnFault == Refuse {
+		bad("on_fault: an exit lane must be %q: no fault ever locks a person in", AdmitUnrecorded)
+	}
+	if len(c.Accept) == 0 {
+		bad("accept: at least one kind of pass is needed")
+	}
+	for _, k := range c.Accept {
+		if !k.Identifies() {
+			bad("accept: %s does not identify a person", k)
+		}
+	}
+	if c.Repeat < time.Second || c.Repeat > time.Minute {
+		bad("repeat: must be between 1s and 1m, not %s", c.Repeat)
+	}
+	if c.Reset < time.Second || c.Reset > 30*time.Second {
+		bad("reset: must be between 1s and 30s, not %s", c.Reset)
+	}
+	if len(c.HelpLine) > 40 || !utf8.ValidString(c.HelpLine) {
+		bad("help_line: at most 40 bytes")
+	}
+	return errors.Join(errs...)
+}

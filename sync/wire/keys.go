@@ -1,0 +1,69 @@
+package wire
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"time"
+)
+
+// A Key is a public key of the server and what it may be used for.
+type Key struct {
+	ID      uint32  `cbor:"1,keyasint"`
+	Purpose Purpose `cbor:"2,keyasint"`
+	Public  []byte  `cbor:"3,keyasint"`
+	From    int64   `cbor:"4,keyasint,omitempty"` // Unix milliseconds
+	To      int64   `cbor:"5,keyasint,omitempty"` // Unix milliseconds; 0 is without end
+}
+
+// A KeyList is every key that a kiosk shall trust, signed by the offline root.
+// A key that is no longer listed is no longer trusted.
+type KeyList struct {
+	V     uint8 `cbor:"1,keyasint"`
+	Stamp Stamp `cbor:"2,keyasint"`
+	Keys  []Key `cbor:"3,keyasint"`
+}
+
+// MaxKeys is the largest number of keys in a list.
+const MaxKeys = 64
+
+// OpenKeyList verifies and decodes a key list against the root's public key.
+func OpenKeyList(data []byte, root ed25519.PublicKey) (*KeyList, error) {
+	var l KeyList
+	if err := Open(ForKeys, data, func(uint32) ed25519.PublicKey { return root }, &l); err != nil {
+		return nil, err
+	}
+	if l.V != Version {
+		return nil, fmt.Errorf("wire: key list version %d: %w", l.V, ErrVersion)
+	}
+	if len(l.Keys) > MaxKeys {
+		return nil, fmt.Errorf("wire: key list of %d keys: %w", len(l.Keys), ErrTooLarge)
+	}
+	return &l, nil
+}
+
+// Signer returns a look-up of the signing keys listed for p, as [Open] takes
+// it. Their validity in time is not checked: a receipt that waited on a USB
+// stick is as good as it was when it was signed.
+func (l *KeyList) Signer(p Purpose) func(id uint32) ed25519.PublicKey {
+	return func(id uint32) ed25519.PublicKey {
+		for _, k := range l.Keys {
+			if k.ID == id && k.Purpose == p {
+				return k.Public
+			}
+		}
+		return nil
+	}
+}
+
+// Current returns the newest key for p that is valid at now.
+func (l *KeyList) Current(p Purpose, now time.Time) (Key, bool) {
+	ms := now.UnixMilli()
+	var best Key
+	found := false
+	for _, k := range l.Keys {
+		if k.Purpose == p && k.From <= ms && (k.To == 0 || ms < k.To) && (!found || k.From > best.From) {
+			best, found = k, true
+		}
+	}
+	return best, found
+}
