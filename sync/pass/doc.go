@@ -1,0 +1,2 @@
+// Package pass is the text inside codes.
+package pass

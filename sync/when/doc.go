@@ -1,0 +1,2 @@
+// Package when is what is known about a time.
+package when
