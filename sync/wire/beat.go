@@ -31,6 +31,8 @@ type Beat struct {
 	Wall  int64      `cbor:"18,keyasint"`
 	State when.State `cbor:"19,keyasint"`
 	Error int64      `cbor:"20,keyasint,omitempty"`
+
+	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start
 }
 
 // A ScannerBeat is the health of one scanner or camera.
