@@ -1,0 +1,113 @@
+package qrread
+
+import (
+	"image"
+	"time"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+)
+
+// Defaults for the zero Options.
+const (
+	DefaultDeadline  = 60 * time.Millisecond // for 640x480, in proportion for other sizes
+	DefaultMaxPixels = 4 << 20
+)
+
+// Options tune a Reader. The zero value is right for a kiosk.
+type Options struct {
+	// Deadline bounds the time spent on one frame. It is looked at between
+	// attempts. Zero means DefaultDeadline scaled by the pixels of the frame.
+	Deadline time.Duration
+	// MaxPixels is the size above which a frame is refused unread. Zero means
+	// DefaultMaxPixels.
+	MaxPixels int
+}
+
+// A Code is one symbol found in a frame.
+type Code struct {
+	// Text is what the symbol says. Bytes without a declared character set are
+	// taken as UTF-8 when they are valid UTF-8, else by guess; a declared one (ECI) wins.
+	Text string
+	// Raw holds the bytes of all byte segments as they stand in the symbol,
+	// nil when it has none (digits and upper case are stored otherwise).
+	Raw []byte
+	// Corners are the outer corners of the symbol in pixels of the frame, in the
+	// symbol's own order: top left, top right, bottom right, bottom left.
+	Corners [4]Point
+}
+
+// A Point is a place in a frame, in pixels; the centre of the first pixel is (0.5, 0.5).
+type Point struct{ X, Y float64 }
+
+// Stats count what a Reader has done since New.
+type Stats struct {
+	Frames   uint64 // frames given to Read
+	Refused  uint64 // frames refused for their size
+	Attempts uint64 // sampled grids handed to error correction
+	Late     uint64 // frames given up at the deadline
+	Panics   uint64 // panics of the decoding library, survived
+}
+
+// A Reader reads codes from frames. It reuses its buffers, so it serves one
+// goroutine at a time.
+type Reader struct {
+	opt   Options
+	stats Stats
+	plain gozxing.Reader
+}
+
+// New returns a Reader.
+func New(opt Options) *Reader {
+	if opt.MaxPixels == 0 {
+		opt.MaxPixels = DefaultMaxPixels
+	}
+	return &Reader{opt: opt, plain: qrcode.NewQRCodeReader()}
+}
+
+// Stats returns the counts so far.
+func (r *Reader) Stats() Stats { return r.stats }
+
+// Read returns the codes in img, nil when there are none or the frame is too
+// large. It stops at the first pass that reads anything: a frame with several
+// codes may give all or only one of them. img is not changed and not kept.
+func (r *Reader) Read(img *image.Gray) []Code {
+	r.stats.Frames++
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	if w > r.opt.MaxPixels/h || len(img.Pix) < (h-1)*img.Stride+w {
+		r.stats.Refused++
+		return nil
+	}
+	if c, ok := r.readPlain(img, w, h); ok {
+		return []Code{c}
+	}
+	return nil
+}
+
+func (r *Reader) readPlain(img *image.Gray, w, h int) (c Code, ok bool) {
+	defer func() {
+		if recover() != nil {
+			r.stats.Panics++
+			c, ok = Code{}, false
+		}
+	}()
+	src, err := gozxing.NewPlanarYUVLuminanceSource(img.Pix, img.Stride, h, 0, 0, w, h, false)
+	if err != nil {
+		return Code{}, false
+	}
+	for _, s := range []gozxing.LuminanceSource{src, gozxing.NewInvertedLuminanceSource(src)} {
+		bmp, err := gozxing.NewBinaryBitmap(gozxing.NewHybridBinarizer(s))
+		if err != nil {
+			return Code{}, false
+		}
+		r.stats.Attempts++
+		res, err := r.plain.Decode(bmp, nil)
+		if err == nil {
+			return Code{Text: res.GetText()}, true
+		}
+	}
+	return Code{}, false
+}
