@@ -1,0 +1,135 @@
+package seal_test
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+func pair(t testing.TB) (*seal.Sealer, *seal.Opener) {
+	t.Helper()
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := seal.New(1, key.PublicKey().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := seal.NewOpener(map[uint32][]byte{1: key.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, o
+}
+
+func TestOpensWhatWasSealed(t *testing.T) {
+	s, o := pair(t)
+	now := time.Unix(1000, 0)
+	type sealed struct {
+		box wire.Sealed
+		ctx wire.Context
+		aad []byte
+	}
+	var all []sealed
+	for i := range 600 {
+		aad := []byte{byte(i), byte(i >> 8)}
+		box, ctx, err := s.Seal(now, aad, []byte("who"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, sealed{box, ctx, aad})
+	}
+	for i := len(all) - 1; i >= 0; i-- { // in any order
+		got, err := o.Open(all[i].ctx, all[i].aad, all[i].box)
+		if err != nil || string(got) != "who" {
+			t.Fatalf("Open(%d) = %q, %v", i, got, err)
+		}
+	}
+	if _, err := o.Open(all[0].ctx, []byte("another header"), all[0].box); !errors.Is(err, seal.ErrBox) {
+		t.Errorf("Open under another header: error %v, want ErrBox", err)
+	}
+	if _, err := o.Open(all[599].ctx, all[0].aad, all[0].box); !errors.Is(err, seal.ErrBox) {
+		t.Errorf("Open in another context: error %v, want ErrBox", err)
+	}
+	box, ctx := all[0].box, all[0].ctx
+	box.Key, ctx.Key = 2, 2
+	if _, err := o.Open(ctx, all[0].aad, box); !errors.Is(err, seal.ErrKey) {
+		t.Errorf("Open with a key that is not held: error %v, want ErrKey", err)
+	}
+	broken := all[0].box
+	broken.Box = bytes.Clone(broken.Box)
+	broken.Box[0] ^= 1
+	if _, err := o.Open(all[0].ctx, all[0].aad, broken); !errors.Is(err, seal.ErrBox) {
+		t.Errorf("Open of a changed box: error %v, want ErrBox", err)
+	}
+}
+
+func TestContextIsForgotten(t *testing.T) {
+	s, _ := pair(t)
+	start := time.Unix(1000, 0)
+	contextAt := func(now time.Time) uint64 {
+		box, _, err := s.Seal(now, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return box.Context
+	}
+	first := contextAt(start)
+	for range seal.MaxPerContext - 1 {
+		if got := contextAt(start); got != first {
+			t.Fatal("context changed before it was spent")
+		}
+	}
+	second := contextAt(start)
+	if second == first {
+		t.Errorf("context serves more than %d boxes", seal.MaxPerContext)
+	}
+	if contextAt(start.Add(seal.MaxAge-time.Second)) != second {
+		t.Error("context changed before its time")
+	}
+	if contextAt(start.Add(seal.MaxAge)) == second {
+		t.Errorf("context is older than %s", seal.MaxAge)
+	}
+}
+
+func TestNonceIsNeverUsedTwice(t *testing.T) {
+	s, _ := pair(t)
+	seen := map[[2]uint64]bool{}
+	for i := range 3 * seal.MaxPerContext {
+		box, _, err := s.Seal(time.Unix(0, 0), []byte("the same number"), []byte("the same person"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := [2]uint64{box.Context, box.Counter}
+		if seen[n] {
+			t.Fatalf("box %d repeats context and counter %v", i, n)
+		}
+		seen[n] = true
+	}
+}
+
+func TestHostileContext(t *testing.T) {
+	_, o := pair(t)
+	for _, enc := range [][]byte{nil, {1}, make([]byte, 32), bytes.Repeat([]byte{0xff}, 33)} {
+		ctx := wire.NewContext(1, enc)
+		if _, err := o.Open(ctx, nil, wire.Sealed{Key: 1, Context: ctx.ID, Box: make([]byte, 20)}); !errors.Is(err, seal.ErrBox) {
+			t.Errorf("Open in context %x: error %v, want ErrBox", enc, err)
+		}
+	}
+}
+
+func BenchmarkSeal(b *testing.B) {
+	s, _ := pair(b)
+	for b.Loop() {
+		if _, _, err := s.Seal(time.Unix(0, 0), make([]byte, 90), make([]byte, 12)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
