@@ -55,13 +55,20 @@ func (l *KeyList) Signer(p Purpose) func(id uint32) ed25519.PublicKey {
 	}
 }
 
-// Current returns the newest key for p that is valid at now.
+// Current returns the key to use for p at now: the newest whose time has come,
+// or if none has begun the first to begin. Its end is not judged: a key whose
+// time is over leaves the list, and a clock that says 2099 must not leave a
+// kiosk without a key to seal to.
 func (l *KeyList) Current(p Purpose, now time.Time) (Key, bool) {
 	ms := now.UnixMilli()
 	var best Key
 	found := false
 	for _, k := range l.Keys {
-		if k.Purpose == p && k.From <= ms && (k.To == 0 || ms < k.To) && (!found || k.From > best.From) {
+		if k.Purpose != p {
+			continue
+		}
+		begun, bestBegun := k.From <= ms, best.From <= ms
+		if !found || begun && (!bestBegun || k.From > best.From) || !begun && !bestBegun && k.From < best.From {
 			best, found = k, true
 		}
 	}

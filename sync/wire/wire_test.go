@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
@@ -218,6 +219,25 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 	got, err := wire.DecodeOnline(newer)
 	if want := (wire.Online{V: 1, Up: true, Session: 77}); err != nil || got != want {
 		t.Errorf("DecodeOnline(newer) = %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestCurrentKeyUnderAWrongClock(t *testing.T) {
+	day := func(n int64) int64 { return n * 86_400_000 }
+	l := wire.KeyList{Keys: []wire.Key{
+		{ID: 9, Purpose: wire.ForReceipt, From: day(15)},
+		{ID: 1, Purpose: wire.ForSeal, From: day(10), To: day(20)},
+		{ID: 3, Purpose: wire.ForSeal, From: day(30)},
+		{ID: 2, Purpose: wire.ForSeal, From: day(18), To: day(40)},
+	}}
+	for at, want := range map[int64]uint32{0: 1, 10: 1, 19: 2, 29: 2, 30: 3, 50_000: 3} {
+		k, ok := l.Current(wire.ForSeal, time.UnixMilli(day(at)))
+		if !ok || k.ID != want {
+			t.Errorf("Current(seal, day %d) = key %d, %v; want key %d", at, k.ID, ok, want)
+		}
+	}
+	if k, ok := l.Current(wire.ForCard, time.UnixMilli(0)); ok {
+		t.Errorf("Current(card) = key %d of a purpose that is not listed", k.ID)
 	}
 }
 
