@@ -1,0 +1,186 @@
+package mqttlink
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// parting is how long a link that ends may take to say so.
+const parting = 2 * time.Second
+
+// A connection is one connection of a Link with a paho client of its own. paho
+// can reconnect by itself; then it reports unacknowledged messages as delivered
+// (claimID completes their tokens) and sends them again behind our back.
+type connection struct {
+	link   *Link
+	client mqtt.Client
+	down   chan struct{} // closed when the connection has ended
+	lose   func(error)   // ends the connection; the first cause counts
+}
+
+// session makes one connection and returns when it has ended, with whether it
+// was ever up.
+func (l *Link) session(ctx context.Context) (up bool, err error) {
+	var once sync.Once
+	c := &connection{link: l, down: make(chan struct{})}
+	c.lose = func(cause error) {
+		once.Do(func() {
+			err = cause
+			close(c.down)
+		})
+	}
+	var will Will
+	if l.o.Will != nil {
+		will = l.o.Will()
+	}
+	c.client = mqtt.NewClient(l.clientOptions(ctx, will, c.lose))
+	connect := c.client.Connect()
+	<-connect.Done() // bounded by ctx and Options.Timeout in open and by paho's own deadline
+	if err := connect.Error(); err != nil {
+		return false, fmt.Errorf("mqttlink: connect: %w", err)
+	}
+
+	l.mu.Lock()
+	l.conn = c
+	subs := make([]*subscription, 0, len(l.subs))
+	for s := range l.subs {
+		subs = append(subs, s)
+	}
+	l.mu.Unlock()
+	var tasks sync.WaitGroup
+	upCtx, cancel := context.WithCancel(ctx)
+	tasks.Go(func() {
+		for _, s := range subs {
+			if err := c.subscribe(s); err != nil {
+				l.log.Warn("subscription refused", "filter", s.filter, "err", err)
+			}
+		}
+		l.log.Info("link up", "broker", l.url.Host)
+		if l.o.OnUp != nil && upCtx.Err() == nil {
+			l.o.OnUp(upCtx)
+		}
+	})
+
+	select {
+	case <-c.down:
+	case <-ctx.Done():
+		if will.Topic != "" {
+			// A DISCONNECT makes the broker forget the will.
+			farewell, stop := context.WithTimeout(context.WithoutCancel(ctx), parting)
+			if err := c.publish(farewell, will.Topic, will.Payload, true); err != nil {
+				l.log.Debug("farewell not sent", "err", err)
+			}
+			stop()
+		}
+		c.lose(ctx.Err())
+	}
+	cancel()
+	l.mu.Lock()
+	l.conn = nil
+	l.mu.Unlock()
+	c.client.Disconnect(uint(parting.Milliseconds()))
+	tasks.Wait()
+	if l.o.OnDown != nil {
+		l.o.OnDown(err)
+	}
+	return true, err
+}
+
+func (l *Link) clientOptions(ctx context.Context, will Will, lose func(error)) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions().
+		SetProtocolVersion(4).
+		SetClientID(l.o.ClientID).SetUsername(l.o.User).SetPassword(l.o.Password).
+		SetCleanSession(true). // a durable member of a shared subscription swallows work while it is away
+		SetOrderMatters(false).
+		SetAutoReconnect(false).SetConnectRetry(false).
+		SetKeepAlive(l.o.KeepAlive).SetPingTimeout(l.o.KeepAlive / 2).
+		SetConnectTimeout(l.o.Timeout).SetWriteTimeout(l.o.Timeout).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(err) }).
+		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l.dial(ctx) })
+	o.Servers = []*url.URL{l.url}
+	if will.Topic != "" {
+		o.SetBinaryWill(will.Topic, will.Payload, 1, true)
+	}
+	return o
+}
+
+// publish waits for a place in flight and then for the broker's answer.
+func (c *connection) publish(ctx context.Context, topic string, payload []byte, retain bool) error {
+	l := c.link
+	select {
+	case l.inFlight <- struct{}{}:
+	case <-c.down:
+		return ErrDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	result := make(chan error, 1)
+	l.mu.Lock()
+	if l.conn != c {
+		l.mu.Unlock()
+		<-l.inFlight
+		return ErrDown
+	}
+	l.tasks.Go(func() {
+		defer func() { <-l.inFlight }()
+		t := c.client.Publish(topic, qos(topic), retain, payload)
+		select {
+		case <-t.Done():
+			result <- t.Error()
+		case <-time.After(2 * l.o.Timeout):
+			c.lose(fmt.Errorf("mqttlink: no acknowledgement within %s", 2*l.o.Timeout))
+			result <- ErrDown
+		case <-c.down:
+			result <- ErrDown
+		}
+	})
+	l.mu.Unlock()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// qos is 0 for beats: the next comes in half a minute, and a late answer is no
+// sample of the time.
+func qos(topic string) byte {
+	if strings.HasSuffix(topic, "/"+string(wire.UpBeat)) || strings.HasSuffix(topic, "/"+string(wire.DownBeat)) {
+		return 0
+	}
+	return 1
+}
+
+func (c *connection) subscribe(s *subscription) error {
+	t := c.client.Subscribe(s.filter, 1, func(_ mqtt.Client, m mqtt.Message) {
+		select {
+		case s.queue <- m:
+		default:
+			c.link.log.Debug("message dropped", "topic", m.Topic())
+		}
+	}).(*mqtt.SubscribeToken)
+	select {
+	case <-t.Done():
+	case <-c.down:
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+	const refused = 0x80
+	for _, code := range t.Result() {
+		if code == refused {
+			return fmt.Errorf("mqttlink: subscribe %s: refused by the broker", s.filter)
+		}
+	}
+	return nil // a token's own error is a lost connection, after which all is subscribed again
+}
+
