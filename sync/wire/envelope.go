@@ -20,8 +20,9 @@ const (
 	ForBeat    Purpose = "beat"    // a beat and its answer
 	ForKeys    Purpose = "keys"    // the root's key list
 	ForConfig  Purpose = "config"
-	ForSeal    Purpose = "seal" // names a key in the key list; nothing is signed for it
-	ForCard    Purpose = "card" // names a key in the key list; cards are signed by package pass
+	ForSeal    Purpose = "seal"  // names a key in the key list; nothing is signed for it
+	ForCard    Purpose = "card"  // names a key in the key list; cards are signed by package pass
+	ForEvent   Purpose = "event" // the same for event passes; card and event keys share one row of ids up to 255
 )
 
 // packOver is the size in bytes over which a body is compressed; random ids
