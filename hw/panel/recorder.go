@@ -1,0 +1,116 @@
+package panel
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Recorder is the panel of a machine without lamps: it keeps the time of a
+// real one and writes what it would show. It has no contacts.
+type Recorder struct {
+	log  *slog.Logger
+	wake chan struct{}
+
+	mu    sync.Mutex
+	w     io.Writer
+	face  face
+	shown Signal
+	last  outputs
+	err   error
+}
+
+// A Line is what a Recorder writes for each signal, as one line of JSON in one
+// Write: when a signal is shown, and when the panel goes back to the standing
+// one.
+type Line struct {
+	At     time.Time `json:"at"`
+	Signal string    `json:"signal"` // Signal.String
+	Green  bool      `json:"green"`  // the green lamp is on
+	Pulse  bool      `json:"pulse"`  // the signal opens the door
+}
+
+// NewRecorder returns a panel that writes a Line for each signal to w, for
+// example io.Discard, and logs it at debug level. Of c only Egress, Reset and Relay
+// matter; c must be valid.
+func NewRecorder(w io.Writer, c Config, log *slog.Logger) *Recorder {
+	return &Recorder{
+		log:  log,
+		wake: make(chan struct{}, 1),
+		w:    w,
+		face: newFace(c.withDefaults()),
+	}
+}
+
+// Show implements Panel. The line is written before it returns.
+func (r *Recorder) Show(s Signal) {
+	r.change(func(now time.Time) {
+		r.face.show(s, now)
+		r.record(now)
+	})
+}
+
+// Pulse implements Panel.
+func (r *Recorder) Pulse() { r.change(r.face.pulse) }
+
+// Events implements Panel. It returns nil.
+func (r *Recorder) Events() <-chan Event { return nil }
+
+func (r *Recorder) change(alter func(now time.Time)) {
+	r.mu.Lock()
+	now := time.Now()
+	alter(now)
+	r.last, _ = r.face.at(now)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// record writes and logs the signal of the face. r.mu is held.
+func (r *Recorder) record(now time.Time) {
+	s := r.face.signal
+	r.shown = s
+	line, err := json.Marshal(Line{
+		At:     now.UTC(),
+		Signal: s.String(),
+		Green:  looks[s].lamps&green != 0,
+		Pulse:  r.face.opens(s),
+	})
+	if err == nil {
+		_, err = r.w.Write(append(line, '\n'))
+	}
+	r.err = err
+	r.log.Debug("signal", "signal", s.String())
+}
+
+// Run implements Panel.
+func (r *Recorder) Run(ctx context.Context) error {
+	r.change(func(time.Time) { r.face.running = true })
+	defer r.change(func(time.Time) { r.face.running = false })
+	drive(ctx, r.wake, func(now time.Time) (next time.Time) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.last, next = r.face.at(now)
+		if r.face.signal != r.shown {
+			r.record(now)
+		}
+		return next
+	})
+	return nil
+}
+
+// Health implements Panel. Its one fault is a writer that fails.
+func (r *Recorder) Health() Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := Health{Signal: r.face.signal, Energised: r.last.energised}
+	if r.err != nil {
+		h.Faults = []string{"recorder: " + r.err.Error()}
+	}
+	return h
+}
