@@ -134,7 +134,11 @@ func (c *connection) publish(ctx context.Context, topic string, payload []byte, 
 		t := c.client.Publish(topic, qos(topic), retain, payload)
 		select {
 		case <-t.Done():
-			result <- t.Error()
+			if err := t.Error(); err != nil {
+				result <- fmt.Errorf("%w: %w", ErrDown, err)
+			} else {
+				result <- nil
+			}
 		case <-time.After(2 * l.o.Timeout):
 			c.lose(fmt.Errorf("mqttlink: no acknowledgement within %s", 2*l.o.Timeout))
 			result <- ErrDown
@@ -183,4 +187,3 @@ func (c *connection) subscribe(s *subscription) error {
 	}
 	return nil // a token's own error is a lost connection, after which all is subscribed again
 }
-
