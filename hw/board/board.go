@@ -106,8 +106,8 @@ func (b *Board) cpu() string {
 	serial := b.line("sys/firmware/devicetree/base/serial-number")
 	if serial == "" {
 		for line := range bytes.Lines(b.file("proc/cpuinfo")) {
-			if key, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(key)) == "Serial" {
-				serial = string(bytes.TrimSpace(value))
+			if key, value, ok := bytes.Cut(line, []byte(":")); ok && clean(key) == "Serial" {
+				serial = clean(value)
 			}
 		}
 	}
@@ -158,11 +158,22 @@ func (b *Board) file(name string) []byte {
 	return text
 }
 
-// line returns the first line of the named file without white space and
-// without the zero byte that ends a device tree's strings.
+// line returns the first line of the named file, cleaned.
 func (b *Board) line(name string) string {
 	first, _, _ := bytes.Cut(b.file(name), []byte("\n"))
-	return string(bytes.Trim(first, " \t\r\x00"))
+	return clean(first)
+}
+
+// clean returns text without the white space around it and the zero byte that
+// ends a device tree's strings, or nothing if it is not printable ASCII then.
+func clean(text []byte) string {
+	text = bytes.Trim(text, " \t\r\n\x00")
+	for _, c := range text {
+		if c < ' ' || c > '~' {
+			return ""
+		}
+	}
+	return string(text)
 }
 
 // glob returns the names below root that match pattern, sorted.

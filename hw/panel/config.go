@@ -62,7 +62,7 @@ type Config struct {
 	// Egress says that people leave through this door: an exit lane, a lane
 	// used both ways, a door on an escape route. Its relay must energise to
 	// lock. Every answer to a scan opens it, a refusal too, and it stays open
-	// for as long as the panel shows Fault or Locked.
+	// for as long as Fault or Locked stands.
 	Egress bool
 
 	Door   Contact // active: the door stands open

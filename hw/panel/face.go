@@ -46,8 +46,8 @@ func (f *face) show(s Signal, now time.Time) {
 	}
 }
 
-// opens says whether s is a decision that opens the door. A way out is opened by
-// every answer: whatever is wrong with a code, nobody is held in for it.
+// opens says whether s is a decision that opens the door. A way out is opened
+// by every answer: whatever is wrong with a code, nobody is held in for it.
 func (f *face) opens(s Signal) bool {
 	return looks[s].pulse || f.egress && s != Ready && s != Reading
 }
@@ -105,12 +105,13 @@ func (f *face) at(now time.Time) (out outputs, next time.Time) {
 }
 
 // current says whether the coil wants current while the door is to be open
-// or not. Fault and Locked hold a way out open: neither ever ends by itself.
+// or not. Fault and Locked hold a way out open, also while an answer covers
+// them: neither ever ends by itself.
 func (f *face) current(open bool) bool {
 	if f.energiseToOpen {
 		return open
 	}
-	return !open && !(f.egress && (f.signal == Fault || f.signal == Locked))
+	return !open && !(f.egress && (f.standing == Fault || f.standing == Locked))
 }
 
 // drive calls step at once, after every wake and at every time that step asks

@@ -381,7 +381,7 @@ func TestFireContactThatCannotBeHadFreesTheDoor(t *testing.T) {
 	})
 }
 
-// A step of TestExitNeverHoldsAnyone; each is taken in the order of its fields.
+// A step of TestExitNeverHoldsAnyone, taken in the order of its fields.
 type step struct {
 	Show  panel.Signal
 	Pulse bool
@@ -407,23 +407,27 @@ func TestExitNeverHoldsAnyone(t *testing.T) {
 			c := wired()
 			c.Egress = true
 			c.Fire = panel.Contact{Pin: "FIRE"}
+			c.Relay.Open = time.Second // shorter than an answer is shown
 			p := newPanel(t, c)
 			stop := start(t, p)
 			var free time.Time
+			var standing panel.Signal
 			for i, s := range plan {
 				p.Show(s.Show)
 				if s.Show != panel.Ready && s.Show != panel.Reading {
-					free = time.Now().Add(panel.DefaultOpen)
+					free = time.Now().Add(c.Relay.Open)
+				}
+				if s.Show == panel.Ready || s.Show == panel.Fault || s.Show == panel.Locked {
+					standing = s.Show
 				}
 				if s.Pulse {
 					p.Pulse()
-					free = time.Now().Add(panel.DefaultOpen)
+					free = time.Now().Add(c.Relay.Open)
 				}
 				b["FIRE"].EdgesChan <- gpio.Level(s.Fire)
 				pass(panel.DefaultDebounce)
 				pass(s.Wait)
-				standing := s.Show == panel.Fault || s.Show == panel.Locked
-				if b.on("RELAY") && (s.Fire || standing || time.Now().Before(free)) {
+				if b.on("RELAY") && (s.Fire || standing != panel.Ready || time.Now().Before(free)) {
 					t.Errorf("after step %d of %+v: coil has current", i, plan)
 				}
 			}
@@ -627,6 +631,17 @@ func TestConfig(t *testing.T) {
 				t.Errorf("errors.Is(%v, ErrEgressWiring) = %v, want %v", err, got, want)
 			}
 		})
+	}
+}
+
+func TestOpenNamesThePinThatIsNotThere(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	if _, err := panel.Open(panel.Config{}, log); err != nil {
+		t.Errorf("Open without parts = %v, want nil", err)
+	}
+	_, err := panel.Open(panel.Config{Buzzer: panel.Output{Pin: "GPIO780"}}, log)
+	if err == nil || !strings.Contains(err.Error(), `buzzer: no pin "GPIO780"`) {
+		t.Errorf("Open = %v, want an error that names the buzzer and GPIO780", err)
 	}
 }
 
