@@ -32,9 +32,9 @@ type Clock struct {
 
 	mu      sync.Mutex
 	floor   time.Time
-	floorAt int64   // ms since boot when floor was certainly past
-	best    *Anchor // the tightest sample; nil before the first
-	written Anchor  // the last sample that was due for the ledger
+	floorAt time.Duration // since boot, when floor was certainly past
+	best    *Anchor       // the tightest sample; nil before the first
+	written Anchor        // the last sample that was due for the ledger
 }
 
 // NewClock returns the clock of one boot. since is the time since boot with
@@ -42,7 +42,7 @@ type Clock struct {
 // believes and may jump. floor is the later of the program's build time and the
 // last [Clock.Floor] that was stored.
 func NewClock(boot Boot, since func() time.Duration, wall func() time.Time, floor time.Time) *Clock {
-	return &Clock{boot: boot, since: since, wall: wall, floor: floor, floorAt: since().Milliseconds()}
+	return &Clock{boot: boot, since: since, wall: wall, floor: floor, floorAt: since()}
 }
 
 // Sample takes the server's time from an answer that is proven to belong to a
@@ -60,7 +60,7 @@ func (c *Clock) Sample(sent, received time.Duration, server time.Time) (a Anchor
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.raise(server, received.Milliseconds())
+	c.raise(server, received)
 	// Two milliseconds for times cut to the millisecond on both sides, and the
 	// crystal's error over the round trip.
 	half := (trip / 2).Milliseconds()
@@ -101,7 +101,7 @@ func (a Anchor) at(since int64) (server, err int64) {
 func (c *Clock) AtLeast(server time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.raise(server, c.since().Milliseconds())
+	c.raise(server, c.since())
 }
 
 // Floor returns a time that is certainly past. It only rises; the caller stores
@@ -109,28 +109,29 @@ func (c *Clock) AtLeast(server time.Time) {
 func (c *Clock) Floor() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.low(c.since().Milliseconds())
+	return c.low(c.since())
 }
 
-func (c *Clock) raise(to time.Time, since int64) {
+func (c *Clock) raise(to time.Time, since time.Duration) {
 	if to.After(c.low(since)) {
 		c.floor, c.floorAt = to, since
 	}
 }
 
 // low returns the floor grown by the time that has certainly passed since.
-func (c *Clock) low(since int64) time.Time {
+func (c *Clock) low(since time.Duration) time.Time {
 	d := since - c.floorAt
-	return c.floor.Add(time.Duration(max(d-slack(d), 0)) * time.Millisecond)
+	return c.floor.Add(max(d-time.Duration(slack(int64(d))), 0))
 }
 
 // Read returns what the clock knows now.
 func (c *Clock) Read() Reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since := c.since().Milliseconds()
+	now := c.since()
+	low := c.low(now)
+	since := now.Milliseconds()
 	r := Reading{Boot: c.boot, Since: since}
-	low := c.low(since)
 	if c.best == nil {
 		// The system's clock is believed only where it contradicts nothing.
 		r.Wall, r.State = low.UnixMilli(), Floor

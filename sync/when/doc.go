@@ -34,8 +34,8 @@ package when
 // Raspberry Pi's is a few tens over the temperatures of a year.
 const Drift = 100
 
-// slack returns by how much a crystal may be wrong over d milliseconds of its
-// own time, rounded up. It divides by 1 - Drift, because the crystal that runs
+// slack returns by how much a crystal may be wrong over d of its own time, in
+// d's unit and rounded up. It divides by 1 - Drift, because the crystal that runs
 // slow measures less time than has passed.
 func slack(d int64) int64 {
 	if d < 0 {
