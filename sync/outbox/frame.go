@@ -1,0 +1,207 @@
+package outbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// Every value in the file stands in a frame that can be found and trusted
+// without the tree around it, which is what salvage lives on:
+//
+//	mark(1) kind(1) length(2) CRC-32C(4) body
+//
+// The checksum covers the key too. All keys are eight bytes, which bbolt writes
+// directly before the value.
+const (
+	frameMark = 0xF5 // begins no UTF-8 text and no CBOR that we write
+	frameHead = 8
+	keySize   = 8
+	maxBody   = 16 << 10
+)
+
+type kind byte
+
+const (
+	recordFrame  kind = 'r' // key: sequence number; body: chain before it, record
+	contextFrame kind = 'c' // key: id; body: epoch, key id, uses, encapsulated key
+	stateFrame   kind = 's' // key: 1; body: CBOR of state
+	letterFrame  kind = 'd' // key: running number; body: CBOR of DeadLetter
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// errFrame is the error of a value that is not what was written.
+var errFrame = errors.New("value is damaged")
+
+func keyOf(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func frameSum(key []byte, k kind, body []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, key)
+	sum = crc32.Update(sum, castagnoli, []byte{byte(k), byte(len(body) >> 8), byte(len(body))})
+	return crc32.Update(sum, castagnoli, body)
+}
+
+func frame(key []byte, k kind, body []byte) []byte {
+	b := make([]byte, frameHead, frameHead+len(body))
+	b[0], b[1] = frameMark, byte(k)
+	binary.BigEndian.PutUint16(b[2:], uint16(len(body)))
+	binary.BigEndian.PutUint32(b[4:], frameSum(key, k, body))
+	return append(b, body...)
+}
+
+// unframe returns the body of a value of kind k, which may be longer than its
+// frame.
+func unframe(key []byte, k kind, value []byte) ([]byte, error) {
+	if len(key) == keySize && len(value) >= frameHead && value[0] == frameMark && kind(value[1]) == k {
+		n := int(binary.BigEndian.Uint16(value[2:]))
+		if body := value[frameHead:]; n <= len(body) && n <= maxBody &&
+			binary.BigEndian.Uint32(value[4:]) == frameSum(key, k, body[:n]) {
+			return body[:n], nil
+		}
+	}
+	return nil, fmt.Errorf("outbox: %c %x: %w", k, key, errFrame)
+}
+
+func frameRecord(key []byte, prev wire.Hash, record []byte) []byte {
+	body := make([]byte, 0, len(prev)+len(record))
+	return frame(key, recordFrame, append(append(body, prev[:]...), record...))
+}
+
+// unframeRecord returns the chain before a record and the record, which is a
+// part of value.
+func unframeRecord(key, value []byte) (prev wire.Hash, record []byte, err error) {
+	body, err := unframe(key, recordFrame, value)
+	if err != nil {
+		return prev, nil, err
+	}
+	if len(body) < len(prev) {
+		return prev, nil, fmt.Errorf("outbox: record %x: %w", key, errFrame)
+	}
+	return wire.Hash(body[:len(prev)]), body[len(prev):], nil
+}
+
+// A held context names its epoch, so that salvage knows it even when no state
+// can be read.
+type heldContext struct {
+	epoch wire.Epoch
+	uses  uint32 // held records sealed in it; stale while it is state.Context
+	wire.Context
+}
+
+func frameContext(key []byte, c heldContext) []byte {
+	body := append([]byte(nil), c.epoch[:]...)
+	body = binary.BigEndian.AppendUint32(body, c.Key)
+	body = binary.BigEndian.AppendUint32(body, c.uses)
+	return frame(key, contextFrame, append(body, c.Enc...))
+}
+
+func unframeContext(key, value []byte) (heldContext, error) {
+	body, err := unframe(key, contextFrame, value)
+	if err != nil {
+		return heldContext{}, err
+	}
+	const fixed = len(wire.Epoch{}) + 8
+	if len(body) < fixed {
+		return heldContext{}, fmt.Errorf("outbox: context %x: %w", key, errFrame)
+	}
+	rest := body[len(wire.Epoch{}):]
+	return heldContext{
+		epoch: wire.Epoch(body[:len(wire.Epoch{})]),
+		uses:  binary.BigEndian.Uint32(rest[4:]),
+		Context: wire.Context{
+			ID:  binary.BigEndian.Uint64(key),
+			Key: binary.BigEndian.Uint32(rest),
+			Enc: append([]byte(nil), body[fixed:]...),
+		},
+	}, nil
+}
+
+// state is what the ledger remembers beside its records. It is written with
+// every commit into a bucket that bbolt keeps inline in the root page, which a
+// commit writes in any case.
+type state struct {
+	Epoch    wire.Epoch    `cbor:"1,keyasint"`
+	By       wire.OpenedBy `cbor:"2,keyasint"`
+	Revision uint64        `cbor:"3,keyasint"` // of commits, so that salvage knows the newest copy
+	Identity string        `cbor:"4,keyasint,omitempty"`
+
+	First uint64    `cbor:"5,keyasint"` // oldest record held; Last+1 if there is none
+	Last  uint64    `cbor:"6,keyasint"`
+	Hash  wire.Hash `cbor:"7,keyasint"` // after Last
+
+	Generation uint64 `cbor:"8,keyasint,omitempty"`
+	Through    uint64 `cbor:"9,keyasint,omitempty"`
+	Safe       uint64 `cbor:"10,keyasint,omitempty"`
+
+	Boot  when.Boot `cbor:"11,keyasint"`
+	Since int64     `cbor:"12,keyasint"` // of Boot, at the last tick
+	Age   int64     `cbor:"13,keyasint"` // milliseconds that the kiosk was on
+	Marks []mark    `cbor:"14,keyasint,omitempty"`
+
+	Context uint64 `cbor:"15,keyasint,omitempty"` // the last that was used
+	Uses    uint32 `cbor:"16,keyasint,omitempty"` // held records sealed in Context
+
+	Carried uint64 `cbor:"17,keyasint,omitempty"`
+	Lost    uint64 `cbor:"18,keyasint,omitempty"`
+	Early   uint64 `cbor:"19,keyasint,omitempty"` // forgotten before a backup covered them
+
+	Letters uint64 `cbor:"20,keyasint,omitempty"` // number of the last dead letter
+}
+
+// A mark says that records up to Through had a receipt by the end of a slot of
+// time. Slots are sixteenths of Options.Keep, counted in state.Age.
+type mark struct {
+	_       struct{} `cbor:",toarray"`
+	Slot    int64
+	Through uint64
+}
+
+func (s *state) clone() state {
+	c := *s
+	c.Marks = append([]mark(nil), s.Marks...)
+	return c
+}
+
+func unframeState(key, value []byte) (state, error) {
+	var s state
+	body, err := unframe(key, stateFrame, value)
+	if err != nil {
+		return s, err
+	}
+	if err := wire.Decode(body, &s); err != nil {
+		return s, fmt.Errorf("outbox: state: %w: %w", errFrame, err)
+	}
+	if s.First == 0 || s.First > s.Last+1 || s.Through > s.Last {
+		return s, fmt.Errorf("outbox: state of %d to %d: %w", s.First, s.Last, errFrame)
+	}
+	return s, nil
+}
+
+// A DeadLetter is a record that the server took and set aside. It is kept here
+// too, until an operator has fetched it.
+type DeadLetter struct {
+	N       uint64          `cbor:"1,keyasint"` // running number, see ForgetDeadLetters
+	Epoch   wire.Epoch      `cbor:"2,keyasint"`
+	Seq     uint64          `cbor:"3,keyasint"`
+	Reason  wire.Reason     `cbor:"4,keyasint"`
+	Record  cbor.RawMessage `cbor:"5,keyasint"`
+	Context *wire.Context   `cbor:"6,keyasint,omitempty"` // opens the record's box
+}
+
+func unframeLetter(key, value []byte) (DeadLetter, error) {
+	var d DeadLetter
+	body, err := unframe(key, letterFrame, value)
+	if err != nil {
+		return d, err
+	}
+	if err := wire.Decode(body, &d); err != nil {
+		return d, fmt.Errorf("outbox: dead letter: %w: %w", errFrame, err)
+	}
+	return d, nil
+}
