@@ -1,0 +1,199 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/deliver"
+	"github.com/qrgate/qrgate/sync/mqttlink"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+const (
+	beatEvery  = 30 * time.Second // alarms count on it
+	floorEvery = time.Hour        // between two writes of the floor, to spare the card
+)
+
+// An Agent keeps a kiosk's heartbeat, clock and keys.
+type Agent struct {
+	id     *Identity
+	state  *State
+	queue  *outbox.Queue
+	clock  *when.Clock
+	since  func() time.Duration
+	health func(*wire.Beat)
+	log    *slog.Logger
+
+	links   atomic.Uint32 // connections since start
+	up      chan struct{}
+	answers chan answer
+	keys    chan []byte
+
+	nonce [16]byte      // of the beat that waits for its answer; zero if none does
+	sent  time.Duration // since boot, when it was sent
+}
+
+type answer struct {
+	data []byte
+	at   time.Duration // since boot
+}
+
+// New returns the agent of kiosk id. since is the time since boot, as clock was
+// given it; health fills in what the machine knows of itself each time a beat is
+// sent.
+func New(id *Identity, state *State, queue *outbox.Queue, clock *when.Clock, since func() time.Duration, health func(*wire.Beat), log *slog.Logger) *Agent {
+	return &Agent{
+		id: id, state: state, queue: queue, clock: clock, since: since, health: health, log: log,
+		up: make(chan struct{}, 1), answers: make(chan answer), keys: make(chan []byte),
+	}
+}
+
+// session rises with every connection and every start, so that the last will of
+// a connection that is long gone cannot mark a newer one as offline.
+func (a *Agent) session() uint64 { return a.state.Starts<<32 | uint64(a.links.Load()) }
+
+// Will begins a new session and returns what the broker shall publish when that
+// is over. The link calls it before every connection.
+func (a *Agent) Will() mqttlink.Will {
+	a.links.Add(1)
+	return mqttlink.Will{
+		Topic:   wire.Topic(a.id.Kiosk, wire.Status),
+		Payload: wire.Encode(wire.Online{V: wire.Version, Session: a.session()}),
+	}
+}
+
+// Up tells the agent that the link is connected. It does not wait.
+func (a *Agent) Up() {
+	select {
+	case a.up <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends beats over link and takes answers and key lists until ctx ends. It
+// returns an error only when the outbox can no longer record.
+func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
+	err := link.Subscribe(ctx, wire.Topic(a.id.Kiosk, wire.DownBeat), func(_ string, b []byte) {
+		r := answer{b, a.since()}
+		select {
+		case a.answers <- r:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	err = link.Subscribe(ctx, wire.Topic(a.id.Kiosk, wire.DownKeys), func(_ string, b []byte) {
+		select {
+		case a.keys <- b:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	floor := time.NewTicker(floorEvery)
+	defer floor.Stop()
+	defer a.keepFloor()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.up:
+			a.announce(ctx, link)
+			a.beat(ctx, link)
+		case <-beat.C:
+			a.beat(ctx, link)
+		case <-floor.C:
+			a.keepFloor()
+		case r := <-a.answers:
+			if err := a.take(r); err != nil {
+				return err
+			}
+		case b := <-a.keys:
+			a.takeKeys(b)
+		}
+	}
+}
+
+func (a *Agent) announce(ctx context.Context, link deliver.Link) {
+	online := wire.Encode(wire.Online{V: wire.Version, Up: true, Session: a.session()})
+	if err := link.Publish(ctx, wire.Topic(a.id.Kiosk, wire.Status), online, true); err != nil {
+		a.log.Debug("status not sent", "err", err)
+	}
+}
+
+// beat sends one beat. A beat that is lost is not sent again: the next one is
+// newer.
+func (a *Agent) beat(ctx context.Context, link deliver.Link) {
+	rand.Read(a.nonce[:])
+	s, r := a.queue.Stats(), a.clock.Read()
+	b := wire.Beat{
+		V: wire.Version, Nonce: a.nonce, Session: a.session(),
+		Boot: r.Boot, Since: r.Since, Wall: r.Wall, State: r.State, Error: r.Error,
+		Epoch: s.Epoch, Last: s.Last, Through: s.Through, Queued: s.Unsent, Used: s.Bytes, Limit: s.Limit,
+	}
+	a.health(&b)
+	a.sent = a.since()
+	err := link.Publish(ctx, wire.Topic(a.id.Kiosk, wire.UpBeat), wire.Seal(wire.ForBeat, 0, a.id.Key, b), false)
+	if err != nil {
+		a.log.Debug("beat not sent", "err", err)
+	}
+}
+
+// take reads the server's answer to the last beat, the only source of time, and
+// writes an anchor into the ledger when the clock has learnt something.
+func (a *Agent) take(r answer) error {
+	var got wire.BeatAnswer
+	if err := wire.Open(wire.ForBeat, r.data, a.id.ReceiptKey, &got); err != nil {
+		a.log.Warn("beat's answer refused", "err", err)
+		return nil
+	}
+	if got.Kiosk != a.id.Kiosk || got.Nonce != a.nonce || a.nonce == ([16]byte{}) {
+		return nil // the answer to an older beat, or one that is played again
+	}
+	a.nonce = [16]byte{}
+	anchor, due := a.clock.Sample(a.sent, r.at, time.UnixMilli(got.Time))
+	if !due {
+		return nil
+	}
+	_, err := a.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+		h := wire.Header{Seq: seq, Kind: wire.KindAnchor, Anchor: &wire.Anchor{Server: anchor.Server, Error: anchor.Error}}
+		h.At(a.clock.Read())
+		h.Since = anchor.Since // the moment that is tied, not the moment of writing
+		return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
+	})
+	if errors.Is(err, outbox.ErrFull) {
+		a.log.Warn("anchor not recorded", "err", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("agent: anchor: %w", err)
+	}
+	return nil
+}
+
+func (a *Agent) takeKeys(b []byte) {
+	switch err := a.id.ReplaceKeys(b); {
+	case err == nil:
+		stamp := a.id.Keys().Stamp
+		a.log.Info("key list taken", "generation", stamp.Generation, "version", stamp.Version)
+	case !errors.Is(err, ErrOld):
+		a.log.Warn("key list refused", "err", err)
+	}
+}
+
+func (a *Agent) keepFloor() {
+	if err := a.state.Raise(a.clock.Floor()); err != nil {
+		a.log.Warn("floor not kept", "err", err)
+	}
+}

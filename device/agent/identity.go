@@ -1,0 +1,191 @@
+// Package agent is what a kiosk owes the server besides its check-ins: who it
+// is, a heartbeat with its health, and the keys that it trusts.
+//
+// Its promise: nothing that arrives here can stop the door. Documents are taken
+// only if their signature verifies and they are newer than what is held, and
+// they are on disk before they count.
+//
+//	id, err := agent.ReadIdentity(dir)
+//	a := agent.New(id, link, beat, clock, log)
+//	err = a.Run(ctx)
+//
+// Configuration, orders and updates from the server will come in here too; the
+// files of an identity are described at [ReadIdentity].
+package agent
+
+import (
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// The files of an identity directory, as the server's enrolment writes them.
+const (
+	keyFile  = "kiosk.key" // PKCS #8 PEM, mode 0600
+	certFile = "kiosk.pem" // certificate of that key; its common name is the kiosk's id
+	caFile   = "ca.pem"    // the server's own CA
+	rootFile = "root.pub"  // PEM public key that signs key lists
+	keysFile = "keys.cbor" // signed key list; rewritten when a newer one arrives
+)
+
+// An Identity is who a kiosk is and whom it trusts.
+type Identity struct {
+	Kiosk string
+	Key   ed25519.PrivateKey // signs batches and proves the certificate
+	Cert  tls.Certificate
+	CA    *x509.CertPool
+	Root  ed25519.PublicKey
+
+	dir  string
+	keys atomic.Pointer[wire.KeyList]
+}
+
+// Keys returns the key list in force.
+func (id *Identity) Keys() *wire.KeyList { return id.keys.Load() }
+
+// ReceiptKey returns the listed key of the server's receipts and answers with
+// the given id, or nil.
+func (id *Identity) ReceiptKey(keyID uint32) ed25519.PublicKey {
+	return id.Keys().Signer(wire.ForReceipt)(keyID)
+}
+
+// ReadIdentity reads and checks the files in dir: kiosk.key, kiosk.pem, ca.pem,
+// root.pub and keys.cbor.
+func ReadIdentity(dir string) (*Identity, error) {
+	id := &Identity{dir: dir, CA: x509.NewCertPool()}
+	var err error
+	if id.Cert, err = tls.LoadX509KeyPair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile)); err != nil {
+		return nil, fmt.Errorf("agent: identity: %w", err)
+	}
+	var ok bool
+	if id.Key, ok = id.Cert.PrivateKey.(ed25519.PrivateKey); !ok {
+		return nil, fmt.Errorf("agent: identity: %s is a %T, not an Ed25519 key", keyFile, id.Cert.PrivateKey)
+	}
+	if id.Kiosk = id.Cert.Leaf.Subject.CommonName; !wire.ValidKiosk(id.Kiosk) {
+		return nil, fmt.Errorf("agent: identity: %q in %s cannot name a kiosk", id.Kiosk, certFile)
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, caFile))
+	if err != nil {
+		return nil, fmt.Errorf("agent: identity: %w", err)
+	}
+	if !id.CA.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("agent: identity: no certificate in %s", caFile)
+	}
+	if id.Root, err = readPublic(filepath.Join(dir, rootFile)); err != nil {
+		return nil, fmt.Errorf("agent: identity: %w", err)
+	}
+	list, err := os.ReadFile(filepath.Join(dir, keysFile))
+	if err != nil {
+		return nil, fmt.Errorf("agent: identity: %w", err)
+	}
+	keys, err := wire.OpenKeyList(list, id.Root)
+	if err != nil {
+		return nil, fmt.Errorf("agent: identity: %s: %w", keysFile, err)
+	}
+	id.keys.Store(keys)
+	return id, nil
+}
+
+func readPublic(path string) (ed25519.PublicKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("no PEM block in %s", filepath.Base(path))
+	}
+	k, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	pub, ok := k.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%s holds a %T, not an Ed25519 key", filepath.Base(path), k)
+	}
+	return pub, nil
+}
+
+// ErrOld is returned for a key list that is not newer than the one held.
+var ErrOld = errors.New("not newer than what is held")
+
+// ReplaceKeys puts a newer key list in force. It returns when the list is on
+// disk. Receipts are judged by it at once, cards and seals from the next start.
+func (id *Identity) ReplaceKeys(data []byte) error {
+	list, err := wire.OpenKeyList(data, id.Root)
+	if err != nil {
+		return err
+	}
+	if !list.Stamp.Newer(id.Keys().Stamp) {
+		return fmt.Errorf("agent: key list %d.%d: %w", list.Stamp.Generation, list.Stamp.Version, ErrOld)
+	}
+	if err := writeFile(filepath.Join(id.dir, keysFile), data); err != nil {
+		return fmt.Errorf("agent: key list: %w", err)
+	}
+	id.keys.Store(list)
+	return nil
+}
+
+// CardKeys returns the listed keys that sign cards and event passes.
+func (id *Identity) CardKeys() pass.Keys {
+	keys := pass.Keys{}
+	for _, k := range id.Keys().Keys {
+		if (k.Purpose != wire.ForCard && k.Purpose != wire.ForEvent) || k.ID > 255 || len(k.Public) != ed25519.PublicKeySize {
+			continue
+		}
+		card := pass.Key{Public: k.Public, Events: k.Purpose == wire.ForEvent, From: pass.DayOf(time.UnixMilli(k.From))}
+		if k.To != 0 {
+			card.To = pass.DayOf(time.UnixMilli(k.To))
+		}
+		keys[uint8(k.ID)] = card
+	}
+	return keys
+}
+
+// SealKey returns the key to seal subjects to.
+func (id *Identity) SealKey(now time.Time) (wire.Key, error) {
+	k, ok := id.Keys().Current(wire.ForSeal, now)
+	if !ok {
+		return k, errors.New("agent: the key list holds no key to seal to that is valid today; check the clock, or enrol again")
+	}
+	return k, nil
+}
+
+// writeFile replaces path so that a power cut leaves the old content or the new.
+func writeFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(b)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if closed := tmp.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,228 @@
+// Package kiosk is the door: it takes a scan, judges it, records the verdict
+// and only then shows it.
+//
+// Its promise is the order. A lamp turns green after the check-in is on disk,
+// never before; a person who cannot be recorded is let in on amber or turned
+// away on red, as the place has chosen, and is never shown green. Nothing here
+// waits for a network: a door decides alone.
+//
+//	k, err := kiosk.New(kiosk.Door{...}, log)
+//	err = k.Run(ctx)
+//
+// An error from Run means that the storage is broken: the process must end, so
+// that the next start reads the truth from disk. Delivery (package deliver),
+// heartbeat (package agent) and lamps (package panel) run beside it.
+package kiosk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// stillHeld is the longest pause between two reads of a code that never left
+// the scanner: cameras lose a moving card for some frames.
+const stillHeld = time.Second
+
+// A Door is all that a kiosk is made of.
+type Door struct {
+	ID     string // the kiosk's id
+	Config wire.KioskConfig
+	Keys   pass.Keys // that sign own cards
+	Source scan.Source
+	Queue  *outbox.Queue
+	Sealer *seal.Sealer
+	Panel  panel.Panel
+	Clock  *when.Clock
+}
+
+// A Kiosk runs one door.
+type Kiosk struct {
+	Door
+	repeats    *scan.Repeats
+	log        *slog.Logger
+	unrecorded atomic.Uint64
+}
+
+// New returns a kiosk for door, whose configuration must be valid.
+func New(door Door, log *slog.Logger) (*Kiosk, error) {
+	if err := door.Config.Validate(); err != nil {
+		return nil, fmt.Errorf("kiosk: %w", err)
+	}
+	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), log: log}, nil
+}
+
+// Unrecorded returns how many people were let in without a record since start.
+func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
+
+// Run serves the door until ctx ends, and then returns nil. It returns an error
+// only when the door can no longer record.
+func (k *Kiosk) Run(ctx context.Context) error {
+	k.Panel.Show(panel.Ready)
+	for {
+		s, err := k.Source.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("kiosk: next scan: %w", err)
+		}
+		if err := k.handle(s); err != nil {
+			return err
+		}
+	}
+}
+
+// handle serves one scan from text to lamp.
+func (k *Kiosk) handle(s scan.Scan) error {
+	if ago, seen := k.repeats.Seen(s.Text, s.At); seen {
+		// A card that lies still is answered once; one that comes back is
+		// told that it need not.
+		if ago >= stillHeld {
+			k.Panel.Show(panel.Again)
+		}
+		return nil
+	}
+	k.Panel.Show(panel.Reading)
+	j := k.judge(s.Text)
+	seq, err := k.record(j)
+	if err != nil {
+		// The same person may try again at once: nothing was recorded.
+		k.repeats.Forget(s.Text)
+		return k.fault(j, err)
+	}
+	k.Panel.Show(j.signal())
+	k.log.Debug("judged", "seq", seq, "verdict", j.verdict, "reason", j.reason, "pass", j.kind, "took", time.Since(s.At))
+	return nil
+}
+
+// record seals and stores a judgment, and returns when it is on disk.
+func (k *Kiosk) record(j judgment) (uint64, error) {
+	return k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+		h := wire.Header{
+			Seq: seq, Kind: wire.KindCheckin,
+			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.Config.Direction,
+			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: wire.Verified,
+		}
+		h.At(k.Clock.Read())
+		if j.subject == nil {
+			return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
+		}
+		header := wire.Encode(h)
+		// The sealer only compares times with each other; the wall clock may jump.
+		box, ctx, err := k.Sealer.Seal(time.Now(), wire.AdditionalData(k.ID, epoch, header), wire.Encode(*j.subject))
+		if err != nil {
+			return wire.Record{}, wire.Context{}, err
+		}
+		return wire.NewRecord(h, box), ctx, nil
+	})
+}
+
+// fault answers a person whom the kiosk could not record. It returns an error
+// unless the next scan may fare better.
+func (k *Kiosk) fault(j judgment, err error) error {
+	switch {
+	case j.verdict == wire.Refused:
+		k.Panel.Show(panel.Refused)
+	case k.Config.OnFault == wire.AdmitUnrecorded:
+		k.unrecorded.Add(1)
+		k.Panel.Show(panel.Amber)
+	default:
+		k.Panel.Show(panel.Fault)
+	}
+	if errors.Is(err, outbox.ErrFull) {
+		k.log.Error("not recorded: storage is full", "err", err)
+		return nil
+	}
+	return fmt.Errorf("kiosk: record: %w", err)
+}
+
+// A judgment is what the door decided about one scan.
+type judgment struct {
+	kind    pass.Kind
+	verdict wire.Verdict
+	reason  wire.Reason
+	subject *wire.Subject // nil if nobody is identified
+}
+
+func (j judgment) signal() panel.Signal {
+	if j.verdict == wire.Refused {
+		return panel.Refused
+	}
+	return panel.Admitted
+}
+
+// judge applies the rules of the door to a code. Refusals carry no subject: a
+// forged or broken code proves nothing about the person that it names.
+func (k *Kiosk) judge(text string) judgment {
+	p, err := pass.Parse(text)
+	if err == nil && p.Kind.Own() {
+		err = k.verify(p)
+	}
+	if reason := reasonFor(err); reason != wire.NoReason {
+		return judgment{kind: p.Kind, verdict: wire.Refused, reason: reason}
+	}
+	switch {
+	case p.Kind == pass.Test:
+		return judgment{kind: p.Kind, verdict: wire.Admitted}
+	case p.Kind == pass.Poster:
+		return judgment{kind: p.Kind, verdict: wire.Refused, reason: wire.ReasonPoster}
+	case !slices.Contains(k.Config.Accept, p.Kind):
+		return judgment{kind: p.Kind, verdict: wire.Refused, reason: wire.ReasonKind}
+	}
+	return judgment{kind: p.Kind, verdict: wire.Admitted, subject: subject(p)}
+}
+
+// verify judges an own card. While the clock is not bound to the server's, only
+// the floor is certain: a card that ended before it has ended, but no card is
+// turned away for a beginning that may long have passed.
+func (k *Kiosk) verify(p pass.Pass) error {
+	if state := k.Clock.Read().State; state == when.Synced || state == when.Holding {
+		return pass.Verify(p, k.Keys, pass.DayOf(k.Clock.Now()))
+	}
+	err := pass.Verify(p, k.Keys, pass.DayOf(k.Clock.Floor()))
+	if errors.Is(err, pass.ErrNotYet) {
+		return nil
+	}
+	return err
+}
+
+func reasonFor(err error) wire.Reason {
+	switch {
+	case err == nil:
+		return wire.NoReason
+	case errors.Is(err, pass.ErrUnknownKey):
+		return wire.ReasonKey
+	case errors.Is(err, pass.ErrSignature):
+		return wire.ReasonSignature
+	case errors.Is(err, pass.ErrNotYet):
+		return wire.ReasonNotYet
+	case errors.Is(err, pass.ErrExpired):
+		return wire.ReasonExpired
+	case errors.Is(err, pass.ErrRevoked):
+		return wire.ReasonRevoked
+	case errors.Is(err, pass.ErrMalformed):
+		return wire.ReasonMalformed
+	}
+	return wire.ReasonUnknown
+}
+
+func subject(p pass.Pass) *wire.Subject {
+	if p.Kind.Own() {
+		return &wire.Subject{Kind: p.Kind, Card: p.Card.Number, Issue: p.Card.Issue}
+	}
+	s := p.Subject
+	return &wire.Subject{Kind: p.Kind, Number: s.Number, Name: s.Name, Born: s.Born, Address: s.Address, Phone: s.Phone}
+}
