@@ -1,0 +1,169 @@
+// Package words owns what QRGate says to people at a door: a headline and what
+// to do, for each reason and each state of the door, in Vietnamese and English.
+// Kiosk, portal and posters say the same words.
+//
+//	s := words.Reason(words.Vietnamese, wire.ReasonExpired)
+//	screen.Show(s.Head, s.Do) // "Thẻ đã hết hạn", "Mời ghi sổ giấy và xin cấp lại thẻ."
+//
+// The promise: every reason, verdict, state and kind of pass has its words in
+// both languages with the same placeholders, so that nobody sees a key or a
+// number. Each language is one file, read by people who do not program.
+//
+// A headline has at most [MaxHead] characters and is understood alone; Do is one
+// short sentence. No sentence names a person, blames one, or asks a visitor for
+// something that cannot be done at the door; the server's reasons speak to
+// operators. Wording of pages, documents and prints that is said in one place
+// only stays in that place.
+package words
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// MaxHead is the longest headline in characters: what a screen of seven inches
+// shows in letters that are read from two metres.
+const MaxHead = 32
+
+// A Lang is a language, named as in HTML.
+type Lang string
+
+// The languages. Vietnamese comes first wherever both are shown.
+const (
+	Vietnamese Lang = "vi"
+	English    Lang = "en"
+)
+
+// Langs returns every language in the order in which a screen shows them.
+func Langs() []Lang { return []Lang{Vietnamese, English} }
+
+// A State is what a door shows.
+type State string
+
+// The states of a door.
+const (
+	Ready     State = "ready"      // waits for the next visitor
+	Reading   State = "reading"    // has seen a code and judges it
+	Admitted  State = "admitted"   // let in and recorded
+	Leaving   State = "leaving"    // let out and recorded
+	Again     State = "again"      // recorded a moment ago
+	Refused   State = "refused"    // see the reason
+	Amber     State = "amber"      // let in, not recorded: the paper book
+	Full      State = "full"       // capacity is reached
+	WrongLane State = "wrong_lane" // this lane goes the other way
+	Fault     State = "fault"      // cannot work
+	Locked    State = "locked"     // revoked by the server
+)
+
+// States returns every state.
+func States() []State {
+	return []State{Ready, Reading, Admitted, Leaving, Again, Refused, Amber, Full, WrongLane, Fault, Locked}
+}
+
+// A Key names one text of the catalogue.
+type Key string
+
+// The texts that are not a reason, state, verdict or kind.
+const (
+	Help     Key = "help"      // the help line; placeholder "number"
+	AgainAt  Key = "again.at"  // when it was recorded; placeholder "time"
+	FullFor  Key = "full.for"  // how many may be inside; placeholder "capacity"
+	ListAge  Key = "list.age"  // age of the revocation list; placeholder "days"
+	TestPass Key = "test.pass" // the morning's test card has worked
+)
+
+//go:embed vi.txt
+var vietnamese string
+
+//go:embed en.txt
+var english string
+
+// catalogues holds each language's texts. A file that does not parse is a bug
+// that the tests find, so it panics.
+var catalogues = sync.OnceValue(func() map[Lang]map[Key]string {
+	return map[Lang]map[Key]string{Vietnamese: parse(vietnamese), English: parse(english)}
+})
+
+func parse(file string) map[Key]string {
+	texts := map[Key]string{}
+	for n, line := range strings.Split(file, "\n") {
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, text, ok := strings.Cut(line, " = ")
+		if _, twice := texts[Key(key)]; !ok || twice {
+			panic(fmt.Sprintf("words: line %d: %q is not a new key and its text", n+1, line))
+		}
+		texts[Key(key)] = text
+	}
+	return texts
+}
+
+// Keys returns every key of a language's catalogue, sorted.
+func Keys(lang Lang) []Key {
+	var all []Key
+	for k := range catalogues()[lang] {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Of returns the text of key. args are names and values of its placeholders in
+// turn: "time", "08:05". It returns the key itself if there is no such text,
+// and English for a language that is not spoken.
+func Of(lang Lang, key Key, args ...string) string {
+	texts, ok := catalogues()[lang]
+	if !ok {
+		texts = catalogues()[English]
+	}
+	text, ok := texts[key]
+	if !ok {
+		return string(key)
+	}
+	if len(args) == 0 {
+		return text
+	}
+	pairs := slices.Clone(args)
+	for i := 0; i < len(pairs); i += 2 {
+		pairs[i] = "{" + pairs[i] + "}"
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// A Sentence is what is said at once: a headline and what to do.
+type Sentence struct {
+	Head string
+	Do   string
+}
+
+func sentence(lang Lang, key Key) Sentence {
+	return Sentence{Head: Of(lang, key), Do: Of(lang, key+".do")}
+}
+
+// Reason returns the words for why a door or the server decided as it did. A
+// reason of a later release has those of an unknown code; no reason has none.
+func Reason(lang Lang, r wire.Reason) Sentence {
+	switch {
+	case r == wire.NoReason:
+		return Sentence{}
+	case !slices.Contains(wire.Reasons(), r):
+		r = wire.ReasonUnknown
+	}
+	return sentence(lang, Key("reason."+r.String()))
+}
+
+// Door returns the words of a door's state.
+func Door(lang Lang, s State) Sentence { return sentence(lang, Key("state."+s)) }
+
+// Verdict returns the name of a verdict for lists and tables.
+func Verdict(lang Lang, v wire.Verdict) string { return Of(lang, Key("verdict."+v.String())) }
+
+// Pass returns the name of a kind of pass for lists and tables.
+func Pass(lang Lang, k pass.Kind) string { return Of(lang, Key("pass."+k.String())) }
