@@ -30,9 +30,9 @@ type Output struct {
 
 // A Relay moves the lock of a door or the arm of a turnstile.
 //
-// On a Raspberry Pi choose GPIO9 to GPIO27 unless ActiveLow, and GPIO0 to GPIO8 if
-// ActiveLow: their resistors then keep the coil without current from power-up
-// until the kiosk starts.
+// On a Raspberry Pi choose GPIO9 to GPIO27 unless ActiveLow, and GPIO0 to
+// GPIO8 if ActiveLow: while no program has the line, their resistors then
+// keep the coil without current.
 type Relay struct {
 	Pin            string        // empty: not fitted
 	ActiveLow      bool          // low on the pin is current in the coil

@@ -14,7 +14,8 @@ import (
 
 	// Only the character device. The whole of periph's host would put its
 	// Broadcom driver in front, which writes registers through a memory map:
-	// the kernel then knows of no line to release when the program dies.
+	// the kernel then knows of no line to release when the program dies. The
+	// sysfs driver, which package board brings with I²C, comes behind.
 	_ "periph.io/x/host/v3/gpioioctl"
 )
 

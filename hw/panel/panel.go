@@ -3,14 +3,15 @@
 // fire alarm.
 //
 // Its promise: a person is never held in. The coil of the relay has current
-// only while [GPIO.Run] runs, and a door that people leave through locks only by
-// current, so whatever ends the program frees it. For that to hold after
-// SIGKILL too, the kernel must let go of the line: the Raspberry Pi's kernel
-// does so only with dtparam=strict_gpiod in config.txt (without it an output keeps its
-// level after its program is gone). [Release] does the same from outside, for
-// ExecStopPost of a service unit, when the kernel does not. Cutting the coil's
-// current by the fire panel's own contact, in series, needs no program at all
-// and belongs to every escape route.
+// only while [GPIO.Run] runs, and a door that people leave through locks only
+// by current, so the end of Run frees it.
+//
+// After SIGKILL it is the kernel that must let go of the line. The Raspberry
+// Pi's kernel does so only with dtparam=strict_gpiod in config.txt; without
+// it an output keeps its level when its program is gone. [Release] does the
+// same from outside, for ExecStopPost of a service unit. A contact of the fire
+// alarm in series with the coil needs no program at all and belongs to every
+// escape route.
 //
 //	p, err := panel.Open(cfg, log) // or panel.NewRecorder(os.Stdout, cfg, log)
 //	go p.Run(ctx)

@@ -483,7 +483,10 @@ func TestContacts(t *testing.T) {
 			t.Errorf("Health().Contacts (-want +got):\n%s", d)
 		}
 		first := <-p.Events()
-		wantEvent := panel.Event{Kind: panel.Button, Active: true, Count: 1, At: began.Add(30*time.Millisecond + panel.DefaultDebounce)}
+		wantEvent := panel.Event{
+			Kind: panel.Button, Active: true, Count: 1,
+			At: began.Add(30*time.Millisecond + panel.DefaultDebounce),
+		}
 		if d := cmp.Diff(wantEvent, first); d != "" {
 			t.Errorf("first event (-want +got):\n%s", d)
 		}
