@@ -157,6 +157,8 @@ type Broker struct {
 	server   *mqtt.Server
 	count    counters
 
+	closing chan struct{}
+
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]struct{}
@@ -170,7 +172,7 @@ type Broker struct {
 func New(addr string, t TLS, auth Authorizer, o Options) (*Broker, error) {
 	o.setDefaults()
 	b := &Broker{
-		auth: auth, options: o, log: o.Log, clients: t.Clients,
+		auth: auth, options: o, log: o.Log, clients: t.Clients, closing: make(chan struct{}),
 		conns: map[*conn]struct{}{}, byAddr: map[string]int{}, live: map[string]*conn{},
 	}
 	b.tls = &tls.Config{
@@ -217,9 +219,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	b.log.Info("broker listening", "address", b.Addr().String())
 	<-ctx.Done()
-	err := b.server.Close()
-	b.wg.Wait()
-	if err != nil {
+	if err := b.server.Close(); err != nil {
 		return fmt.Errorf("broker: close: %w", err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	case pk.Connect.ClientIdentifier != c.id:
 		return h.refuse(cl, packets.ErrClientIdentifierNotValid, "client id is not the certificate's name")
 	case keepAlive == 0 || keepAlive > MaxKeepAlive:
-		return h.refuse(cl, packets.ErrClientIdentifierNotValid, "keep-alive out of range")
+		return h.refuse(cl, packets.ErrBadUsernameOrPassword, "keep-alive out of range")
 	case pk.Connect.WillFlag && !willAllowed(c, pk.Connect):
 		return h.refuse(cl, packets.ErrBadUsernameOrPassword, "last will is not the kiosk's own status")
 	}
@@ -142,11 +142,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 
 // warn says once per connection what it is that a client may not do.
 func (h *hook) warn(c *conn, message, topic string) {
-	if c.warned {
-		return
+	if !c.warned.Swap(true) {
+		h.b.log.Warn(message, "client", c.id, "topic", clip(topic))
 	}
-	c.warned = true
-	h.b.log.Warn(message, "client", c.id, "topic", clip(topic))
 }
 
 // OnPublish ends a connection that publishes what the topic may not hold. Other

@@ -1,17 +1,16 @@
 package broker
 
 import (
-	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/qrgate/qrgate/server/enrol"
@@ -31,7 +30,7 @@ type conn struct {
 	id     string // set under Broker.mu
 	role   enrol.Role
 	key    ed25519.PublicKey
-	warned bool // only used by the goroutine that reads the connection
+	warned atomic.Bool
 }
 
 // SetDeadline sets when the client must have been heard from.
@@ -74,7 +73,11 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			// Out of file descriptors, most often: the kiosks that are connected
 			// go on, and the next one finds room again.
 			b.log.Error("accept failed", "err", err, "retry_in", wait)
-			time.Sleep(wait)
+			select {
+			case <-time.After(wait):
+			case <-b.closing:
+				return
+			}
 			wait = min(2*wait, most)
 			continue
 		}
@@ -91,13 +94,15 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 // Close ends the listener and every connection, those that have not said who
 // they are included, which mochi would wait for.
 func (l *listener) Close(listeners.CloseFn) {
+	close(l.closing)
 	l.listener.Close()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
 	for c := range l.conns {
 		c.kill()
 	}
+	l.mu.Unlock()
+	l.wg.Wait()
 }
 
 // admit enters a new connection, unless a limit is reached.
@@ -137,9 +142,9 @@ func source(a net.Addr) string {
 func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 	defer b.forget(c)
 	log := b.log.With("remote", c.addr)
-	deadline := time.Now().Add(b.options.ConnectTimeout)
-	c.raw.SetDeadline(deadline) // whatever goes wrong with it shows in the handshake
-	if err := c.HandshakeContext(context.Background()); err != nil {
+	// An error of this shows in the handshake.
+	c.raw.SetDeadline(time.Now().Add(b.options.ConnectTimeout))
+	if err := c.Handshake(); err != nil {
 		b.count.handshake.Add(1)
 		if expired := (*expiredError)(nil); errors.As(err, &expired) {
 			log.Warn("client certificate expired", "client", expired.id, "ended", expired.ended)
