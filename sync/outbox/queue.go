@@ -309,7 +309,7 @@ func (q *Queue) room() error {
 	if fi.Size() >= q.high+slack {
 		return nil
 	}
-	switch err := unix.Fallocate(int(q.file.Fd()), 0, 0, q.high+slack+growStep); {
+	switch err := unix.Fallocate(int(q.file.Fd()), 0, 0, max(min(q.high+slack+growStep, q.o.Limit), q.high+slack)); {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
@@ -506,8 +506,9 @@ func (q *Queue) Close() error {
 	return nil
 }
 
-// closeFile closes the database. After a fault inside bbolt its locks may be
-// held for ever; then only the file is closed, as the process is about to exit.
+// closeFile closes the database. After a fault inside bbolt the locks of its own
+// may be held for ever; then only the file is let go, as the process is about to
+// exit.
 func (q *Queue) closeFile() error {
 	db, file := q.db, q.file
 	q.db, q.file = nil, nil
@@ -515,7 +516,7 @@ func (q *Queue) closeFile() error {
 	case db == nil:
 		return nil
 	case q.broken != nil:
-		return file.Close()
+		return errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 	}
 	return db.Close()
 }
