@@ -36,7 +36,8 @@
 // There a SUBSCRIBE that is not allowed looks granted and delivers nothing, a
 // PUBLISH that is not allowed is acknowledged and dropped, and a revoked kiosk
 // stays connected until its certificate ends, though the server takes nothing
-// from it.
+// from it. Nor does Mosquitto keep a kiosk out of a shared subscription: it hears
+// nothing there, but its share of the batches is lost until they are sent again.
 //
 // The package hides mochi-mqtt/server, whose types appear nowhere outside it.
 package broker

@@ -99,8 +99,8 @@ func (h *hook) refuse(cl *mqtt.Client, code packets.Code, why string) error {
 }
 
 // take makes c the one connection of its name and waits for the last to be
-// forgotten. mochi's own take-over lets the old connection's clean-up delete
-// the new client, which then hears nothing.
+// forgotten. In mochi's own take-over the old connection's clean-up now and then
+// (once in some hundred times) deletes the new client, which then hears nothing.
 func (b *Broker) take(c *conn) bool {
 	b.mu.Lock()
 	old := b.live[c.id]
