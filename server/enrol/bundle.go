@@ -1,8 +1,6 @@
 package enrol
 
 import (
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -94,16 +92,4 @@ func parsePublic(b []byte) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("%T, want Ed25519", key)
 	}
 	return public, nil
-}
-
-func parseCAKey(der []byte, cert *x509.Certificate) (crypto.Signer, error) {
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok || !key.PublicKey.Equal(cert.PublicKey) {
-		return nil, errors.New("key and certificate do not belong together")
-	}
-	return key, nil
 }

@@ -1,7 +1,9 @@
 package enrol
 
 import (
+	"crypto"
 	"crypto/ecdh"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -247,6 +249,18 @@ func (k *Keys) CA() (*CA, error) {
 		return nil, fmt.Errorf("enrol: CA: %w", err)
 	}
 	return &CA{key: key, cert: cert}, nil
+}
+
+func parseCAKey(der []byte, cert *x509.Certificate) (crypto.Signer, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || !key.PublicKey.Equal(cert.PublicKey) {
+		return nil, errors.New("key and certificate do not belong together")
+	}
+	return key, nil
 }
 
 func (k *Keys) seed(name string) ([]byte, error) {
