@@ -477,9 +477,7 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-func TestRetainedConfigurationOutlivesADay(t *testing.T) {
-	// mochi drops what is older than MaximumMessageExpiryInterval, a day unless
-	// it is told otherwise; what is told shows in no other way than this.
+func TestKioskHearsItsRetainedConfiguration(t *testing.T) {
 	s := newSite(t, kioskA)
 	b := s.start(t, broker.Options{})
 	addr := b.Addr().String()

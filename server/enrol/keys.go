@@ -100,7 +100,7 @@ func writeRoot(path string, root ed25519.PrivateKey) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("enrol: root key: %w", err)
 	}
-	return nil
+	return syncDir(filepath.Dir(path))
 }
 
 func (k *Keys) make(p wire.Purpose, id uint32) error {

@@ -81,13 +81,13 @@ func (d Dir) Shred(name string) error {
 	if err := overwrite(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("vault: shred %s: %w", name, err)
 	}
-	if err := d.mark(path); err != nil {
+	if err := errors.Join(mark(path), sweep(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("vault: shred %s: %w", name, err)
 	}
 	return nil
 }
 
-func (d Dir) mark(path string) error {
+func mark(path string) error {
 	temp, err := writeTemp(filepath.Dir(path), []byte(shredMark))
 	if err != nil {
 		return err
@@ -122,21 +122,24 @@ func (d Dir) Names() ([]string, error) {
 	return names, nil
 }
 
-// Sweep overwrites and removes what a crash in Create left behind more than an
-// hour ago.
-func (d Dir) Sweep(now time.Time) error {
-	err := filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasPrefix(e.Name(), tempPrefix) {
-			return err
+// sweep removes what a crash in Create left behind more than an hour ago. It
+// does not overwrite: such a file may be a second name of a key in use.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
 		}
 		info, err := e.Info()
-		if err != nil || now.Sub(info.ModTime()) < time.Hour {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()) < time.Hour {
+			continue // another process is at work
+		}
+		if err := errors.Join(err, os.Remove(filepath.Join(dir, e.Name()))); err != nil {
 			return err
 		}
-		return os.Remove(path)
-	})
-	if err != nil {
-		return fmt.Errorf("vault: sweep: %w", err)
 	}
 	return nil
 }

@@ -376,27 +376,31 @@ func TestKeysDoNotPrint(t *testing.T) {
 	}
 }
 
-func TestSweep(t *testing.T) {
+func TestShredRemovesWhatACrashLeft(t *testing.T) {
 	v, dir, _ := newVault(t)
 	mustSubject(t, v, today, 7)
-	left := filepath.Join(string(dir), "days", ".new-123")
-	if err := os.WriteFile(left, []byte("wrapped"), 0o600); err != nil {
+	old := filepath.Join(string(dir), "days", ".new-old")
+	fresh := filepath.Join(string(dir), "days", ".new-fresh")
+	for _, path := range []string{old, fresh} {
+		if err := os.WriteFile(path, []byte("wrapped"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	past := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(old, past, past); err != nil {
 		t.Fatal(err)
 	}
-	if err := dir.Sweep(time.Now()); err != nil {
+	if err := v.Shred(today - 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(left); err != nil {
-		t.Errorf("Sweep took a file that another process may be writing: %v", err)
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Shred left %s: %v", old, err)
 	}
-	if err := dir.Sweep(time.Now().Add(2 * time.Hour)); err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("Shred took a file that another process may be writing: %v", err)
 	}
-	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Sweep left %s: %v", left, err)
-	}
-	if days, err := v.Days(); len(days) != 1 || err != nil {
-		t.Errorf("Days() after Sweep = %v, %v", days, err)
+	if days, err := v.Days(); !cmp.Equal(days, []qrgate.Day{today}) || err != nil {
+		t.Errorf("Days() = %v, %v, want today", days, err)
 	}
 }
 
