@@ -119,11 +119,55 @@ func (*rules) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
 	return !write || topic != denied
 }
 
+// A register is a listener whose connections have all been read from before it
+// closes. mochi counts a connection, in a WaitGroup, just before it reads: a
+// Close at the same moment is a data race of its own, which is not under test.
+type register struct {
+	net.Listener
+	mu      sync.Mutex
+	unread  sync.WaitGroup
+	closing bool
+}
+
+type entry struct {
+	net.Conn
+	begun func()
+}
+
+func (r *register) Accept() (net.Conn, error) {
+	c, err := r.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
+		c.Close()
+		return nil, net.ErrClosed
+	}
+	r.unread.Add(1)
+	return &entry{c, sync.OnceFunc(r.unread.Done)}, nil
+}
+
+func (e *entry) Read(b []byte) (int, error) {
+	e.begun()
+	return e.Conn.Read(b)
+}
+
+func (r *register) close() {
+	r.mu.Lock()
+	r.closing = true
+	r.mu.Unlock()
+	r.Listener.Close()
+	r.unread.Wait()
+}
+
 // newMochi returns a running broker of the kind that the server embeds.
 func newMochi(t testing.TB) *broker {
 	b := &broker{authority: newAuthority(t), addr: freeAddr(t)}
 	config := b.server(t)
 	var s *mochi.Server
+	var reg *register
 	b.start = func() {
 		caps := mochi.NewDefaultServerCapabilities()
 		caps.MaximumPacketSize = wire.MaxMessage + 1024
@@ -131,7 +175,12 @@ func newMochi(t testing.TB) *broker {
 		if err := s.AddHook(new(rules), nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.AddListener(listeners.NewTCP(listeners.Config{ID: "tls", Address: b.addr, TLSConfig: config})); err != nil {
+		ln, err := net.Listen("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reg = &register{Listener: ln}
+		if err := s.AddListener(listeners.NewNet("tls", tls.NewListener(reg, config))); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Serve(); err != nil {
@@ -140,6 +189,7 @@ func newMochi(t testing.TB) *broker {
 	}
 	b.stop = func() {
 		if s != nil {
+			reg.close()
 			s.Close()
 			s = nil
 		}

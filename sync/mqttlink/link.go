@@ -220,7 +220,7 @@ func (l *Link) handle(run context.Context, s *subscription) {
 			c := l.conn
 			l.mu.Unlock()
 			if c != nil {
-				c.client.Unsubscribe(s.filter)
+				_ = c.hand(func() { c.client.Unsubscribe(s.filter) }) // else it ended with the connection
 			}
 			return
 		case m := <-s.queue:

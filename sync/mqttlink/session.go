@@ -13,8 +13,10 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// parting is how long a link that ends may take to say so.
-const parting = 2 * time.Second
+const (
+	parting = 2 * time.Second // how long a link that ends may take to say so
+	handing = 5 * time.Second // how long paho may take to accept a packet
+)
 
 // A connection is one connection of a Link with a paho client of its own. paho
 // can reconnect by itself; then it reports unacknowledged messages as delivered
@@ -24,6 +26,23 @@ type connection struct {
 	client mqtt.Client
 	down   chan struct{} // closed when the connection has ended
 	lose   func(error)   // ends the connection; the first cause counts
+
+	// handing is held by whoever gives paho a packet: paho that is disconnected
+	// meanwhile takes none and lets the caller wait for its whole timeout.
+	handing sync.RWMutex
+}
+
+// hand runs fn, which gives paho a packet, unless the connection has ended.
+func (c *connection) hand(fn func()) error {
+	c.handing.RLock()
+	defer c.handing.RUnlock()
+	select {
+	case <-c.down:
+		return ErrDown
+	default:
+		fn()
+		return nil
+	}
 }
 
 // session makes one connection and returns when it has ended, with whether it
@@ -80,7 +99,9 @@ func (l *Link) session(ctx context.Context) (up bool, err error) {
 			}
 			stop()
 		}
+		c.handing.Lock()
 		c.lose(ctx.Err())
+		c.handing.Unlock()
 	}
 	cancel()
 	l.mu.Lock()
@@ -102,7 +123,7 @@ func (l *Link) clientOptions(ctx context.Context, will Will, lose func(error)) *
 		SetOrderMatters(false).
 		SetAutoReconnect(false).SetConnectRetry(false).
 		SetKeepAlive(l.o.KeepAlive).SetPingTimeout(l.o.KeepAlive / 2).
-		SetConnectTimeout(l.o.Timeout).SetWriteTimeout(l.o.Timeout).
+		SetConnectTimeout(l.o.Timeout).SetWriteTimeout(handing).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(err) }).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l.dial(ctx) })
 	o.Servers = []*url.URL{l.url}
@@ -131,7 +152,11 @@ func (c *connection) publish(ctx context.Context, topic string, payload []byte, 
 	}
 	l.tasks.Go(func() {
 		defer func() { <-l.inFlight }()
-		t := c.client.Publish(topic, qos(topic), retain, payload)
+		var t mqtt.Token
+		if err := c.hand(func() { t = c.client.Publish(topic, qos(topic), retain, payload) }); err != nil {
+			result <- err
+			return
+		}
 		select {
 		case <-t.Done():
 			if err := t.Error(); err != nil {
@@ -165,13 +190,17 @@ func qos(topic string) byte {
 }
 
 func (c *connection) subscribe(s *subscription) error {
-	t := c.client.Subscribe(s.filter, 1, func(_ mqtt.Client, m mqtt.Message) {
+	receive := func(_ mqtt.Client, m mqtt.Message) {
 		select {
 		case s.queue <- m:
 		default:
 			c.link.log.Debug("message dropped", "topic", m.Topic())
 		}
-	}).(*mqtt.SubscribeToken)
+	}
+	var t *mqtt.SubscribeToken
+	if c.hand(func() { t = c.client.Subscribe(s.filter, 1, receive).(*mqtt.SubscribeToken) }) != nil {
+		return nil // the next connection subscribes
+	}
 	select {
 	case <-t.Done():
 	case <-c.down:
