@@ -2,12 +2,14 @@ package deliver
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
 
+	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -71,6 +73,25 @@ func ReadBundle(r io.Reader) (kiosk string, envelopes iter.Seq2[[]byte, error], 
 			}
 		}
 	}, nil
+}
+
+// Envelopes returns what q holds without a receipt as signed batches, for
+// [WriteBundle]. Records that are put meanwhile may be missing. Nothing counts
+// as sent: only receipts do.
+func Envelopes(kiosk string, key ed25519.PrivateKey, q *outbox.Queue) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for from := q.Stats().Through + 1; ; {
+			run, err := q.Peek(from, wire.MaxBatchRecords)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(run.Records) == 0 || !yield(seal(kiosk, key, run, q.Stats(), true), nil) {
+				return
+			}
+			from = run.End() + 1
+		}
+	}
 }
 
 // readEnvelope returns io.EOF at the end mark and only there.
