@@ -189,7 +189,9 @@ func (s *Sender) Run(ctx context.Context) error {
 		case <-timer.C:
 		case f := <-s.sent:
 			f.busy = false
-			f.due = time.Now().Add(resendAfter(f.tries))
+			if f.given { // else another connection waits for it
+				f.due = time.Now().Add(resendAfter(f.tries))
+			}
 		case envelope := <-s.receipts:
 			if err := s.apply(envelope); err != nil {
 				return fmt.Errorf("deliver: %w", err)
