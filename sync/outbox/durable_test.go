@@ -92,9 +92,11 @@ func TestFailedMakeTakesNoNumberAndNoNonceTwice(t *testing.T) {
 func TestUnfitRecordIsRefused(t *testing.T) {
 	q := open(t, filepath.Join(t.TempDir(), "outbox.db"), outbox.Options{})
 	tests := map[string]func(r *wire.Record, c *wire.Context){
-		"too large":        func(r *wire.Record, _ *wire.Context) { r.Box = make([]byte, outbox.MaxRecord) },
-		"no header":        func(r *wire.Record, _ *wire.Context) { r.Header = nil },
-		"another number":   func(r *wire.Record, _ *wire.Context) { r.Header = wire.Encode(wire.Header{Seq: 9, Kind: wire.KindCheckin}) },
+		"too large": func(r *wire.Record, _ *wire.Context) { r.Box = make([]byte, outbox.MaxRecord) },
+		"no header": func(r *wire.Record, _ *wire.Context) { r.Header = nil },
+		"another number": func(r *wire.Record, _ *wire.Context) {
+			r.Header = wire.Encode(wire.Header{Seq: 9, Kind: wire.KindCheckin})
+		},
 		"with an origin":   func(r *wire.Record, _ *wire.Context) { r.Origin = &wire.Epoch{1} },
 		"box, no context":  func(_ *wire.Record, c *wire.Context) { *c = wire.Context{} },
 		"another context":  func(r *wire.Record, _ *wire.Context) { r.Context++ },
