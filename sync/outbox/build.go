@@ -44,7 +44,7 @@ func held(tx *bbolt.Tx, s state) (*contents, error) {
 	c.count = s.Last - max(s.Safe, s.First-1)
 	c.each = func(fn func(seq uint64, prev wire.Hash, record []byte) error) error {
 		return l.records.ForEach(func(k, v []byte) error {
-			prev, record, err := unframeRecord(k, v)
+			prev, _, record, err := unframeRecord(k, v)
 			if err != nil {
 				return err
 			}

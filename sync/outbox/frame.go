@@ -28,7 +28,7 @@ const (
 type kind byte
 
 const (
-	recordFrame  kind = 'r' // key: sequence number; body: chain before it, record
+	recordFrame  kind = 'r' // key: sequence number; body: see frameRecord
 	contextFrame kind = 'c' // key: id; body: epoch, key id, uses, encapsulated key
 	stateFrame   kind = 's' // key: 1; body: CBOR of state
 	letterFrame  kind = 'd' // key: running number; body: CBOR of DeadLetter
@@ -68,22 +68,35 @@ func unframe(key []byte, k kind, value []byte) ([]byte, error) {
 	return nil, fmt.Errorf("outbox: %c %x: %w", k, key, errFrame)
 }
 
-func frameRecord(key []byte, prev wire.Hash, record []byte) []byte {
-	body := make([]byte, 0, len(prev)+len(record))
-	return frame(key, recordFrame, append(append(body, prev[:]...), record...))
+// frameRecord returns the value of a record: the chain before it, a length and
+// as long a copy of its context, and the record. Every copyEvery-th record and
+// the first of each context bring the copy, so that a damaged page takes no other
+// page's boxes with it.
+func frameRecord(key []byte, prev wire.Hash, c *heldContext, record []byte) []byte {
+	body := append(make([]byte, 0, maxBody/16), prev[:]...)
+	body = append(body, 0)
+	if c != nil {
+		body = c.append(body)
+		body[len(prev)] = byte(len(body) - len(prev) - 1)
+	}
+	return frame(key, recordFrame, append(body, record...))
 }
 
-// unframeRecord returns the chain before a record and the record, which is a
-// part of value.
-func unframeRecord(key, value []byte) (prev wire.Hash, record []byte, err error) {
+const copyEvery = 16
+
+// unframeRecord returns the parts of a record's value; all but prev are parts
+// of value.
+func unframeRecord(key, value []byte) (prev wire.Hash, context, record []byte, err error) {
 	body, err := unframe(key, recordFrame, value)
 	if err != nil {
-		return prev, nil, err
+		return prev, nil, nil, err
 	}
-	if len(body) < len(prev) {
-		return prev, nil, fmt.Errorf("outbox: record %x: %w", key, errFrame)
+	const head = len(prev) + 1
+	if len(body) < head || len(body) < head+int(body[head-1]) {
+		return prev, nil, nil, fmt.Errorf("outbox: record %x: %w", key, errFrame)
 	}
-	return wire.Hash(body[:len(prev)]), body[len(prev):], nil
+	end := head + int(body[head-1])
+	return wire.Hash(body[:len(prev)]), body[head:end], body[end:], nil
 }
 
 // A held context names its epoch, so that salvage knows it even when no state
@@ -94,32 +107,36 @@ type heldContext struct {
 	wire.Context
 }
 
-func frameContext(key []byte, c heldContext) []byte {
-	body := append([]byte(nil), c.epoch[:]...)
-	body = binary.BigEndian.AppendUint32(body, c.Key)
-	body = binary.BigEndian.AppendUint32(body, c.uses)
-	return frame(key, contextFrame, append(body, c.Enc...))
+// maxEnc is the largest encapsulated key that is taken; X25519's has 32 bytes.
+const maxEnc = 128
+
+func (c *heldContext) append(b []byte) []byte {
+	b = append(b, c.epoch[:]...)
+	b = binary.BigEndian.AppendUint32(b, c.Key)
+	b = binary.BigEndian.AppendUint32(b, c.uses)
+	return append(b, c.Enc...)
 }
+
+func decodeContext(b []byte) (heldContext, error) {
+	const epoch = len(wire.Epoch{})
+	if len(b) <= epoch+8 {
+		return heldContext{}, fmt.Errorf("outbox: context of %d bytes: %w", len(b), errFrame)
+	}
+	return heldContext{
+		epoch:   wire.Epoch(b[:epoch]),
+		uses:    binary.BigEndian.Uint32(b[epoch+4:]),
+		Context: wire.NewContext(binary.BigEndian.Uint32(b[epoch:]), append([]byte(nil), b[epoch+8:]...)),
+	}, nil
+}
+
+func frameContext(key []byte, c heldContext) []byte { return frame(key, contextFrame, c.append(nil)) }
 
 func unframeContext(key, value []byte) (heldContext, error) {
 	body, err := unframe(key, contextFrame, value)
 	if err != nil {
 		return heldContext{}, err
 	}
-	const fixed = len(wire.Epoch{}) + 8
-	if len(body) < fixed {
-		return heldContext{}, fmt.Errorf("outbox: context %x: %w", key, errFrame)
-	}
-	rest := body[len(wire.Epoch{}):]
-	return heldContext{
-		epoch: wire.Epoch(body[:len(wire.Epoch{})]),
-		uses:  binary.BigEndian.Uint32(rest[4:]),
-		Context: wire.Context{
-			ID:  binary.BigEndian.Uint64(key),
-			Key: binary.BigEndian.Uint32(rest),
-			Enc: append([]byte(nil), body[fixed:]...),
-		},
-	}, nil
+	return decodeContext(body)
 }
 
 // state is what the ledger remembers beside its records. It is written with

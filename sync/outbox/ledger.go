@@ -43,13 +43,19 @@ func (l *ledger) save() error {
 
 // append adds an encoded record; c is the context of its box, if it has one.
 func (l *ledger) append(record []byte, c wire.Context) error {
+	var copied *heldContext
 	if len(c.Enc) > 0 {
-		if err := l.use(c); err != nil {
+		held := heldContext{epoch: l.Epoch, Context: c}
+		added, err := l.use(held)
+		if err != nil {
 			return err
+		}
+		if added || (l.Last+1)%copyEvery == 0 {
+			copied = &held
 		}
 	}
 	k := keyOf(l.Last + 1)
-	if err := l.records.Put(k, frameRecord(k, l.Hash, record)); err != nil {
+	if err := l.records.Put(k, frameRecord(k, l.Hash, copied, record)); err != nil {
 		return err
 	}
 	l.Last++
@@ -57,31 +63,32 @@ func (l *ledger) append(record []byte, c wire.Context) error {
 	return nil
 }
 
-// use counts one more record sealed in c. The count of the context in use is
-// kept in the state alone: on its own page it would cost each record 4 KiB more.
-func (l *ledger) use(c wire.Context) error {
+// use counts one more record sealed in c and reports whether c was not held. The
+// count of the context in use is kept in the state alone: on its own page it
+// would cost each record 4 KiB more.
+func (l *ledger) use(c heldContext) (added bool, err error) {
 	if l.Uses > 0 && l.Context == c.ID {
 		l.Uses++
-		return nil
+		return false, nil
 	}
 	if l.Uses > 0 {
 		if err := l.setUses(l.Context, l.Uses); err != nil {
-			return err
+			return false, err
 		}
 	}
 	k := keyOf(c.ID)
-	uses := uint32(0)
 	if v := l.contexts.Get(k); v != nil {
-		h, err := unframeContext(k, v)
-		if err != nil {
-			return err
+		if c, err = unframeContext(k, v); err != nil {
+			return false, err
 		}
-		uses = h.uses
-	} else if err := l.contexts.Put(k, frameContext(k, heldContext{epoch: l.Epoch, Context: c})); err != nil {
-		return err
+	} else {
+		added = true
+		if err := l.contexts.Put(k, frameContext(k, c)); err != nil {
+			return false, err
+		}
 	}
-	l.Context, l.Uses = c.ID, uses+1
-	return nil
+	l.Context, l.Uses = c.ID, c.uses+1
+	return added, nil
 }
 
 func (l *ledger) setUses(id uint64, uses uint32) error {
@@ -127,7 +134,7 @@ func (l *ledger) forget(upTo uint64, most int) error {
 	unused := map[uint64]uint32{}
 	for ; most > 0 && l.First <= min(upTo, l.Last); most-- {
 		k := keyOf(l.First)
-		_, record, err := unframeRecord(k, l.records.Get(k))
+		_, _, record, err := unframeRecord(k, l.records.Get(k))
 		if err != nil {
 			return err
 		}
@@ -158,7 +165,7 @@ func (l *ledger) bury(seq uint64, reason wire.Reason) error {
 	if v == nil {
 		return nil // forgotten meanwhile; the server has it
 	}
-	_, record, err := unframeRecord(k, v)
+	_, _, record, err := unframeRecord(k, v)
 	if err != nil {
 		return err
 	}
@@ -207,7 +214,7 @@ func (l *ledger) hashAt(seq uint64) (h wire.Hash, ok bool, err error) {
 		return h, false, nil
 	}
 	k := keyOf(seq + 1)
-	h, _, err = unframeRecord(k, l.records.Get(k))
+	h, _, _, err = unframeRecord(k, l.records.Get(k))
 	return h, err == nil, err
 }
 

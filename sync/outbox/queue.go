@@ -192,7 +192,7 @@ func fits(record []byte, seq uint64, c wire.Context) error {
 	if h.Seq != seq || r.Origin != nil {
 		return fmt.Errorf("record is numbered %d: %w", h.Seq, wire.ErrMalformed)
 	}
-	if (len(r.Box) > 0) != (len(c.Enc) > 0) || len(r.Box) > 0 && (r.Context != c.ID || r.Key != c.Key) || len(c.Enc) > 1024 {
+	if (len(r.Box) > 0) != (len(c.Enc) > 0) || len(r.Box) > 0 && (r.Context != c.ID || r.Key != c.Key) || len(c.Enc) > maxEnc {
 		return fmt.Errorf("box is not of the context: %w", wire.ErrMalformed)
 	}
 	return nil
@@ -377,7 +377,7 @@ func (q *Queue) Peek(from uint64, max int) (Run, error) {
 		size := 0
 		c := l.records.Cursor()
 		for k, v := c.Seek(keyOf(from)); k != nil && len(run.Records) < max; k, v = c.Next() {
-			prev, record, err := unframeRecord(k, v)
+			prev, _, record, err := unframeRecord(k, v)
 			if err != nil {
 				return err
 			}

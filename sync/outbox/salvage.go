@@ -93,12 +93,17 @@ func scan(f *os.File) (*contents, error) {
 	c := &contents{state: state{First: 1}, contexts: map[uint64]wire.Context{}}
 	letters := map[uint64]DeadLetter{}
 	var finds []find
-	var epoch wire.Epoch // as contexts name it
+	var epoch wire.Epoch // that contexts name
 	frames(f, fi.Size(), func(at int64, key, value []byte) {
 		switch kind(value[1]) {
 		case recordFrame:
-			if body, err := unframe(key, recordFrame, value); err == nil && len(body) > len(wire.Hash{}) {
-				finds = append(finds, find{seqOf(key), at, binary.BigEndian.Uint32(value[4:]), uint16(len(body))})
+			_, copied, _, err := unframeRecord(key, value)
+			if err != nil {
+				return
+			}
+			finds = append(finds, find{seqOf(key), at, binary.BigEndian.Uint32(value[4:]), binary.BigEndian.Uint16(value[2:])})
+			if h, err := decodeContext(copied); err == nil {
+				c.contexts[h.ID], epoch = h.Context, h.epoch
 			}
 		case contextFrame:
 			if h, err := unframeContext(key, value); err == nil {
@@ -227,7 +232,8 @@ func (x find) read(f io.ReaderAt) (prev wire.Hash, record []byte, err error) {
 	if _, err := f.ReadAt(b, x.at-keySize); err != nil {
 		return prev, nil, err
 	}
-	return unframeRecord(b[:keySize], b[keySize:])
+	prev, _, record, err = unframeRecord(b[:keySize], b[keySize:])
+	return prev, record, err
 }
 
 // frames calls fn with all that begins like a frame.

@@ -113,7 +113,7 @@ func verify(ctx context.Context, path string) (Report, error) {
 		if r.Held%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		prev, record, err := unframeRecord(key, value)
+		prev, _, record, err := unframeRecord(key, value)
 		if err != nil {
 			return err
 		}
