@@ -36,9 +36,9 @@ func newRand(t testing.TB) *mathrand.Rand {
 	return mathrand.New(mathrand.NewPCG(seed, 1))
 }
 
-// template is the bytes of an outbox that holds check-ins 21 to count, of which
+// template returns the bytes of an outbox that holds check-ins 21 to count, of which
 // those above 40 have no receipt. Check-in n is record n+1.
-func template(t *testing.T, count uint64) []byte {
+func template(t testing.TB, count uint64) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "outbox.db")
 	q := open(t, path, outbox.Options{NoSync: true})
@@ -282,4 +282,20 @@ func TestCheckDecides(t *testing.T) {
 		t.Errorf("Open() cancelled in its check: error = %v, want context.Canceled", err)
 	}
 	verify(t, path)
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add(template(f, 60))
+	f.Add([]byte("no outbox"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "outbox.db")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		q := open(t, path, outbox.Options{NoSync: true})
+		held(t, q)
+		put(t, q, 1)
+		shut(t, q)
+		verify(t, path)
+	})
 }
