@@ -403,21 +403,27 @@ func (w *world) end() {
 // scan puts n check-ins.
 func (w *world) scan(n int) {
 	w.t.Helper()
-	for range n {
-		w.made++
-		id := w.made
-		_, err := w.q.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+	putCheckins(w.t, w.q, w.rand, w.made+1, n)
+	w.made += uint64(n)
+}
+
+// putCheckins puts n check-ins, whose boxes begin with first and the numbers
+// after it.
+func putCheckins(t testing.TB, q *outbox.Queue, r *rand.Rand, first uint64, n int) {
+	t.Helper()
+	for id := first; id < first+uint64(n); id++ {
+		_, err := q.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
 			h := wire.Header{Seq: seq, Kind: wire.KindCheckin, Gate: "A1", Lane: 1, Direction: wire.In, Verdict: wire.Admitted}
 			h.At(reading())
 			c := wire.NewContext(1, binary.BigEndian.AppendUint64(make([]byte, 24), id/256))
 			box := binary.BigEndian.AppendUint64(nil, id)
 			for range 8 { // what is sealed does not compress
-				box = binary.BigEndian.AppendUint64(box, w.rand.Uint64())
+				box = binary.BigEndian.AppendUint64(box, r.Uint64())
 			}
 			return wire.NewRecord(h, wire.Sealed{Key: 1, Context: c.ID, Counter: id, Box: box}), c, nil
 		})
 		if err != nil {
-			w.t.Fatalf("Put(%d) error = %v", id, err)
+			t.Fatalf("Put(%d) error = %v", id, err)
 		}
 	}
 }

@@ -12,10 +12,16 @@ import (
 // its topic.
 const maxPacket = wire.MaxMessage + 1024
 
-// A guard stands between paho and the network for two things that paho does not
-// do: it refuses a packet by its declared length (paho allocates up to 256 MiB
-// for five bytes), and it bounds every write (paho's pings have no deadline, so
-// a peer that stops reading would silence the very check for it).
+const (
+	suback       = 9 // packet type
+	subackLength = 3 // packet id and one return code: each SUBSCRIBE of ours has one filter
+)
+
+// A guard stands between paho and the network for what paho does not do: it
+// refuses a packet by its declared length (paho allocates up to 256 MiB for five
+// bytes) and an answer to more subscriptions than were asked for (paho panics),
+// and it bounds every write (paho's pings have no deadline, so a peer that stops
+// reading would silence the very check for it).
 type guard struct {
 	net.Conn
 	timeout time.Duration
@@ -24,6 +30,7 @@ type guard struct {
 	length int // declared length, while its bytes are read
 	shift  int
 	inside bool // the packet's first byte has been read, its length not yet
+	first  byte
 }
 
 func newGuard(c net.Conn, timeout time.Duration) *guard { return &guard{Conn: c, timeout: timeout} }
@@ -52,7 +59,7 @@ func (g *guard) follow(b []byte) error {
 			g.skip -= n
 			b = b[n:]
 		case !g.inside:
-			g.inside, g.length, g.shift = true, 0, 0
+			g.inside, g.first, g.length, g.shift = true, b[0], 0, 0
 			b = b[1:]
 		default:
 			g.length |= int(b[0]&0x7f) << g.shift
@@ -61,6 +68,9 @@ func (g *guard) follow(b []byte) error {
 				return fmt.Errorf("mqttlink: broker announces a packet of %d bytes: %w", g.length, wire.ErrTooLarge)
 			}
 			if b[0] < 0x80 {
+				if g.first>>4 == suback && g.length != subackLength {
+					return fmt.Errorf("mqttlink: broker answers one subscription in %d bytes: %w", g.length, wire.ErrMalformed)
+				}
 				g.inside, g.skip = false, g.length
 			}
 			b = b[1:]

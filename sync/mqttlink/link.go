@@ -115,7 +115,8 @@ func setDefault[T comparable](v *T, d T) {
 }
 
 // Run keeps the link connected until ctx ends, and returns nil when all that it
-// started has ended. It must not be called twice.
+// started has ended: at once as a rule, after some seconds if the broker is
+// silent. It must not be called twice.
 func (l *Link) Run(ctx context.Context) error {
 	l.mu.Lock()
 	l.run = ctx

@@ -32,7 +32,20 @@ type connection struct {
 	handing sync.RWMutex
 }
 
-// hand runs fn, which gives paho a packet, unless the connection has ended.
+// start runs fn on a goroutine of the link's, unless the connection has ended.
+func (c *connection) start(fn func()) error {
+	l := c.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != c {
+		return ErrDown
+	}
+	l.tasks.Go(fn)
+	return nil
+}
+
+// hand runs fn, which gives paho a packet, unless the connection has ended. It
+// may take as long as handing when the connection ends just then.
 func (c *connection) hand(fn func()) error {
 	c.handing.RLock()
 	defer c.handing.RUnlock()
@@ -144,13 +157,7 @@ func (c *connection) publish(ctx context.Context, topic string, payload []byte, 
 		return ctx.Err()
 	}
 	result := make(chan error, 1)
-	l.mu.Lock()
-	if l.conn != c {
-		l.mu.Unlock()
-		<-l.inFlight
-		return ErrDown
-	}
-	l.tasks.Go(func() {
+	err := c.start(func() {
 		defer func() { <-l.inFlight }()
 		var t mqtt.Token
 		if err := c.hand(func() { t = c.client.Publish(topic, qos(topic), retain, payload) }); err != nil {
@@ -166,15 +173,18 @@ func (c *connection) publish(ctx context.Context, topic string, payload []byte, 
 			}
 		case <-time.After(2 * l.o.Timeout):
 			c.lose(fmt.Errorf("mqttlink: no acknowledgement within %s", 2*l.o.Timeout))
-			result <- ErrDown
 		case <-c.down:
-			result <- ErrDown
 		}
 	})
-	l.mu.Unlock()
+	if err != nil {
+		<-l.inFlight
+		return err
+	}
 	select {
 	case err := <-result:
 		return err
+	case <-c.down:
+		return ErrDown
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -197,9 +207,18 @@ func (c *connection) subscribe(s *subscription) error {
 			c.link.log.Debug("message dropped", "topic", m.Topic())
 		}
 	}
-	var t *mqtt.SubscribeToken
-	if c.hand(func() { t = c.client.Subscribe(s.filter, 1, receive).(*mqtt.SubscribeToken) }) != nil {
+	given := make(chan *mqtt.SubscribeToken, 1)
+	err := c.start(func() {
+		_ = c.hand(func() { given <- c.client.Subscribe(s.filter, 1, receive).(*mqtt.SubscribeToken) })
+	})
+	if err != nil {
 		return nil // the next connection subscribes
+	}
+	var t *mqtt.SubscribeToken
+	select {
+	case t = <-given:
+	case <-c.down:
+		return nil
 	}
 	select {
 	case <-t.Done():
