@@ -62,6 +62,9 @@ func seen(n uint64, size int) func(epoch wire.Epoch, seq uint64) (wire.Record, w
 	}
 }
 
+// idOf returns the n of a record that seen made.
+func idOf(r wire.Record) uint64 { return binary.BigEndian.Uint64(r.Box) }
+
 func put(t testing.TB, q *outbox.Queue, n uint64) uint64 {
 	t.Helper()
 	seq, err := q.Put(seen(n, 24))
@@ -132,7 +135,7 @@ func held(t testing.TB, q *outbox.Queue) (ids []uint64, unopened int) {
 				t.Fatalf("record %d: %v", run.First+uint64(i), err)
 			}
 			if len(r.Box) > 0 {
-				ids = append(ids, binary.BigEndian.Uint64(r.Box))
+				ids = append(ids, idOf(r))
 				if !known[r.Context] {
 					unopened++
 				}
