@@ -14,10 +14,17 @@ type Group struct {
 	scans   chan Scan
 	done    chan struct{} // closed when Run has ended
 
-	mu     sync.Mutex
-	ended  map[int]error // sources that broke for good, by index
-	endedT map[int]time.Time
+	mu    sync.Mutex
+	ended []ending // by index of the source
 }
+
+// An ending is how and when a source broke for good; the zero value is not yet.
+type ending struct {
+	err error
+	at  time.Time
+}
+
+var errStopped = errors.New("scan: group has stopped")
 
 // Many returns the group of the sources, in order. Nothing is read before Run.
 func Many(sources ...Source) *Group {
@@ -25,8 +32,7 @@ func Many(sources ...Source) *Group {
 		sources: sources,
 		scans:   make(chan Scan),
 		done:    make(chan struct{}),
-		ended:   make(map[int]error),
-		endedT:  make(map[int]time.Time),
+		ended:   make([]ending, len(sources)),
 	}
 }
 
@@ -45,7 +51,7 @@ func (g *Group) Run(ctx context.Context) error {
 				}
 				if err != nil {
 					g.mu.Lock()
-					g.ended[i], g.endedT[i] = err, time.Now()
+					g.ended[i] = ending{err, time.Now()}
 					g.mu.Unlock()
 					return
 				}
@@ -64,16 +70,18 @@ func (g *Group) Run(ctx context.Context) error {
 	return g.err()
 }
 
+// err tells why Run has ended.
 func (g *Group) err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var errs []error
-	for i := range g.sources {
-		if err := g.ended[i]; err != nil {
-			errs = append(errs, err)
+	for _, end := range g.ended {
+		if end.err == nil {
+			return errStopped
 		}
+		errs = append(errs, end.err)
 	}
-	return fmt.Errorf("scan: every source ended: %w", errors.Join(errs...))
+	return fmt.Errorf("scan: every source has ended: %w", errors.Join(errs...))
 }
 
 // Next returns the next scan of any source. It fails when ctx ends or when Run has ended.
@@ -98,8 +106,8 @@ func (g *Group) Health() []Health {
 		}
 		h := c.Health()
 		g.mu.Lock()
-		if err := g.ended[i]; err != nil {
-			h.Present, h.Since, h.LastError = false, g.endedT[i], err.Error()
+		if end := g.ended[i]; end.err != nil {
+			h.Present, h.Since, h.LastError = false, end.at, end.err.Error()
 		}
 		g.mu.Unlock()
 		all = append(all, h)
