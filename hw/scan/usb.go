@@ -3,8 +3,6 @@ package scan
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -46,23 +44,9 @@ func (u USB) String() string {
 	return s
 }
 
-// Above reports whether dir, a folder of sysfs without symbolic links, belongs
-// to the device: the nearest folder above it that is a USB device decides.
-func (u USB) Above(dir string) bool {
-	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
-		vendor, err := attribute(dir, "idVendor")
-		if err != nil {
-			continue
-		}
-		product, _ := attribute(dir, "idProduct")
-		serial, _ := attribute(dir, "serial")
-		return vendor == fmt.Sprintf("%04x", u.Vendor) && product == fmt.Sprintf("%04x", u.Product) &&
-			(u.Serial == "" || serial == u.Serial)
-	}
-	return false
-}
-
-func attribute(dir, name string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b)), err
+// Is reports whether sysfs describes this device: vendor and product as four
+// hex digits, as in idVendor or id/vendor.
+func (u USB) Is(vendor, product, serial string) bool {
+	return vendor == fmt.Sprintf("%04x", u.Vendor) && product == fmt.Sprintf("%04x", u.Product) &&
+		(u.Serial == "" || serial == u.Serial)
 }
