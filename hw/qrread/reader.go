@@ -55,6 +55,20 @@ type Reader struct {
 	opt   Options
 	stats Stats
 	plain gozxing.Reader
+	field *field
+
+	end     time.Time // of the frame at hand
+	layouts [maxVersion + 1]*layout
+	frame   plane
+	copied  plane
+	finders []finder
+	triples []triple
+	guesses []guess
+	grid    grid
+
+	words, block, spare []uint8
+	trust, blockTrust   []float32
+	order               []int
 }
 
 // New returns a Reader.
@@ -62,7 +76,7 @@ func New(opt Options) *Reader {
 	if opt.MaxPixels == 0 {
 		opt.MaxPixels = DefaultMaxPixels
 	}
-	return &Reader{opt: opt, plain: qrcode.NewQRCodeReader()}
+	return &Reader{opt: opt, plain: qrcode.NewQRCodeReader(), field: newField()}
 }
 
 // Stats returns the counts so far.
@@ -77,14 +91,97 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	if w <= 0 || h <= 0 {
 		return nil
 	}
-	if w > r.opt.MaxPixels/h || len(img.Pix) < (h-1)*img.Stride+w {
+	if w > r.opt.MaxPixels/h || img.Stride < w || len(img.Pix) < (h-1)*img.Stride+w {
 		r.stats.Refused++
+		return nil
+	}
+	limit := r.opt.Deadline
+	if limit == 0 {
+		limit = time.Duration(float64(DefaultDeadline) * max(float64(w*h)/(640*480), 0.25))
+	}
+	r.end = time.Now().Add(limit)
+
+	r.frame.view(img.Pix, w, h, img.Stride)
+	defer func() { r.frame.pix = nil }()
+	if codes := r.pass(&r.frame); codes != nil {
+		return codes
+	}
+	for _, prepare := range []func(*plane){r.copied.smooth, r.copied.double, r.copied.halve} {
+		if r.late() {
+			return nil
+		}
+		prepare(&r.frame)
+		if codes := r.pass(&r.copied); codes != nil {
+			return codes
+		}
+	}
+	if r.late() {
 		return nil
 	}
 	if c, ok := r.readPlain(img, w, h); ok {
 		return []Code{c}
 	}
 	return nil
+}
+
+// late reports whether the frame's time is over, and counts the first time.
+func (r *Reader) late() bool {
+	if r.end.IsZero() {
+		return true
+	}
+	if time.Now().Before(r.end) {
+		return false
+	}
+	r.stats.Late++
+	r.end = time.Time{}
+	return true
+}
+
+// pass looks for codes in one plane.
+func (r *Reader) pass(p *plane) []Code {
+	if p.w < 21 || p.h < 21 {
+		return nil
+	}
+	r.find(p)
+	r.group(p)
+	var codes []Code
+	for i := range r.triples {
+		if r.late() {
+			break
+		}
+		t := &r.triples[i]
+		if c, ok := r.try(p, t); ok {
+			codes = append(codes, c)
+			break
+		}
+	}
+	return codes
+}
+
+// try reads the symbol whose finders are t.
+func (r *Reader) try(p *plane, t *triple) (Code, bool) {
+	for _, g := range r.guess(p, t) {
+		r.register(p, t, &g)
+		if g.score < minMatch {
+			continue
+		}
+		l := r.layout(g.version)
+		r.grid.sample(p, &g.pose, t.sign)
+		c, ok := r.decode(&r.grid, l)
+		if !ok {
+			r.grid.equalise(l)
+			c, ok = r.decode(&r.grid, l)
+		}
+		if ok {
+			n := float32(l.dim)
+			for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
+				x, y := g.pose.at(at[0], at[1])
+				c.Corners[k] = Point{float64(x / p.scale), float64(y / p.scale)}
+			}
+			return c, true
+		}
+	}
+	return Code{}, false
 }
 
 func (r *Reader) readPlain(img *image.Gray, w, h int) (c Code, ok bool) {

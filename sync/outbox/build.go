@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/qrgate/qrgate/sync/wire"
@@ -58,7 +57,6 @@ func held(tx *bbolt.Tx, s state) (*contents, error) {
 // a name that the next Open deletes.
 type builder struct {
 	q     *Queue
-	path  string
 	db    *bbolt.DB
 	tx    *bbolt.Tx
 	l     *ledger
@@ -66,9 +64,9 @@ type builder struct {
 	added int
 }
 
-// newBuilder begins a file that remembers of from what every epoch does.
-func newBuilder(q *Queue, from state) (*builder, error) {
-	b := &builder{q: q, path: q.path + ".new", s: state{
+// newBuilder begins a file at path that remembers of from what every epoch does.
+func newBuilder(q *Queue, path string, from state) (*builder, error) {
+	b := &builder{q: q, s: state{
 		Generation: from.Generation, Identity: q.o.Identity,
 		Boot: from.Boot, Since: from.Since, Age: from.Age,
 	}}
@@ -77,7 +75,7 @@ func newBuilder(q *Queue, from state) (*builder, error) {
 	}
 	b.s.tick(q.o.Now())
 	var err error
-	if b.db, _, err = openBolt(b.path, true); err != nil {
+	if b.db, _, err = openBolt(path, true); err != nil {
 		return nil, err
 	}
 	err = b.db.Update(func(tx *bbolt.Tx) error {
@@ -92,7 +90,7 @@ func newBuilder(q *Queue, from state) (*builder, error) {
 		err = b.begin()
 	}
 	if err != nil {
-		return nil, errors.Join(err, b.db.Close(), os.Remove(b.path))
+		return nil, errors.Join(err, b.db.Close())
 	}
 	return b, nil
 }

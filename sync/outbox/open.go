@@ -169,9 +169,9 @@ func (q *Queue) load() error {
 	q.swap.Unlock()
 	q.s, q.letters, q.ranges, q.noted = s, letters, nil, false
 	clear(q.rejected)
-	q.measure()
+	err = q.measure()
 	q.publish()
-	return nil
+	return err
 }
 
 // openBolt opens or creates a database. The free list is not stored: after a
@@ -240,14 +240,19 @@ func (q *Queue) fromOpen(fill func(c *contents, b *builder) error) error {
 // replace builds a file beside path, gives it path's name and opens it. Before
 // the rename an error leaves all as it was.
 func (q *Queue) replace(from state, fill func(b *builder) error) error {
-	b, err := newBuilder(q, from)
+	built := q.path + ".new"
+	err := guard(func() error {
+		b, err := newBuilder(q, built, from)
+		if err != nil {
+			return err
+		}
+		return b.finish(fill(b))
+	})
 	if err != nil {
+		_ = os.Remove(built) // or the next Open does it
 		return err
 	}
-	if err := b.finish(guard(func() error { return fill(b) })); err != nil {
-		return errors.Join(err, os.Remove(b.path))
-	}
-	return q.adopt(b.path)
+	return q.adopt(built)
 }
 
 // adopt gives a finished file path's name and opens it. From here on an error

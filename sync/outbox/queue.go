@@ -271,7 +271,9 @@ func (q *Queue) commit(fn func(l *ledger) error) error {
 		q.letters[letterID{s.Epoch, seq}] = struct{}{}
 	}
 	clear(q.rejected)
-	q.measure()
+	if err := q.measure(); err != nil {
+		q.broken = err // the record is stored; the next one is not
+	}
 	q.publish()
 	return nil
 }
@@ -337,13 +339,16 @@ func (q *Queue) budget() int64 {
 }
 
 // measure reads how large the file is and how much of it is in use.
-func (q *Queue) measure() {
-	_ = q.db.View(func(tx *bbolt.Tx) error {
-		q.high = tx.Size()
-		return nil
+func (q *Queue) measure() error {
+	err := guard(func() error {
+		return q.db.View(func(tx *bbolt.Tx) error {
+			q.high = tx.Size()
+			return nil
+		})
 	})
 	s := q.db.Stats()
 	q.used = q.high - int64(s.FreePageN+s.PendingPageN)*pageSize
+	return err
 }
 
 func (q *Queue) publish() {
@@ -432,12 +437,11 @@ func (q *Queue) reading(fn func(tx *bbolt.Tx) error) error {
 // that sends a day's backlog would otherwise hold all of it. The kernel keeps
 // what it likes in its own cache.
 func (q *Queue) unmapPages() {
-	_ = q.db.View(func(tx *bbolt.Tx) error {
-		_, _, errno := unix.Syscall(unix.SYS_MADVISE, q.db.Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
-		if errno != 0 {
-			return errno
-		}
-		return nil
+	_ = guard(func() error {
+		return q.db.View(func(tx *bbolt.Tx) error {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, q.db.Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
+			return nil
+		})
 	})
 }
 

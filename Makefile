@@ -1,0 +1,65 @@
+# Everything runs without hardware. `make demo` shows it, `make test` tests it.
+export GOTOOLCHAIN := local
+export CGO_ENABLED := 0
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
+APT     := fuse3 mosquitto postgresql zbar-tools
+
+.PHONY: build demo test test-full deps soak bench fuzz check pi clean
+
+# Both programs, for this machine.
+build:
+	@mkdir -p build
+	$(BUILD) -o build/qrgate-server ./server
+	$(BUILD) -o build/qrgate-kiosk ./device
+
+# A server and two virtual kiosks; prints the link, Ctrl-C ends all.
+demo: build
+	go run ./sync/e2e/demo -server build/qrgate-server -kiosk build/qrgate-kiosk
+
+# The tests that need nothing but Go.
+test: check
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+
+# All tests: with PostgreSQL, Mosquitto, FUSE and zbar. Needs root, for FUSE and apt-get.
+test-full: deps
+	go test -tags full -timeout 30m ./...
+
+# Debian's packages that test-full, soak and bench use.
+deps:
+	@dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(APT); }
+
+# The same tests at the size of the promises: hours.
+soak: deps
+	QRGATE_SCALE=soak go test -tags full -timeout 6h -v -run 'Soak|PowerCut|Scenario|TenMillion' ./...
+
+# The figures of the README.
+bench: deps
+	go test -tags full -run '^$$' -bench . -benchtime 2s -timeout 60m ./...
+
+# Every fuzz target for FUZZTIME.
+FUZZTIME ?= 60s
+fuzz:
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	  echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+# Form: gofmt, vet, staticcheck, also for the boards whose int is 32 bits wide.
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
+	go vet -tags full ./...
+	go tool staticcheck -tags full ./...
+	GOARCH=arm GOARM=6 go vet ./hw/... ./sync/... ./device/...
+
+# qrgate-kiosk for every board, with its size.
+pi:
+	@mkdir -p build/pi
+	GOOS=linux GOARCH=arm64 $(BUILD) -o build/pi/qrgate-kiosk-arm64 ./device
+	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o build/pi/qrgate-kiosk-armv7 ./device
+	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -o build/pi/qrgate-kiosk-armv6 ./device
+	GOOS=linux GOARCH=amd64 $(BUILD) -o build/pi/qrgate-kiosk-amd64 ./device
+	@ls -l build/pi | awk 'NR > 1 { printf "%-24s %5.1f MB\n", $$9, $$5 / 1e6 }'
+
+clean:
+	rm -rf build

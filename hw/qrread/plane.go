@@ -1,0 +1,182 @@
+package qrread
+
+// A plane is one grey picture together with its relief: grey minus the mean of
+// the neighbourhood. The relief makes shadows and faded print harmless without
+// deciding yet what is dark and what is light.
+type plane struct {
+	w, h, stride int
+	pix          []uint8
+	relief       []int16 // w*h, negative where darker than the surroundings
+	scale        float32 // pixels of the plane for one pixel of the frame
+
+	own  []uint8  // pixels, when the plane is not a view of the frame
+	cols []uint32 // sums of the columns of the band under the window
+}
+
+// reliefWindow is the share of the picture's height that half a window covers:
+// wide enough to hold the finder pattern of a code of usual size, narrow enough
+// to follow the edge of a shadow.
+const reliefWindow = 24
+
+// view makes p show pixels of the frame.
+func (p *plane) view(pix []uint8, w, h, stride int) {
+	p.w, p.h, p.stride, p.pix, p.scale = w, h, stride, pix, 1
+	p.raise()
+}
+
+// smooth makes p a copy of q, each pixel the mean of 3x3.
+func (p *plane) smooth(q *plane) {
+	p.alloc(q.w, q.h)
+	p.scale = q.scale
+	w := q.w
+	for y := range q.h {
+		up := q.pix[max(y-1, 0)*q.stride:][:w]
+		mid := q.pix[y*q.stride:][:w]
+		down := q.pix[min(y+1, q.h-1)*q.stride:][:w]
+		dst := p.pix[y*w:][:w]
+		c0 := int(up[0]) + int(mid[0]) + int(down[0])
+		c1 := c0
+		for x := range dst {
+			n := min(x+1, w-1)
+			c2 := int(up[n]) + int(mid[n]) + int(down[n])
+			dst[x] = uint8((c0 + c1 + c2) * 7282 >> 16)
+			c0, c1 = c1, c2
+		}
+	}
+	p.raise()
+}
+
+// double makes p a copy of q at twice the size, interpolated between pixels.
+func (p *plane) double(q *plane) {
+	p.alloc(2*q.w, 2*q.h)
+	p.scale = 2 * q.scale
+	for y := range p.h {
+		// A pixel of the copy lies a quarter of a pixel from its nearest original.
+		near := y / 2
+		far := min(max(near+2*(y&1)-1, 0), q.h-1)
+		a, b := q.pix[near*q.stride:][:q.w], q.pix[far*q.stride:][:q.w]
+		dst := p.pix[y*p.w:][:p.w]
+		last := 3*int(a[0]) + int(b[0])
+		for x := range q.w {
+			here := 3*int(a[x]) + int(b[x])
+			n := min(x+1, q.w-1)
+			next := 3*int(a[n]) + int(b[n])
+			dst[2*x] = uint8((3*here + last + 8) >> 4)
+			dst[2*x+1] = uint8((3*here + next + 8) >> 4)
+			last = here
+		}
+	}
+	p.raise()
+}
+
+// halve makes p a copy of q at half the size.
+func (p *plane) halve(q *plane) {
+	p.alloc(q.w/2, q.h/2)
+	p.scale = q.scale / 2
+	for y := range p.h {
+		a, b := q.pix[2*y*q.stride:][:q.w], q.pix[(2*y+1)*q.stride:][:q.w]
+		dst := p.pix[y*p.w:][:p.w]
+		for x := range dst {
+			dst[x] = uint8((int(a[2*x]) + int(a[2*x+1]) + int(b[2*x]) + int(b[2*x+1]) + 2) >> 2)
+		}
+	}
+	p.raise()
+}
+
+func (p *plane) alloc(w, h int) {
+	if cap(p.own) < w*h {
+		p.own = make([]uint8, w*h)
+	}
+	p.own = p.own[:w*h]
+	p.w, p.h, p.stride, p.pix = w, h, w, p.own
+}
+
+// raise computes the relief.
+func (p *plane) raise() {
+	w, h := p.w, p.h
+	if cap(p.relief) < w*h {
+		p.relief = make([]int16, w*h)
+	}
+	p.relief = p.relief[:w*h]
+	if cap(p.cols) < w {
+		p.cols = make([]uint32, w)
+	}
+	cols := p.cols[:w]
+	clear(cols)
+	half := max(h/reliefWindow, 2)
+	rows := 0
+	add := func(y int) {
+		for x, v := range p.pix[y*p.stride:][:w] {
+			cols[x] += uint32(v)
+		}
+		rows++
+	}
+	for y := range min(half, h) {
+		add(y)
+	}
+	for y := range h {
+		if y+half < h {
+			add(y + half)
+		}
+		if y > half {
+			for x, v := range p.pix[(y-half-1)*p.stride:][:w] {
+				cols[x] -= uint32(v)
+			}
+			rows--
+		}
+		row := p.pix[y*p.stride:][:w]
+		dst := p.relief[y*w:][:w]
+		var sum uint32
+		width, was := 0, 0
+		var inv float32
+		for _, c := range cols[:min(half, w)] {
+			sum += c
+			width++
+		}
+		for x := range dst {
+			if x+half < w {
+				sum += cols[x+half]
+				width++
+			}
+			if x > half {
+				sum -= cols[x-half-1]
+				width--
+			}
+			if width != was {
+				was = width
+				inv = 1 / float32(width*rows)
+			}
+			dst[x] = int16(row[x]) - int16(float32(sum)*inv)
+		}
+	}
+}
+
+// reliefAt returns the relief at a place, interpolated, and 0 outside.
+func (p *plane) reliefAt(x, y float32) float32 {
+	x -= 0.5
+	y -= 0.5
+	if !(x >= 0 && y >= 0 && x < float32(p.w-1) && y < float32(p.h-1)) {
+		return 0
+	}
+	ix, iy := int(x), int(y)
+	fx, fy := x-float32(ix), y-float32(iy)
+	i := iy*p.w + ix
+	a, b := p.relief[i:i+2:i+2], p.relief[i+p.w:i+p.w+2:i+p.w+2]
+	top := float32(a[0]) + fx*float32(a[1]-a[0])
+	bottom := float32(b[0]) + fx*float32(b[1]-b[0])
+	return top + fy*(bottom-top)
+}
+
+// greyAt returns the grey value at a place, interpolated; places outside take
+// the nearest pixel.
+func (p *plane) greyAt(x, y float32) float32 {
+	x = min(max(x-0.5, 0), float32(p.w-1)-0.001)
+	y = min(max(y-0.5, 0), float32(p.h-1)-0.001)
+	ix, iy := int(x), int(y)
+	fx, fy := x-float32(ix), y-float32(iy)
+	i := iy*p.stride + ix
+	a, b := p.pix[i:i+2:i+2], p.pix[i+p.stride:i+p.stride+2:i+p.stride+2]
+	top := float32(a[0]) + fx*(float32(a[1])-float32(a[0]))
+	bottom := float32(b[0]) + fx*(float32(b[1])-float32(b[0]))
+	return top + fy*(bottom-top)
+}

@@ -1,0 +1,167 @@
+package qrread
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// A pose maps places in a symbol, in modules, to places in a plane.
+type pose struct {
+	a, b, c, d, e, f, g, h, i float32
+	// corners are where the centres of three finders, and the place that would
+	// be the fourth's, lie in the plane: top left, top right, bottom right, bottom left.
+	corners [4][2]float32
+	dim     int
+}
+
+// place sets the map from the corners. It reports false for corners that no
+// camera can see so.
+func (q *pose) place() bool {
+	p0, p1, p2, p3 := q.corners[0], q.corners[1], q.corners[2], q.corners[3]
+	dx3, dy3 := p0[0]-p1[0]+p2[0]-p3[0], p0[1]-p1[1]+p2[1]-p3[1]
+	dx1, dy1 := p1[0]-p2[0], p1[1]-p2[1]
+	dx2, dy2 := p3[0]-p2[0], p3[1]-p2[1]
+	det := dx1*dy2 - dx2*dy1
+	if det < 1 {
+		return false
+	}
+	g, h := (dx3*dy2-dx2*dy3)/det, (dx1*dy3-dx3*dy1)/det
+	if g < -0.6 || h < -0.6 || g+h < -0.6 || g > 1.5 || h > 1.5 {
+		return false
+	}
+	n := float32(q.dim - 7)
+	q.a, q.b = (p1[0]-p0[0]+g*p1[0])/n, (p3[0]-p0[0]+h*p3[0])/n
+	q.d, q.e = (p1[1]-p0[1]+g*p1[1])/n, (p3[1]-p0[1]+h*p3[1])/n
+	q.g, q.h = g/n, h/n
+	q.c = p0[0] - 3.5*(q.a+q.b)
+	q.f = p0[1] - 3.5*(q.d+q.e)
+	q.i = 1 - 3.5*(q.g+q.h)
+	return true
+}
+
+// at returns where the place (u, v) of the symbol lies in the plane.
+func (q *pose) at(u, v float32) (x, y float32) {
+	w := 1 / (q.g*u + q.h*v + q.i)
+	return (q.a*u + q.b*v + q.c) * w, (q.d*u + q.e*v + q.f) * w
+}
+
+// match returns how well the plane agrees with modules of known colour under a
+// pose, from -1 to 1. sign is -1 for a symbol that is dark on light.
+// Relief beyond clip counts as clip, so that a glare does not outshout the rest.
+func (p *plane) match(q *pose, marks []mark, sign, clip float32) float32 {
+	var sum, squares float32
+	for i := range marks {
+		m := &marks[i]
+		x, y := q.at(m.x, m.y)
+		v := min(max(p.reliefAt(x, y), -clip), clip)
+		sum += m.tone * v
+		squares += v * v
+	}
+	if squares == 0 {
+		return 0
+	}
+	return -sign * sum / sqrt(squares*float32(len(marks)))
+}
+
+// A guess is a version with a pose and how well it fits.
+type guess struct {
+	version int
+	pose    pose
+	score   float32
+}
+
+// Scores below which following a guess or a registered pose is hopeless.
+const (
+	minQuick = 0.30
+	minMatch = 0.45
+)
+
+// guesses returns the likeliest versions for a triple, the best first.
+func (r *Reader) guess(p *plane, t *triple) []guess {
+	r.guesses = r.guesses[:0]
+	a, b, c := &r.finders[t.a], &r.finders[t.b], &r.finders[t.c]
+	nearest := int(math.Round(float64((t.n + 7 - 17) / 4)))
+	clip := r.clip(p, t)
+	for v := max(nearest-2, 1); v <= min(nearest+2, maxVersion); v++ {
+		l := r.layout(v)
+		best := guess{version: v, score: -1}
+		q := pose{dim: l.dim}
+		q.corners[0] = [2]float32{a.x, a.y}
+		q.corners[1] = [2]float32{b.x, b.y}
+		q.corners[3] = [2]float32{c.x, c.y}
+		for i := -2; i <= 2; i++ {
+			for j := -2; j <= 2; j++ {
+				wb, wc := t.wb+float32(i)*depthStep, t.wc+float32(j)*depthStep
+				wd := wb + wc - 1
+				if wd < 0.4 {
+					continue
+				}
+				q.corners[2] = [2]float32{
+					(b.x*wb + c.x*wc - a.x) / wd,
+					(b.y*wb + c.y*wc - a.y) / wd,
+				}
+				if !q.place() {
+					continue
+				}
+				if s := p.match(&q, l.quick, t.sign, clip); s > best.score {
+					best.score, best.pose = s, q
+				}
+			}
+		}
+		if best.score >= minQuick {
+			r.guesses = append(r.guesses, best)
+		}
+	}
+	slices.SortStableFunc(r.guesses, func(x, y guess) int { return cmp.Compare(y.score, x.score) })
+	return r.guesses[:min(len(r.guesses), 2)]
+}
+
+// depthStep is the distance of two guesses of how much deeper a finder lies.
+const depthStep = 0.05
+
+// clip returns the relief that the finders of a triple show.
+func (r *Reader) clip(p *plane, t *triple) float32 {
+	var sum float32
+	for _, i := range [3]int{t.a, t.b, t.c} {
+		f := &r.finders[i]
+		sum += off(p.reliefAt(f.x, f.y), 0)
+	}
+	return max(sum/3, edgeDepth) * 1.2
+}
+
+// register moves the corners of a guess until the modules of known colour fit best.
+func (r *Reader) register(p *plane, t *triple, g *guess) {
+	l := r.layout(g.version)
+	clip := r.clip(p, t)
+	best := p.match(&g.pose, l.known, t.sign, clip)
+	// The finders are known to a fraction of a module, the fourth corner is not.
+	steps := [4]float32{0.35, 0.35, 1.2, 0.35}
+	for range 40 {
+		moved := false
+		for k := range steps {
+			s := steps[k] * t.unit
+			for _, d := range [4][2]float32{{s, 0}, {-s, 0}, {0, s}, {0, -s}} {
+				q := g.pose
+				q.corners[k][0] += d[0]
+				q.corners[k][1] += d[1]
+				if !q.place() {
+					continue
+				}
+				if m := p.match(&q, l.known, t.sign, clip); m > best {
+					best, g.pose, moved = m, q, true
+				}
+			}
+		}
+		if moved {
+			continue
+		}
+		if steps[0] < 0.06 && steps[2] < 0.06 {
+			break
+		}
+		for k := range steps {
+			steps[k] = max(steps[k]/2, 0.05)
+		}
+	}
+	g.score = best
+}

@@ -1,0 +1,147 @@
+package outbox_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// Figures of sync/outbox. One operation is one check-in, except in
+// BenchmarkOpen. QRGATE_SCALE=soak fills with a million check-ins instead of a
+// hundred thousand.
+
+func backlog() int {
+	if os.Getenv("QRGATE_SCALE") == "soak" {
+		return 1_000_000
+	}
+	return 100_000
+}
+
+// box makes records of 110 bytes, as a name and a number make them.
+const box = 30
+
+// filled returns the path of an outbox with n check-ins, written without fsync.
+func filled(b *testing.B, n int) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "outbox.db")
+	q := open(b, path, outbox.Options{NoSync: true})
+	for i := range n {
+		if _, err := q.Put(seen(uint64(i), box)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	shut(b, q)
+	return path
+}
+
+func BenchmarkPut(b *testing.B) {
+	for _, noSync := range []bool{false, true} {
+		b.Run(fmt.Sprintf("fsync=%t", !noSync), func(b *testing.B) {
+			q := open(b, filepath.Join(b.TempDir(), "outbox.db"), outbox.Options{NoSync: noSync})
+			n := uint64(0)
+			for b.Loop() {
+				if _, err := q.Put(seen(n, box)); err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+		})
+	}
+}
+
+func BenchmarkFill(b *testing.B) {
+	n := backlog()
+	for b.Loop() {
+		path := filled(b, n)
+		fi, err := os.Stat(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := verify(b, path)
+		b.ReportMetric(float64(r.Bytes)/float64(n), "bytes/check-in")
+		b.ReportMetric(float64(fi.Size())/(1<<20), "MiB-file")
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path := filled(b, backlog())
+	for b.Loop() {
+		q := open(b, path, outbox.Options{})
+		shut(b, q)
+	}
+	b.ReportMetric(resident(b), "MiB-resident")
+}
+
+// BenchmarkDrain sends, gets receipts that are in a backup, and deletes.
+func BenchmarkDrain(b *testing.B) {
+	n := backlog()
+	path := filled(b, n)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	peak := 0.0
+	rounds := 0
+	for b.Loop() {
+		b.StopTimer()
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		q := open(b, path, outbox.Options{})
+		b.StartTimer()
+		for batches := 0; ; batches++ {
+			s := q.Stats()
+			if s.Through == s.Last {
+				break
+			}
+			run, err := q.Peek(s.Through+1, wire.MaxBatchRecords)
+			if err != nil {
+				b.Fatal(err)
+			}
+			hash := run.Prev
+			for _, r := range run.Records {
+				hash = hash.Next(r)
+			}
+			if _, err := q.Apply(&wire.Receipt{Epoch: run.Epoch, Generation: 1, Through: run.End(), Safe: run.End(), Hash: hash}); err != nil {
+				b.Fatal(err)
+			}
+			if batches%16 == 0 {
+				if err := q.Flush(); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				peak = max(peak, resident(b))
+				b.StartTimer()
+			}
+		}
+		if err := q.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		shut(b, q)
+		b.StartTimer()
+		rounds++
+	}
+	b.ReportMetric(float64(n*rounds)/b.Elapsed().Seconds(), "check-ins/s")
+	b.ReportMetric(peak-float64(len(whole))/(1<<20), "MiB-resident-without-copy")
+}
+
+// resident returns this process's resident memory, mapped files included.
+func resident(b *testing.B) float64 {
+	b.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	var kib float64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
+}
