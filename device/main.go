@@ -1,0 +1,224 @@
+//go:build unfinished
+
+// Command qrgate-kiosk is the program at the door: it reads codes from scanners
+// and cameras, judges them, records the verdict, shows it, and delivers what it
+// recorded when there is a network.
+//
+// Files, each with one writer:
+//
+//	identity/            written at enrolment; keys.cbor also by agent
+//	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
+//	state/agent.json     starts and time floor; package agent
+//
+// Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75
+// storage fault: start again, what is on disk is the truth.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/qrread"
+	"github.com/qrgate/qrgate/sync/outbox"
+)
+
+// version is set by the Makefile; built is the commit's time in Unix seconds,
+// below which no clock is believed.
+var (
+	version = "dev"
+	built   = "1764000000"
+)
+
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitStorage = 75
+)
+
+const defaultConfig = "/etc/qrgate/kiosk.toml"
+
+// An environment is what a command works with.
+type environment struct {
+	path   string // of the configuration
+	args   []string
+	in     io.Reader
+	out    io.Writer
+	stderr io.Writer
+}
+
+type command struct {
+	name, args, about string
+	run               func(ctx context.Context, env environment) error
+}
+
+var commands = []command{
+	{"run", "", "serve the door", serve},
+	{"check-config", "", "check the configuration", checkConfig},
+	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
+	{"decode", "FILE...", "read codes in image files, one line of JSON each", decode},
+	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
+	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
+	{"version", "", "print the version", printVersion},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// errUsage marks an error of whoever called the program or wrote its
+// configuration.
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 0 || slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		usage(stdout)
+		if len(args) == 0 {
+			return exitUsage
+		}
+		return exitOK
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		fmt.Fprintf(stderr, "qrgate-kiosk: no command %q; see qrgate-kiosk help\n", args[0])
+		return exitUsage
+	}
+	c := commands[i]
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	if slices.ContainsFunc(args[1:], func(a string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, a) }) {
+		fs.SetOutput(stdout)
+	}
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "qrgate-kiosk %s [flags] %s\n%s\n", c.name, c.args, c.about)
+		fs.PrintDefaults()
+	}
+	path := defaultConfig
+	if v := os.Getenv("QRGATE_CONFIG"); v != "" {
+		path = v
+	}
+	fs.StringVar(&path, "config", path, "configuration `file`; also $QRGATE_CONFIG")
+	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	} else if err != nil {
+		return exitUsage
+	}
+	err := c.run(ctx, environment{path: path, args: fs.Args(), in: stdin, out: stdout, stderr: stderr})
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "qrgate-kiosk %s: %v\n", c.name, err)
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, outbox.ErrBroken):
+		return exitStorage
+	}
+	return exitFailed
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "qrgate-kiosk reads codes at a door, records them and lets people in.\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  qrgate-kiosk %-22s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
+	}
+	fmt.Fprint(w, "\nrun, check-config and ledger take -config FILE.\n")
+}
+
+func printVersion(_ context.Context, env environment) error {
+	_, err := fmt.Fprintln(env.out, version)
+	return err
+}
+
+func checkConfig(_ context.Context, env environment) error {
+	c, err := readConfig(env.path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.out, "%s is in order: %s, gate %s, direction %s, %d sources\n", env.path, c.Door.Place, c.Door.Gate, c.Door.Direction, c.sources())
+	return err
+}
+
+// ledger prints what the outbox of a stopped kiosk holds.
+func ledger(ctx context.Context, env environment) error {
+	c, err := readConfig(env.path)
+	if err != nil {
+		return err
+	}
+	report, err := outbox.Verify(ctx, c.outbox())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(env.out, report)
+	return err
+}
+
+func checkOutbox(ctx context.Context, env environment) error {
+	if len(env.args) != 1 {
+		return fmt.Errorf("%w: check-outbox PATH", errUsage)
+	}
+	_, err := outbox.Verify(ctx, env.args[0])
+	return err
+}
+
+// decode prints for each image what a kiosk's camera would have read in it.
+func decode(ctx context.Context, env environment) error {
+	if len(env.args) == 0 {
+		return fmt.Errorf("%w: decode FILE...", errUsage)
+	}
+	type line struct {
+		File  string   `json:"file"`
+		Texts []string `json:"texts"`
+		MS    float64  `json:"ms"` // for decoding alone
+		Error string   `json:"error,omitempty"`
+	}
+	reader := qrread.New(qrread.Options{})
+	enc := json.NewEncoder(env.out)
+	enc.SetEscapeHTML(false)
+	unread := 0
+	for _, name := range env.args {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		l := line{File: name, Texts: []string{}}
+		if img, err := camera.Load(name); err != nil {
+			l.Error = err.Error()
+			unread++
+		} else {
+			start := time.Now()
+			for _, code := range reader.Read(img) {
+				l.Texts = append(l.Texts, code.Text)
+			}
+			l.MS = float64(time.Since(start).Microseconds()) / 1000
+		}
+		if err := enc.Encode(l); err != nil {
+			return err
+		}
+	}
+	if unread > 0 {
+		return fmt.Errorf("%d of %d files are no images", unread, len(env.args))
+	}
+	return nil
+}
+
+// newLog returns the log of the program, on standard error as systemd reads it.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+func (c Config) outbox() string { return filepath.Join(c.State, "outbox.db") }

@@ -1,0 +1,194 @@
+//go:build unfinished
+
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/qrgate/qrgate/server/enrol"
+	"github.com/qrgate/qrgate/server/print"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// initFlags makes the command that prepares a new server.
+func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
+	root := f.String("root", "", "new `file` for the root's private key; take it off this machine (default root.key in the state directory)")
+	return func(ctx context.Context, env environment) error {
+		c := env.config
+		if len(env.args) != 0 {
+			return fmt.Errorf("%w: init takes no arguments", errUsage)
+		}
+		if *root == "" {
+			*root = filepath.Join(c.State, "root.key")
+		}
+		if err := os.MkdirAll(c.State, 0o700); err != nil {
+			return err
+		}
+		master, err := vault.ReadMaster(c.Master)
+		if errors.Is(err, fs.ErrNotExist) {
+			master = vault.NewMaster()
+			err = master.Write(c.Master)
+		}
+		if err != nil {
+			return err
+		}
+		if err := vault.Init(vault.Dir(c.daysDir()), master); err != nil {
+			return err
+		}
+		if err := enrol.Init(c.keysDir(), master, *root, time.Now()); err != nil {
+			return err
+		}
+		if err := migrate(ctx, environment{config: c, out: env.out, log: env.log}); err != nil {
+			return err
+		}
+		fmt.Fprintf(env.out, "New server in %s.\n\nTake these two files off this machine, to two different places, and keep copies:\n  %s  wraps every key; the server needs it to start\n  %s  signs the list of keys; needed only to change keys\n", c.State, c.Master, *root)
+		return nil
+	}
+}
+
+// loadKeys opens the server's own keys and its CA.
+func loadKeys(c Config) (vault.Master, *enrol.Keys, *enrol.CA, error) {
+	master, err := vault.ReadMaster(c.Master)
+	if errors.Is(err, fs.ErrNotExist) {
+		return master, nil, nil, fmt.Errorf("%w; run qrgate-server init for a new server", err)
+	}
+	if err != nil {
+		return master, nil, nil, err
+	}
+	keys, err := enrol.Load(c.keysDir(), master)
+	if err != nil {
+		return master, nil, nil, err
+	}
+	ca, err := keys.CA()
+	return master, keys, ca, err
+}
+
+func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
+	place := f.String("place", "", "`name` of the place where the kiosk stands")
+	out := f.String("out", "", "`directory` for the kiosk's identity (default ID)")
+	return func(ctx context.Context, env environment) error {
+		if len(env.args) == 0 {
+			return fmt.Errorf("%w: say add, list or revoke", errUsage)
+		}
+		s, err := store.Open(ctx, env.config.Store, store.Options{})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		switch verb, args := env.args[0], env.args[1:]; {
+		case verb == "list" && len(args) == 0:
+			return listKiosks(ctx, env, s)
+		case verb == "add" && len(args) == 1 && *place != "":
+			if *out == "" {
+				*out = args[0]
+			}
+			return addKiosk(ctx, env, s, args[0], *place, *out)
+		case verb == "revoke" && len(args) == 1:
+			return s.RevokeKiosk(ctx, args[0])
+		}
+		return fmt.Errorf("%w: kiosk add ID -place NAME [-out DIR] | list | revoke ID", errUsage)
+	}
+}
+
+// addKiosk gives a kiosk that is set up by hand its identity.
+func addKiosk(ctx context.Context, env environment, s *store.Store, id, place, dir string) error {
+	if !wire.ValidKiosk(id) {
+		return fmt.Errorf("%w: a kiosk's id is 8 to 40 of a-z, 0-9 and hyphen, not %q", errUsage, id)
+	}
+	_, keys, ca, err := loadKeys(env.config)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	bundle, err := keys.NewBundle(ca, id, now)
+	if err != nil {
+		return err
+	}
+	if err := bundle.Write(dir); err != nil {
+		return err
+	}
+	k := qrgate.Kiosk{ID: id, Place: place, Public: bundle.Key.Public().(ed25519.PublicKey), State: qrgate.KioskActive, Added: now}
+	if err := s.AddKiosk(ctx, k); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.out, "%s\n", dir)
+	return nil
+}
+
+func listKiosks(ctx context.Context, env environment, s *store.Store) error {
+	kiosks, err := s.Kiosks(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(env.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "KIOSK\tSTATE\tADDED\tPLACE")
+	for _, k := range kiosks {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, k.State, k.Added.In(qrgate.Zone).Format(time.DateOnly), k.Place)
+	}
+	return w.Flush()
+}
+
+func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
+	number := f.Uint("number", 0, "the card's `number`, from 1")
+	issue := f.Uint("issue", 1, "rises each time the card is replaced")
+	kind := f.String("kind", "card", "kind of card: card, family, staff, test")
+	days := f.Int("days", 365, "`days` of validity, from today")
+	picture := f.String("png", "", "write the code as an image to this `file`")
+	return func(_ context.Context, env environment) error {
+		k, err := pass.ParseKind(*kind)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", errUsage, err)
+		case *number == 0 || *number > 1<<32-1 || *issue > 255 || *days < 1 || *days > 3650:
+			return fmt.Errorf("%w: -number from 1, -issue up to 255, -days 1 to 3650", errUsage)
+		}
+		_, keys, _, err := loadKeys(env.config)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		id, key, err := keys.Signer(wire.ForCard, now)
+		if err != nil {
+			return err
+		}
+		text, err := pass.Sign(pass.OwnCard{
+			Kind: k, Key: uint8(id), Number: uint32(*number), Issue: uint8(*issue),
+			First: pass.DayOf(now), Last: pass.DayOf(now.AddDate(0, 0, *days)),
+		}, key)
+		if err != nil {
+			return err
+		}
+		if *picture != "" {
+			if err := writeCode(*picture, text); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(env.out, text)
+		return nil
+	}
+}
+
+func writeCode(path, text string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := print.Code(f, text); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,202 @@
+//go:build unfinished
+
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// audit writes down who did what, in the transaction that does it.
+func (t *tx) audit(action, object string) error {
+	var id [16]byte
+	rand.Read(id[:])
+	_, err := t.exec("INSERT INTO audit (id, at, action, object) VALUES (?, ?, ?, ?)", id[:], t.s.now().UnixMilli(), action, object)
+	return err
+}
+
+// AddKiosk adds a kiosk. The error is qrgate.ErrConflict if its id is taken and
+// qrgate.ErrInvalid if k can be no kiosk.
+func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
+	if !wire.ValidKiosk(k.ID) || k.Place == "" || len(k.Public) != 32 || k.State != qrgate.KioskActive {
+		return fmt.Errorf("store: add kiosk %q: %w", k.ID, qrgate.ErrInvalid)
+	}
+	err := s.write(ctx, func(t *tx) error {
+		// Two who add at the same moment take the same number: the lock makes
+		// one wait.
+		if s.dialect == postgres {
+			if _, err := t.exec("LOCK TABLE kiosks IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+				return err
+			}
+		}
+		r, err := t.exec(`INSERT INTO kiosks (no, id, place, public, state, added)
+			SELECT COALESCE(MAX(no), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT), `+s.dialect.blob()+`, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM kiosks WHERE true
+			ON CONFLICT (id) DO NOTHING`, k.ID, k.Place, k.Public, int64(k.State), k.Added.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, qrgate.ErrConflict)
+		}
+		return t.audit("add kiosk", k.ID)
+	})
+	if err != nil {
+		return fmt.Errorf("store: add kiosk %q: %w", k.ID, err)
+	}
+	return nil
+}
+
+// blob returns a placeholder whose type a SELECT list does not tell.
+func (d dialect) blob() string {
+	if d == postgres {
+		return "CAST(? AS BYTEA)"
+	}
+	return "?"
+}
+
+// Kiosk returns one kiosk, or qrgate.ErrNotFound.
+func (s *Store) Kiosk(ctx context.Context, id string) (qrgate.Kiosk, error) {
+	var k qrgate.Kiosk
+	var added int64
+	err := s.read.QueryRowContext(ctx, s.bind("SELECT id, place, public, state, added FROM kiosks WHERE id = ?"), id).
+		Scan(&k.ID, &k.Place, &k.Public, &k.State, &added)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = qrgate.ErrNotFound
+	}
+	if err != nil {
+		return k, fmt.Errorf("store: kiosk %q: %w", id, err)
+	}
+	k.Added = time.UnixMilli(added)
+	return k, nil
+}
+
+// RevokeKiosk ends a kiosk's right to deliver. Revoking it again changes
+// nothing; an unknown kiosk is qrgate.ErrNotFound.
+func (s *Store) RevokeKiosk(ctx context.Context, id string) error {
+	err := s.write(ctx, func(t *tx) error {
+		r, err := t.exec("UPDATE kiosks SET state = ? WHERE id = ?", int64(qrgate.KioskRevoked), id)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, qrgate.ErrNotFound)
+		}
+		return t.audit("revoke kiosk", id)
+	})
+	if err != nil {
+		return fmt.Errorf("store: revoke kiosk %q: %w", id, err)
+	}
+	return nil
+}
+
+// A KioskStatus is a kiosk with what is known of it now.
+type KioskStatus struct {
+	qrgate.Kiosk
+	Up       bool       // by its status message or last will
+	Changed  time.Time  // when Up last changed; zero if never heard of
+	Contact  time.Time  // of the last beat; zero if there was none
+	Beat     *wire.Beat // the last one, nil if there was none
+	Checkins int64      // rows it has delivered, of all epochs
+	Late     int64      // check-ins that came after the end of retention and were dropped
+	Received time.Time  // of the last batch; zero if there was none
+}
+
+// Kiosks returns all kiosks in the order in which they were added.
+func (s *Store) Kiosks(ctx context.Context) ([]KioskStatus, error) {
+	var all []KioskStatus
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var k KioskStatus
+		var added, changed, contact, received int64
+		var beat []byte
+		err := r.Scan(&k.ID, &k.Place, &k.Public, &k.State, &added,
+			&k.Up, &changed, &contact, &beat, &k.Checkins, &k.Late, &received)
+		if err != nil {
+			return err
+		}
+		k.Added, k.Changed, k.Contact, k.Received = milli(added), milli(changed), milli(contact), milli(received)
+		if beat != nil {
+			k.Beat = new(wire.Beat)
+			if err := wire.Decode(beat, k.Beat); err != nil {
+				return err
+			}
+		}
+		all = append(all, k)
+		return nil
+	}, `SELECT k.id, k.place, k.public, k.state, k.added,
+			COALESCE(p.up, 0), COALESCE(p.since, 0), COALESCE(p.contact, 0), p.beat,
+			CAST(COALESCE(SUM(e.checkins), 0) AS BIGINT), CAST(COALESCE(SUM(e.late), 0) AS BIGINT), COALESCE(MAX(e.received), 0)
+		FROM kiosks k LEFT JOIN presences p ON p.kiosk_no = k.no LEFT JOIN epochs e ON e.kiosk_no = k.no
+		GROUP BY k.no, k.id, k.place, k.public, k.state, k.added, p.kiosk_no, p.up, p.since, p.contact, p.beat
+		ORDER BY k.no`)
+	if err != nil {
+		return nil, fmt.Errorf("store: kiosks: %w", err)
+	}
+	return all, nil
+}
+
+// milli returns a time of Unix milliseconds, of which 0 stands for none.
+func milli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// A Presence is a kiosk's last sign of life. Zero fields are not news.
+type Presence struct {
+	Kiosk   string
+	Online  *wire.Online // status message or last will
+	Changed time.Time    // when Online arrived
+	Beat    *wire.Beat
+	Contact time.Time // when Beat arrived
+}
+
+// SavePresences stores signs of life, at most one a kiosk. The status of a
+// session older than the stored one changes nothing: it is the late will of a
+// connection that the kiosk has long replaced. Unknown kiosks are skipped.
+func (s *Store) SavePresences(ctx context.Context, ps []Presence) error {
+	err := s.write(ctx, func(t *tx) error {
+		for _, p := range ps {
+			if err := t.savePresence(p); err != nil {
+				return fmt.Errorf("kiosk %q: %w", p.Kiosk, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store: save presences: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) savePresence(p Presence) error {
+	_, err := t.exec(`INSERT INTO presences (kiosk_no, up, session, since, contact)
+		SELECT no, 0, 0, 0, 0 FROM kiosks WHERE id = ? ON CONFLICT (kiosk_no) DO NOTHING`, p.Kiosk)
+	if err != nil {
+		return err
+	}
+	const kiosk = "kiosk_no = (SELECT no FROM kiosks WHERE id = ?)"
+	if o := p.Online; o != nil {
+		up := int64(0)
+		if o.Up {
+			up = 1
+		}
+		_, err = t.exec(`UPDATE presences SET since = CASE WHEN up = ? AND since > 0 THEN since ELSE ? END, up = ?, session = ?
+			WHERE session <= ? AND `+kiosk, up, p.Changed.UnixMilli(), up, int64(o.Session), int64(o.Session), p.Kiosk)
+		if err != nil {
+			return err
+		}
+	}
+	if p.Beat != nil {
+		_, err = t.exec("UPDATE presences SET contact = ?, beat = ? WHERE contact <= ? AND "+kiosk,
+			p.Contact.UnixMilli(), wire.Encode(p.Beat), p.Contact.UnixMilli(), p.Kiosk)
+	}
+	return err
+}

@@ -1,0 +1,175 @@
+-- +goose Up
+
+CREATE TABLE meta (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    generation INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE kiosks (
+    no      INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    place   TEXT NOT NULL,
+    public  BLOB NOT NULL,
+    state   INTEGER NOT NULL,
+    added   INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Apart from kiosks, so that a beat never waits for an intake.
+CREATE TABLE presences (
+    kiosk_no INTEGER PRIMARY KEY REFERENCES kiosks,
+    up       INTEGER NOT NULL,
+    session  INTEGER NOT NULL,
+    since    INTEGER NOT NULL,
+    contact  INTEGER NOT NULL,
+    beat     BLOB
+) STRICT;
+
+-- An epoch's number is its kiosk's number times 65536 plus its own ordinal.
+CREATE TABLE epochs (
+    no        INTEGER PRIMARY KEY,
+    kiosk_no  INTEGER NOT NULL REFERENCES kiosks,
+    epoch     BLOB NOT NULL,
+    ledger    BLOB NOT NULL,
+    safe      INTEGER NOT NULL,
+    opened_by INTEGER NOT NULL,
+    previous  BLOB,
+    carried   INTEGER NOT NULL,
+    lost      INTEGER NOT NULL,
+    last      INTEGER NOT NULL,
+    ended     INTEGER,
+    checkins  INTEGER NOT NULL,
+    late      INTEGER NOT NULL,
+    received  INTEGER NOT NULL,
+    UNIQUE (kiosk_no, epoch)
+) STRICT;
+CREATE INDEX epochs_received ON epochs (received);
+
+CREATE TABLE boots (
+    epoch_no      INTEGER NOT NULL REFERENCES epochs,
+    no            INTEGER NOT NULL,
+    boot          BLOB NOT NULL,
+    first         INTEGER NOT NULL,
+    last          INTEGER NOT NULL,
+    started       INTEGER NOT NULL,
+    ended         INTEGER NOT NULL,
+    arrived       INTEGER NOT NULL,
+    arrived_since INTEGER NOT NULL,
+    PRIMARY KEY (epoch_no, no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anchors (
+    kiosk_no INTEGER NOT NULL REFERENCES kiosks,
+    boot     BLOB NOT NULL,
+    since    INTEGER NOT NULL,
+    server   INTEGER NOT NULL,
+    error    INTEGER NOT NULL,
+    PRIMARY KEY (kiosk_no, boot, since, server, error)
+) STRICT, WITHOUT ROWID;
+
+-- Check-ins to be dated again: those of a boot with numbers from next to last,
+-- that happened from since to until.
+CREATE TABLE redates (
+    epoch_no INTEGER NOT NULL REFERENCES epochs,
+    boot_no  INTEGER NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER NOT NULL,
+    next     INTEGER NOT NULL,
+    last     INTEGER NOT NULL,
+    PRIMARY KEY (epoch_no, boot_no, since, until)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gates (
+    kiosk_no INTEGER NOT NULL REFERENCES kiosks,
+    no       INTEGER NOT NULL,
+    place    TEXT NOT NULL,
+    gate     TEXT NOT NULL,
+    PRIMARY KEY (kiosk_no, no)
+) STRICT, WITHOUT ROWID;
+
+-- epoch_no and seq are those under which a record was first written, under_no is
+-- the epoch under which it arrived. Two histories of a forked epoch differ in
+-- the digest.
+CREATE TABLE checkins (
+    epoch_no  INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    digest    INTEGER NOT NULL,
+    under_no  INTEGER NOT NULL,
+    day       INTEGER NOT NULL,
+    subject   BLOB,
+    pass      INTEGER NOT NULL,
+    verdict   INTEGER NOT NULL,
+    reason    INTEGER NOT NULL,
+    presence  INTEGER NOT NULL,
+    direction INTEGER NOT NULL,
+    gate_no   INTEGER NOT NULL,
+    lane      INTEGER NOT NULL,
+    said      INTEGER NOT NULL,
+    clock     INTEGER NOT NULL,
+    error     INTEGER NOT NULL,
+    boot_no   INTEGER NOT NULL,
+    since     INTEGER NOT NULL,
+    earliest  INTEGER NOT NULL,
+    latest    INTEGER NOT NULL,
+    received  INTEGER NOT NULL,
+    PRIMARY KEY (epoch_no, seq, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX checkins_subject ON checkins (day, subject) WHERE subject IS NOT NULL;
+CREATE INDEX checkins_time ON checkins (day, epoch_no, latest);
+
+CREATE TABLE dead_letters (
+    epoch_no INTEGER NOT NULL REFERENCES epochs,
+    seq      INTEGER NOT NULL,
+    reason   INTEGER NOT NULL,
+    record   BLOB NOT NULL,
+    received INTEGER NOT NULL,
+    PRIMARY KEY (epoch_no, seq)
+) STRICT;
+
+CREATE TABLE identities (
+    identity BLOB PRIMARY KEY,
+    person   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE people (
+    person  INTEGER PRIMARY KEY,
+    wrapped BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE details (
+    person INTEGER PRIMARY KEY REFERENCES people,
+    sealed BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE backups (
+    id         TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    made       INTEGER NOT NULL,
+    verified   INTEGER,
+    checkins   INTEGER NOT NULL,
+    digest     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+    id     BLOB PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    object TEXT NOT NULL
+) STRICT;
+
+-- +goose Down
+DROP TABLE audit;
+DROP TABLE backups;
+DROP TABLE details;
+DROP TABLE people;
+DROP TABLE identities;
+DROP TABLE dead_letters;
+DROP TABLE checkins;
+DROP TABLE gates;
+DROP TABLE redates;
+DROP TABLE anchors;
+DROP TABLE boots;
+DROP TABLE epochs;
+DROP TABLE presences;
+DROP TABLE kiosks;
+DROP TABLE meta;

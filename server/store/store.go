@@ -1,0 +1,358 @@
+//go:build unfinished
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // driver "sqlite"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Options are the optional parts of a Store. The zero value is right.
+type Options struct {
+	Now func() time.Time // default time.Now
+}
+
+// A Store is an open database. It is safe for concurrent use, also by several
+// servers where the engine is PostgreSQL.
+type Store struct {
+	dialect dialect
+	now     func() time.Time
+	read    *sql.DB // for SQLite, of connections that cannot write
+	writing *sql.DB
+
+	// SQLite has one writer. Its statements are prepared once, because parsing
+	// an insert of a hundred rows costs as much as running it.
+	mu       sync.Mutex
+	writer   *sql.Conn
+	prepared map[string]*sql.Stmt
+
+	intake sync.Mutex // held by Intake and Redate, guards books
+	books  map[string]*Book
+}
+
+type dialect string
+
+const (
+	sqlite   dialect = "sqlite"
+	postgres dialect = "postgres"
+)
+
+// Open opens the database and brings its schema to this version. dsn is
+// "sqlite:PATH", whose file is made if it is missing, or a URL
+// "postgres://...".
+func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	s := &Store{now: o.Now, books: map[string]*Book{}, prepared: map[string]*sql.Stmt{}}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	err := s.open(ctx, dsn)
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err == nil {
+		err = s.begin(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, dsn string) (err error) {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok && path != "" {
+		s.dialect = sqlite
+		if s.writing, err = sql.Open("sqlite", sqliteDSN(path, false)); err != nil {
+			return err
+		}
+		s.writing.SetMaxOpenConns(1)
+		s.read, err = sql.Open("sqlite", sqliteDSN(path, true))
+		return err
+	}
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		// The text may hold a password.
+		return errors.New(`the data source is neither "sqlite:PATH" nor "postgres://..."`)
+	}
+	s.dialect = postgres
+	if s.writing, err = sql.Open("pgx", dsn); err != nil {
+		return err
+	}
+	s.read = s.writing
+	return s.read.PingContext(ctx)
+}
+
+func sqliteDSN(path string, reader bool) string {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)",
+		"journal_mode(wal)",
+		// With NORMAL, rows that were receipted are gone after a power cut.
+		"synchronous(full)",
+		"foreign_keys(on)",
+		"secure_delete(on)",
+		"cache_size(-65536)",
+		"journal_size_limit(67108864)",
+	}}
+	if reader {
+		q["_txlock"] = []string{"deferred"}
+		q["_pragma"] = append(q["_pragma"], "query_only(on)")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// migrate brings the schema to this version.
+func (s *Store) migrate(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, "migrations/"+string(s.dialect))
+	if err != nil {
+		return err
+	}
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	gd := goose.DialectSQLite3
+	if s.dialect == postgres {
+		gd = goose.DialectPostgres
+		// A row, not an advisory lock, which engines that only speak PostgreSQL's
+		// protocol lack.
+		l, err := lock.NewPostgresTableLocker()
+		if err != nil {
+			return err
+		}
+		opts = append(opts, goose.WithLocker(l))
+	}
+	p, err := goose.NewProvider(gd, s.writing, dir, opts...)
+	if err != nil {
+		return err
+	}
+	// A server that is older than the database runs beside a newer one.
+	if _, err = p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// begin takes the writer and gives a new database its generation.
+func (s *Store) begin(ctx context.Context) (err error) {
+	if s.dialect == sqlite {
+		if s.writer, err = s.writing.Conn(ctx); err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec("INSERT INTO meta (id, generation) VALUES (1, ?) ON CONFLICT (id) DO NOTHING", s.now().UnixMilli())
+		return err
+	})
+}
+
+// Close closes the database. Nothing may be under way.
+func (s *Store) Close() error {
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
+	}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.writing != nil && s.writing != s.read {
+		errs = append(errs, s.writing.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Healthy reports whether the database answers a read.
+func (s *Store) Healthy(ctx context.Context) error {
+	if _, err := s.Generation(ctx); err != nil {
+		return fmt.Errorf("store: health: %w", err)
+	}
+	return nil
+}
+
+// Generation returns the database's generation, which is higher after each
+// restore; see wire.Stamp.
+func (s *Store) Generation(ctx context.Context) (uint64, error) {
+	var g int64
+	err := s.read.QueryRowContext(ctx, "SELECT generation FROM meta").Scan(&g)
+	if err != nil {
+		return 0, fmt.Errorf("store: generation: %w", err)
+	}
+	return uint64(g), nil
+}
+
+// A tx is a write transaction on one connection.
+type tx struct {
+	s    *Store
+	ctx  context.Context
+	conn *sql.Conn
+}
+
+// write runs fn in a transaction, again where the engine asks for it.
+func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+	const tries = 10
+	for try := 1; ; try++ {
+		err := s.writeOnce(ctx, fn)
+		var pg *pgconn.PgError
+		again := errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") // serialization failure, deadlock
+		if !again || try == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(1+rand.IntN(5<<min(try, 5))) * time.Millisecond):
+		}
+	}
+}
+
+func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
+	begin := "BEGIN IMMEDIATE"
+	t := &tx{s: s, ctx: ctx}
+	if s.dialect == sqlite {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t.conn = s.writer
+	} else {
+		begin = "BEGIN"
+		if t.conn, err = s.writing.Conn(ctx); err != nil {
+			return err
+		}
+		defer t.conn.Close()
+	}
+	if _, err := t.conn.ExecContext(ctx, begin); err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done {
+			t.rollback()
+		}
+	}()
+	if err := fn(t); err != nil {
+		return err
+	}
+	if _, err := t.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	done = true
+	return nil
+}
+
+func (t *tx) rollback() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), 10*time.Second)
+	defer cancel()
+	// An SQLite connection whose COMMIT failed may have no transaction left.
+	_, err := t.conn.ExecContext(ctx, "ROLLBACK")
+	if err != nil && t.s.dialect == postgres {
+		t.conn.Raw(func(any) error { return driver.ErrBadConn }) // takes it out of the pool
+	}
+}
+
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	stmt, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	if stmt != nil {
+		return stmt.ExecContext(t.ctx, args...)
+	}
+	return t.conn.ExecContext(t.ctx, rebind(query), args...)
+}
+
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	stmt, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	if stmt != nil {
+		return stmt.QueryContext(t.ctx, args...)
+	}
+	return t.conn.QueryContext(t.ctx, rebind(query), args...)
+}
+
+// each runs a query and calls scan with each of its rows.
+func (t *tx) each(scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := t.query(query, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+// each is tx.each outside a transaction.
+func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := s.read.QueryContext(ctx, s.bind(query), args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+func eachRow(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// stmt returns the prepared statement of query, or nil where the driver keeps
+// its own.
+func (t *tx) stmt(query string) (*sql.Stmt, error) {
+	if t.s.dialect == postgres {
+		return nil, nil
+	}
+	if stmt, ok := t.s.prepared[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := t.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	t.s.prepared[query] = stmt
+	return stmt, nil
+}
+
+func (s *Store) bind(query string) string {
+	if s.dialect == postgres {
+		return rebind(query)
+	}
+	return query
+}
+
+// rebind turns each ? into PostgreSQL's $1, $2 and so on. No statement of ours
+// has a question mark elsewhere.
+func rebind(query string) string {
+	var b strings.Builder
+	b.Grow(len(query) + 32)
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+		query = after
+	}
+}
