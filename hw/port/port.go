@@ -21,7 +21,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
+	"strconv"
+	"syscall"
 	"time"
 
 	tarm "github.com/tarm/serial"
@@ -66,7 +69,7 @@ type Options struct {
 
 	// Open stands in for the function Open, to act out adapters that one of
 	// the drivers cannot open.
-	Open func(d Driver, path string, baud int) (io.ReadWriteCloser, error)
+	Open func(d Driver, path string, baud int) (io.ReadCloser, error)
 }
 
 var bauds = []int{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600}
@@ -115,7 +118,7 @@ func New(c Config, p scan.Profile, log *slog.Logger, opt Options) (*scan.Stream,
 // Open opens a line by one driver, 8N1. Its Read returns after a tenth of a
 // second without a byte: with 0 and nil from GoBugSt, with io.EOF from Tarm,
 // which says the same of a pulled cable. AnyDriver means GoBugSt here.
-func Open(d Driver, path string, baud int) (io.ReadWriteCloser, error) {
+func Open(d Driver, path string, baud int) (io.ReadCloser, error) {
 	if d == Tarm {
 		p, err := tarm.OpenPort(&tarm.Config{Name: path, Baud: baud, ReadTimeout: readTimeout})
 		if err != nil {
@@ -123,14 +126,42 @@ func Open(d Driver, path string, baud int) (io.ReadWriteCloser, error) {
 		}
 		return p, nil
 	}
+	// This driver's descriptor would pass to every child we start, and a child
+	// that outlives an unplugging keeps the device's name taken.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	p, err := bugst.Open(path, &bugst.Mode{BaudRate: baud, DataBits: 8})
-	if err == nil {
-		err = p.SetReadTimeout(readTimeout)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("port: %s: %w", GoBugSt, err)
 	}
+	if err := errors.Join(p.SetReadTimeout(readTimeout), closeOnExec(path)); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("port: %s: %w", GoBugSt, err)
+	}
 	return p, nil
+}
+
+// closeOnExec keeps every open descriptor of the device from children.
+func closeOnExec(path string) error {
+	var dev unix.Stat_t
+	if err := unix.Stat(path, &dev); err != nil {
+		return err
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, f := range fds {
+		fd, err := strconv.Atoi(f.Name())
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == dev.Rdev {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 type dialer struct {
@@ -148,8 +179,9 @@ func (d *dialer) dial() (scan.Line, error) {
 		return nil, err
 	}
 	// A descriptor of our own, beside the driver's: neither driver tells a
-	// pulled cable from an idle line for sure, and only one keeps others out.
-	guard, err := unix.Open(path, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	// pulled cable from an idle line for sure, only one keeps others out, and
+	// both may block in a write.
+	guard, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("port: %w", &fs.PathError{Op: "open", Path: path, Err: err})
 	}
@@ -164,14 +196,14 @@ func (d *dialer) dial() (scan.Line, error) {
 		unix.Close(guard)
 		return nil, err
 	}
-	l := &line{ReadWriteCloser: p, guard: guard, src: p}
+	l := &line{port: p, src: p, guard: guard}
 	if d.opt.Record != nil {
 		l.src = d.opt.Record.Tap(p)
 	}
 	return l, nil
 }
 
-func (d *dialer) open(path string) (io.ReadWriteCloser, error) {
+func (d *dialer) open(path string) (io.ReadCloser, error) {
 	if d.config.Driver != AnyDriver {
 		return d.opt.Open(d.config.Driver, path, d.config.Baud)
 	}
@@ -192,7 +224,7 @@ func (d *dialer) open(path string) (io.ReadWriteCloser, error) {
 
 // A line is an open port that knows when its cable is pulled.
 type line struct {
-	io.ReadWriteCloser
+	port  io.Closer
 	src   io.Reader // the port, or a tap of it
 	guard int
 }
@@ -213,8 +245,15 @@ func (l *line) Read(p []byte) (int, error) {
 	return 0, err
 }
 
+// Write never waits: a scanner that takes no bytes must not stop the reading.
+// The drivers' descriptors block, ours does not.
+func (l *line) Write(p []byte) (int, error) {
+	n, err := unix.Write(l.guard, p)
+	return max(n, 0), err
+}
+
 func (l *line) Close() error {
-	err := l.ReadWriteCloser.Close()
+	err := l.port.Close()
 	unix.Close(l.guard)
 	return err
 }

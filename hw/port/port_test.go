@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -228,6 +229,27 @@ func TestExclusive(t *testing.T) {
 	}
 }
 
+func TestChildrenDoNotHoldTheLine(t *testing.T) {
+	for _, d := range drivers {
+		link := filepath.Join(t.TempDir(), "scanner")
+		plug(t, link)
+		src := open(t, port.Config{Device: link, Driver: d}, scan.Profile{}, port.Options{})
+		run(t, src)
+		eventually(t, src, "present", present)
+		path, err := os.Readlink(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("ls", "-l", "/proc/self/fd").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(out), path+"\n") {
+			t.Errorf("driver %q: a child has %s open:\n%s", d, path, out)
+		}
+	}
+}
+
 func TestTwoLinesAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	var sources []scan.Source
@@ -279,7 +301,7 @@ func TestSecondDriverWhereTheFirstFails(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "scanner")
 	master := plug(t, link)
 	var logged bytes.Buffer
-	opener := func(d port.Driver, path string, baud int) (io.ReadWriteCloser, error) {
+	opener := func(d port.Driver, path string, baud int) (io.ReadCloser, error) {
 		if d != port.Tarm {
 			return nil, unix.ENOTTY // an adapter that cannot be asked for its settings
 		}
@@ -356,6 +378,19 @@ func TestProbes(t *testing.T) {
 	if src.Health().Silent {
 		t.Error("Health() is silent after a scan")
 	}
+}
+
+// TestProbesNeverBlock has a module that takes no bytes any more.
+func TestProbesNeverBlock(t *testing.T) {
+	t.Parallel()
+	link := filepath.Join(t.TempDir(), "scanner")
+	master := plug(t, link)
+	probe := scan.Profile{Answers: true, Probe: strings.Repeat("?", 256<<10)} // more than any line buffers
+	src := open(t, port.Config{Device: link}, probe, port.Options{})
+	scans := run(t, src)
+	eventually(t, src, "silent", func(h scan.Health) bool { return h.Silent })
+	write(t, master, "one\r")
+	expect(t, scans, "one")
 }
 
 func TestRecords(t *testing.T) {

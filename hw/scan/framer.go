@@ -150,15 +150,15 @@ func (f *Framer) end(now time.Time) {
 	if len(f.text) < n {
 		f.spoil(ErrPrefix)
 	}
-	switch {
-	case f.bad == nil && len(f.text) > n:
-		fr := Frame{Text: string(f.text[n:]), At: now}
+	fr := Frame{At: now, Err: f.bad}
+	if f.bad == nil {
+		fr.Text = string(f.text[n:])
 		if f.p.StripAIM {
 			fr.AIM, fr.Text = splitAIM(fr.Text)
 		}
+	}
+	if fr.Text != "" || f.bad != nil && !f.overlong {
 		f.frames = append(f.frames, fr)
-	case f.bad != nil && !f.overlong:
-		f.frames = append(f.frames, Frame{At: now, Err: f.bad})
 	}
 	f.text, f.size, f.open, f.overlong, f.bad = f.text[:0], 0, false, false, nil
 }

@@ -38,7 +38,8 @@ func Many(sources ...Source) *Group {
 
 // Run reads every source in a goroutine of its own and waits for all of them.
 // It returns nil when ctx ends. A source that is broken for good ends alone and
-// shows in Health; Run returns an error only when every source is. Run is called once.
+// shows in Health; Run returns an error only when every source is. A group of no
+// sources waits for the end of ctx. Run is called once.
 func (g *Group) Run(ctx context.Context) error {
 	defer close(g.done)
 	var wg sync.WaitGroup
@@ -64,6 +65,9 @@ func (g *Group) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	if len(g.sources) == 0 {
+		<-ctx.Done()
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -76,10 +80,12 @@ func (g *Group) err() error {
 	defer g.mu.Unlock()
 	var errs []error
 	for _, end := range g.ended {
-		if end.err == nil {
-			return errStopped
+		if end.err != nil {
+			errs = append(errs, end.err)
 		}
-		errs = append(errs, end.err)
+	}
+	if len(errs) < len(g.sources) || len(errs) == 0 {
+		return errStopped // by the end of ctx
 	}
 	return fmt.Errorf("scan: every source has ended: %w", errors.Join(errs...))
 }

@@ -309,7 +309,7 @@ func TestStreamUnplugged(t *testing.T) {
 				t.Errorf("scan after plugging in again = %q, want %q", got.Text, want)
 			}
 		}
-		// Once per state, not per attempt. Flapping between the two reasons is one unplug.
+		// Absent, ready, unplugged and absent, ready: once each, not once an attempt.
 		synctest.Wait()
 		if got := strings.Count(logged.String(), "\n"); got != 5 {
 			t.Errorf("log has %d lines, want 5:\n%s", got, &logged)
@@ -317,12 +317,15 @@ func TestStreamUnplugged(t *testing.T) {
 	})
 }
 
-func TestStreamThatDiesAtOnceIsSaidOnce(t *testing.T) {
+func TestStreamWithALoosePlugIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
 		dials := 0
 		dial := func() (scan.Line, error) {
 			dials++
+			if dials%3 == 0 {
+				return nil, errors.New("no such device")
+			}
 			w := newWire()
 			w.gone <- errors.New("input/output error")
 			return w, nil
@@ -334,8 +337,8 @@ func TestStreamThatDiesAtOnceIsSaidOnce(t *testing.T) {
 		run(t, s)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := strings.Count(logged.String(), "\n"); got != 1 {
-			t.Errorf("log has %d lines, want 1:\n%s", got, &logged)
+		if got := strings.Count(logged.String(), "\n"); got != 2 {
+			t.Errorf("log has %d lines, want one for each reason:\n%s", got, &logged)
 		}
 		if dials > 50 {
 			t.Errorf("%d dials in a minute, want one in 1.5 s or so", dials)
@@ -479,6 +482,16 @@ func TestManyOfWhichAllEnd(t *testing.T) {
 	if _, err := group.Next(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("Next() = %v, want io.EOF", err)
 	}
+}
+
+func TestManyOfNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := scan.Many().Run(ctx); err != nil || ctx.Err() == nil {
+			t.Errorf("Run() = %v before the end of ctx, want nil at its end", err)
+		}
+	})
 }
 
 func TestRepeats(t *testing.T) {

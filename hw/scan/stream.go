@@ -40,17 +40,17 @@ type Stream struct {
 	line    Line
 	opened  time.Time
 	pause   time.Duration // before the next dial; 0 = dial at once
-	said    string        // state that was logged last
 	buf     []byte
 	waiting []Scan // framed in one read, not yet returned
+
+	ready   bool            // has been logged, and still is so
+	reasons map[string]bool // for its absence, logged since it was ready
 
 	heard  time.Time // newest byte or probe
 	probes int       // since the newest byte
 }
 
 var errClosed = errors.New("closed")
-
-const sayReady = "scanner ready"
 
 // NewStream returns the Source called name over the lines that dial opens.
 // dial must be quick; its error is taken to be curable by waiting.
@@ -60,13 +60,14 @@ func NewStream(name string, dial func() (Line, error), p Profile, log *slog.Logg
 		return nil, err
 	}
 	return &Stream{
-		name:   name,
-		dial:   dial,
-		framer: framer,
-		probe:  []byte(p.Probe),
-		log:    log.With("source", name),
-		meter:  NewMeter(name),
-		buf:    make([]byte, 4096),
+		name:    name,
+		dial:    dial,
+		framer:  framer,
+		probe:   []byte(p.Probe),
+		log:     log.With("source", name),
+		meter:   NewMeter(name),
+		buf:     make([]byte, 4096),
+		reasons: make(map[string]bool),
 	}, nil
 }
 
@@ -120,8 +121,7 @@ func (s *Stream) redial(ctx context.Context) {
 	line, err := s.dial()
 	now := time.Now()
 	if err != nil {
-		s.meter.Unplug(now, err)
-		s.say(err.Error())
+		s.absent(err, now)
 		return
 	}
 	s.line, s.opened = line, now
@@ -151,8 +151,7 @@ func (s *Stream) read() {
 		s.meter.Stick(now)
 	}
 	if n > 0 || now.Sub(s.opened) >= settled {
-		s.pause = 0
-		s.say(sayReady)
+		s.settle()
 	}
 }
 
@@ -162,8 +161,7 @@ func (s *Stream) lost(err error, now time.Time) {
 	s.line.Close() // the device is gone, and so is what Close could tell
 	s.line = nil
 	s.deliver(s.framer.Drop(now))
-	s.meter.Unplug(now, err)
-	s.say(err.Error())
+	s.absent(err, now)
 }
 
 // ask probes a scanner that has been quiet for a while.
@@ -192,16 +190,23 @@ func (s *Stream) deliver(frames []Frame) {
 	}
 }
 
-// say logs a change of state once, however often the device comes and goes for
-// the same reason.
-func (s *Stream) say(state string) {
-	if s.said == state {
-		return
+// settle notes that the line is in order.
+func (s *Stream) settle() {
+	s.pause = 0
+	if !s.ready {
+		s.ready = true
+		clear(s.reasons)
+		s.log.Info("scanner ready")
 	}
-	s.said = state
-	if state == sayReady {
-		s.log.Info(sayReady)
-		return
+}
+
+// absent notes that there is no line. Each reason is logged once until the
+// line is in order again, however often a loose plug comes and goes.
+func (s *Stream) absent(err error, now time.Time) {
+	s.meter.Unplug(now, err)
+	s.ready = false
+	if reason := err.Error(); !s.reasons[reason] {
+		s.reasons[reason] = true
+		s.log.Warn("scanner absent", "err", reason)
 	}
-	s.log.Warn("scanner absent", "err", state)
 }

@@ -518,7 +518,7 @@ func rawTLS(t testing.TB, addr string, config *tls.Config, connect bool) *tls.Co
 
 func TestSilentConnectionsAreClosed(t *testing.T) {
 	s := newSite(t, kioskA)
-	b := s.start(t, broker.Options{ConnectTimeout: 200 * time.Millisecond})
+	b := s.start(t, broker.Options{ConnectTimeout: 2 * time.Second})
 	addr := b.Addr().String()
 	plain, err := net.Dial("tcp", addr)
 	if err != nil {

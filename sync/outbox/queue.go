@@ -51,7 +51,7 @@ const (
 
 // Options of a Queue. Now is required.
 type Options struct {
-	Limit    int64                                        // bytes the file may grow to; 0 is DefaultLimit, less than MinLimit is MinLimit
+	Limit    int64                                        // bytes the file may grow to, and at most 128 KiB more while it is fragmented; 0 is DefaultLimit, less than MinLimit is MinLimit
 	Identity string                                       // of the machine and its card; "" is unknown and never compared
 	Keep     time.Duration                                // how long a record without a backup is kept after its receipt; 0 is DefaultKeep
 	Check    func(ctx context.Context, path string) error // Verify in a child process; nil is in this one
