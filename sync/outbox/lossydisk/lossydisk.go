@@ -1,3 +1,5 @@
+//go:build full
+
 // Package lossydisk is a disk for tests whose power can be cut. It is one folder
 // of files in memory, mounted through FUSE, so that a program under test writes,
 // maps and syncs it as it would any other.
