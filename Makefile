@@ -3,7 +3,8 @@ export GOTOOLCHAIN := local
 export CGO_ENABLED := 0
 
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
 APT     := fuse3 mosquitto postgresql zbar-tools
 

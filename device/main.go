@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Command qrgate-kiosk is the program at the door: it reads codes from scanners
 // and cameras, judges them, records the verdict, shows it, and delivers what it
 // recorded when there is a network.
@@ -24,7 +22,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -220,5 +217,3 @@ func decode(ctx context.Context, env environment) error {
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
-
-func (c Config) outbox() string { return filepath.Join(c.State, "outbox.db") }

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/port"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/hw/wedge"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A Config is the kiosk's checked settings; reference.toml shows every key.
+type Config struct {
+	State    string
+	Identity string
+	LogLevel slog.Level
+
+	Server     string // tls://host:port
+	ServerName string // that the server's certificate is for
+
+	Door  wire.KioskConfig
+	Limit int64 // bytes that the outbox may grow to
+
+	Serial   []serialLine
+	Keyboard []keyboard
+	Cameras  []cameraFiles
+
+	Panel panel.Config
+	GPIO  bool   // a panel of real pins; else lines
+	Lines string // file that gets a line for each signal; empty drops them
+}
+
+type serialLine struct {
+	port.Config
+	profile scan.Profile
+}
+
+type keyboard struct {
+	wedge.Config
+	profile scan.Profile
+}
+
+type cameraFiles struct {
+	path string
+	rate float64
+}
+
+func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db") }
+func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
+func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + len(c.Cameras) }
+
+type rawContact struct {
+	Pin       string
+	ActiveLow bool `toml:"active_low"`
+}
+
+type rawConfig struct {
+	State    string
+	Identity string
+	Log      struct{ Level string }
+	Server   struct{ URL, Name string }
+	Door     struct {
+		Place, Gate, Direction string
+		Lane                   uint8
+		OnFault                string `toml:"on_fault"`
+		Accept                 []string
+		Repeat, Reset          duration
+		HelpLine               string `toml:"help_line"`
+	}
+	Outbox struct {
+		LimitMiB int64 `toml:"limit_mib"`
+	}
+	Serial []struct {
+		Device, Driver, Profile string
+		Baud                    int
+	}
+	Keyboard []struct {
+		Device, Layout, Profile string
+		Upper                   bool
+	}
+	Camera []struct {
+		Kind, Path string
+		Rate       float64
+	}
+	Panel struct {
+		Kind, Lines               string
+		Egress                    bool
+		Red, Amber, Green, Buzzer rawContact
+		Door, Tally, Button, Fire rawContact
+		Relay                     struct {
+			Pin            string
+			ActiveLow      bool `toml:"active_low"`
+			EnergiseToOpen bool `toml:"energise_to_open"`
+			Open           duration
+		}
+	}
+}
+
+// A duration is written as "4s".
+type duration time.Duration
+
+// UnmarshalText reads a duration as time.ParseDuration does.
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = duration(v)
+	return err
+}
+
+// readConfig reads and checks the file at path.
+func readConfig(path string) (Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: configuration: %w", errUsage, err)
+	}
+	c, err := parseConfig(string(b))
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
+	}
+	return c, nil
+}
+
+// parseConfig reads a configuration strictly: a key that it does not know is an
+// error that names it.
+func parseConfig(text string) (Config, error) {
+	var raw rawConfig
+	raw.State, raw.Identity, raw.Log.Level = "/var/lib/qrgate", "/var/lib/qrgate/identity", "info"
+	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
+	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
+	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
+	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
+	md, err := toml.Decode(text, &raw)
+	if err != nil {
+		return Config{}, err
+	}
+	if unknown := md.Undecoded(); len(unknown) > 0 {
+		names := make([]string, len(unknown))
+		for i, k := range unknown {
+			names[i] = k.String()
+		}
+		return Config{}, fmt.Errorf("unknown key %s", strings.Join(names, ", "))
+	}
+
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	c := Config{
+		State: raw.State, Identity: raw.Identity, Server: raw.Server.URL, ServerName: raw.Server.Name,
+		Limit: raw.Outbox.LimitMiB << 20, GPIO: raw.Panel.Kind == "gpio", Lines: raw.Panel.Lines,
+	}
+	if !filepath.IsAbs(c.State) || !filepath.IsAbs(c.Identity) {
+		bad("state, identity: must be absolute paths")
+	}
+	if err := c.LogLevel.UnmarshalText([]byte(raw.Log.Level)); err != nil {
+		bad("log.level: must be debug, info, warn or error, not %q", raw.Log.Level)
+	}
+	if u, err := url.Parse(c.Server); err != nil || u.Scheme != "tls" || u.Port() == "" {
+		bad("server.url: must be tls://host:port, not %q", c.Server)
+	} else if c.ServerName == "" {
+		c.ServerName = u.Hostname()
+	}
+	if raw.Outbox.LimitMiB < 4 || raw.Outbox.LimitMiB > 1<<20 {
+		bad("outbox.limit_mib: must be 4 to 1048576, not %d", raw.Outbox.LimitMiB)
+	}
+	c.Door = raw.door(bad)
+	if err := c.Door.Validate(); err != nil {
+		bad("door: %w", err)
+	}
+	c.readSources(raw, bad)
+	if c.sources() == 0 {
+		bad("at least one [[serial]], [[keyboard]] or [[camera]] is needed")
+	}
+	c.Panel = raw.panel(c.Door)
+	if err := c.Panel.Validate(); err != nil {
+		bad("panel: %w", err)
+	}
+	if raw.Panel.Kind != "gpio" && raw.Panel.Kind != "lines" {
+		bad(`panel.kind: must be "gpio" or "lines", not %q`, raw.Panel.Kind)
+	}
+	return c, errors.Join(errs...)
+}
+
+func (raw rawConfig) door(bad func(string, ...any)) wire.KioskConfig {
+	d := raw.Door
+	door := wire.KioskConfig{
+		Place: d.Place, Gate: d.Gate, Lane: d.Lane, OnFault: wire.OnFault(d.OnFault),
+		Repeat: time.Duration(d.Repeat), Reset: time.Duration(d.Reset), HelpLine: d.HelpLine,
+	}
+	switch d.Direction {
+	case wire.In.String():
+		door.Direction = wire.In
+	case wire.Out.String():
+		door.Direction = wire.Out
+	}
+	for _, name := range d.Accept {
+		k, err := pass.ParseKind(name)
+		if err != nil {
+			bad("door.accept: %w", err)
+			continue
+		}
+		door.Accept = append(door.Accept, k)
+	}
+	return door
+}
+
+func (c *Config) readSources(raw rawConfig, bad func(string, ...any)) {
+	profile := func(name, otherwise string) scan.Profile {
+		if name == "" {
+			name = otherwise
+		}
+		p, err := scan.ProfileNamed(name)
+		if err != nil {
+			bad("%w", err)
+		}
+		return p
+	}
+	for _, s := range raw.Serial {
+		line := serialLine{port.Config{Device: s.Device, Baud: s.Baud, Driver: port.Driver(s.Driver)}, profile(s.Profile, "default")}
+		if err := line.Check(); err != nil {
+			bad("serial: %w", err)
+		}
+		c.Serial = append(c.Serial, line)
+	}
+	for _, k := range raw.Keyboard {
+		kb := keyboard{wedge.Config{Device: k.Device, Layout: wedge.Layout(k.Layout), Upper: k.Upper}, profile(k.Profile, "keyboard")}
+		if err := kb.Check(); err != nil {
+			bad("keyboard: %w", err)
+		}
+		c.Keyboard = append(c.Keyboard, kb)
+	}
+	for _, m := range raw.Camera {
+		if m.Kind != "files" || m.Path == "" || m.Rate < 0 || m.Rate > 60 {
+			bad(`camera: kind must be "files", with a path and a rate of at most 60 frames a second`)
+			continue
+		}
+		c.Cameras = append(c.Cameras, cameraFiles{m.Path, m.Rate})
+	}
+}
+
+func (raw rawConfig) panel(door wire.KioskConfig) panel.Config {
+	p := raw.Panel
+	out := func(r rawContact) panel.Output { return panel.Output(r) }
+	in := func(r rawContact) panel.Contact { return panel.Contact{Pin: r.Pin, ActiveLow: r.ActiveLow} }
+	return panel.Config{
+		Red: out(p.Red), Amber: out(p.Amber), Green: out(p.Green), Buzzer: out(p.Buzzer),
+		Relay: panel.Relay{
+			Pin: p.Relay.Pin, ActiveLow: p.Relay.ActiveLow,
+			EnergiseToOpen: p.Relay.EnergiseToOpen, Open: time.Duration(p.Relay.Open),
+		},
+		Egress: p.Egress || door.Direction == wire.Out,
+		Door:   in(p.Door), Tally: in(p.Tally), Button: in(p.Button), Fire: in(p.Fire),
+		Reset: door.Reset,
+	}
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/hw/board"
+	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/port"
+	"github.com/qrgate/qrgate/hw/port/pty"
+	"github.com/qrgate/qrgate/hw/qrread"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/hw/wedge"
+	"github.com/qrgate/qrgate/sync/deliver"
+	"github.com/qrgate/qrgate/sync/mqttlink"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// checkTime bounds the check of the outbox in a child process: a damaged file
+// can make a reader spin, and the door must open all the same.
+const checkTime = 60 * time.Second
+
+// serve runs the door until ctx ends.
+func serve(ctx context.Context, env environment) error {
+	c, err := readConfig(env.path)
+	if err != nil {
+		return err
+	}
+	log := newLog(env.stderr, c.LogLevel)
+	id, err := agent.ReadIdentity(c.Identity)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return err
+	}
+	state, err := agent.OpenState(c.agentState())
+	if err != nil {
+		return err
+	}
+	machine := board.Open(board.Options{Disks: []string{c.State}})
+	clock := when.NewClock(machine.BootID(), machine.SinceBoot, time.Now, latest(state.Floor, buildTime()))
+
+	identity := ""
+	if who := machine.Identity(); who.CPU != "" && who.Card != "" {
+		identity = who.CPU + " " + who.Card
+	}
+	queue, err := outbox.Open(ctx, c.outbox(), outbox.Options{
+		Limit: c.Limit, Identity: identity, Check: checkInChild, Log: log.With("task", "outbox"), Now: clock.Read,
+	})
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+
+	key, err := id.SealKey(clock.Now())
+	if err != nil {
+		return err
+	}
+	sealer, err := seal.New(key.ID, key.Public)
+	if err != nil {
+		return err
+	}
+	lamps, closeLamps, err := openPanel(c, log.With("task", "panel"))
+	if err != nil {
+		return err
+	}
+	defer closeLamps()
+	sources, closeSources, err := openSources(c, log)
+	if err != nil {
+		return err
+	}
+	defer closeSources()
+
+	door, err := kiosk.New(kiosk.Door{
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), Source: sources,
+		Queue: queue, Sealer: sealer, Panel: lamps, Clock: clock,
+	}, log.With("task", "door"))
+	if err != nil {
+		return err
+	}
+	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()) }
+	heart := agent.New(id, state, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
+
+	// The link is told whom to call before those can be told of the link.
+	var sender *deliver.Sender
+	link, err := mqttlink.New(mqttlink.Options{
+		URL: c.Server, ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will,
+		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true) },
+		OnDown: func(error) { sender.Connected(false) },
+		Log:    log.With("task", "link"),
+	})
+	if err != nil {
+		return err
+	}
+	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
+		OnReceipt: clock.AtLeast, Log: log.With("task", "sender"),
+	})
+	notify := board.NewNotifier(os.Getenv)
+
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return lamps.Run(ctx) })
+	tasks.Go(func() error { return sources.Run(ctx) })
+	tasks.Go(func() error { return door.Run(ctx) })
+	tasks.Go(func() error { return link.Run(ctx) })
+	tasks.Go(func() error { return sender.Run(ctx) })
+	tasks.Go(func() error { return heart.Run(ctx, link) })
+	tasks.Go(func() error { return forget(ctx, sealer) })
+	tasks.Go(func() error { return notify.Run(ctx, func() bool { return true }) })
+	notify.Ready()
+	log.Info("door open", "kiosk", id.Kiosk, "version", version, "place", c.Door.Place, "gate", c.Door.Gate,
+		"epoch", queue.Stats().Epoch, "unsent", queue.Stats().Unsent)
+	err = tasks.Wait()
+	notify.Stopping()
+	return err
+}
+
+// linkTLS trusts the server's own CA and nobody else. The CA's certificate is
+// judged at the clock's floor while the clock is not bound to the server's.
+func linkTLS(c Config, id *agent.Identity, clock *when.Clock) *tls.Config {
+	cert := func() (*tls.Certificate, error) { return &id.Cert, nil }
+	return mqttlink.ClientTLS(id.CA, c.ServerName, cert, func() time.Time { return clock.TLSTime(id.Cert.Leaf.NotBefore) })
+}
+
+// forget drops the sealer's key when it is old, though nobody comes.
+func forget(ctx context.Context, s *seal.Sealer) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			s.Forget(now)
+		}
+	}
+}
+
+// checkInChild verifies an outbox in a process of its own: a damaged file may
+// end or hang that one, and not the door.
+func checkInChild(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, self, "check-outbox", path).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+func openPanel(c Config, log *slog.Logger) (panel.Panel, func(), error) {
+	if c.GPIO {
+		p, err := panel.Open(c.Panel, log)
+		return p, func() {}, err
+	}
+	if c.Lines == "" {
+		return panel.NewRecorder(io.Discard, c.Panel, log), func() {}, nil
+	}
+	f, err := os.OpenFile(c.Lines, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	return panel.NewRecorder(f, c.Panel, log), func() { f.Close() }, nil
+}
+
+// openSources makes every scanner and camera of the configuration. None of them
+// needs to be plugged in.
+func openSources(c Config, log *slog.Logger) (*scan.Group, func(), error) {
+	var all []scan.Source
+	var closers []io.Closer
+	for _, s := range c.Serial {
+		src, err := port.New(s.Config, s.profile, log, port.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		all, closers = append(all, src), append(closers, src)
+	}
+	for _, k := range c.Keyboard {
+		src, err := wedge.New(k.Config, k.profile, log, wedge.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		all, closers = append(all, src), append(closers, src)
+	}
+	for i, m := range c.Cameras {
+		open := func() (camera.Frames, error) { return camera.OpenFiles(m.path, camera.FileOptions{Rate: m.rate}) }
+		src := camera.NewSource(strconv.Itoa(i+1), open, qrread.Options{}, log)
+		all, closers = append(all, src), append(closers, src)
+	}
+	return scan.Many(all...), func() {
+		for _, c := range closers {
+			c.Close()
+		}
+	}, nil
+}
+
+// fillBeat puts what the machine knows of itself into a beat.
+func fillBeat(b *wire.Beat, h board.Health, scanners []scan.Health, unrecorded uint64) {
+	b.Release = version
+	b.Unrecorded = unrecorded
+	b.Uptime = int64(h.Uptime.Seconds())
+	if h.Temperature.Known {
+		b.Temperature = int(h.Temperature.Celsius * 1000)
+	}
+	if h.Power.Known && h.Power.UnderVoltageSinceBoot {
+		b.PowerFaults = 1
+	}
+	for _, d := range h.Disks {
+		if d.Known {
+			b.DiskFree = int64(d.Free)
+		}
+	}
+	for _, s := range scanners {
+		sb := wire.ScannerBeat{Name: s.Source, Present: s.Present, Scans: s.Scans, Bad: s.Bad}
+		if !s.LastScan.IsZero() {
+			sb.LastScan = s.LastScan.UnixMilli()
+		}
+		switch {
+		case s.Silent:
+			sb.Fault = "silent"
+		case s.Stuck:
+			sb.Fault = "stuck"
+		case s.Babbling:
+			sb.Fault = "babbling"
+		case !s.Present:
+			sb.Fault = "absent"
+		}
+		b.Scanners = append(b.Scanners, sb)
+	}
+}
+
+func buildTime() time.Time {
+	s, err := strconv.ParseInt(built, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(s, 0)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// virtualScanner is a serial scanner without hardware: it links one end of a
+// serial line to a path, prints the path, and sends each line of its input as
+// a scanner sends a code.
+func virtualScanner(ctx context.Context, env environment) error {
+	if len(env.args) != 1 {
+		return fmt.Errorf("%w: virtual-scanner PATH", errUsage)
+	}
+	path := env.args[0]
+	master, line, err := pty.Open()
+	if err != nil {
+		return err
+	}
+	defer master.Close()
+	if err := os.Symlink(line, path); err != nil {
+		return err
+	}
+	defer os.Remove(path)
+	if _, err := fmt.Fprintln(env.out, path); err != nil {
+		return err
+	}
+	lines := make(chan string)
+	failed := make(chan error, 1)
+	go func() { // ends with the input, or with the process
+		in := bufio.NewScanner(env.in)
+		for in.Scan() {
+			lines <- in.Text()
+		}
+		failed <- in.Err()
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case text := <-lines:
+			if _, err := io.WriteString(master, text+"\r"); err != nil {
+				return fmt.Errorf("write to line: %w", err)
+			}
+		case err := <-failed:
+			return errors.Join(err)
+		}
+	}
+}
