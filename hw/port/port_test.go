@@ -207,6 +207,25 @@ func TestUnplugAndReplug(t *testing.T) {
 	}
 }
 
+// TestUnpluggedBetweenReads pulls the cable while nobody reads: from then on
+// every read of Tarm's ends as if the line were idle.
+func TestUnpluggedBetweenReads(t *testing.T) {
+	for _, d := range drivers {
+		t.Run(string(d), func(t *testing.T) {
+			link := filepath.Join(t.TempDir(), "scanner")
+			master := plug(t, link)
+			src := open(t, port.Config{Device: link, Driver: d}, scan.Profile{}, port.Options{})
+			write(t, master, "one\r")
+			if s, err := src.Next(t.Context()); s.Text != "one" || err != nil {
+				t.Errorf("Next() = %+v, %v; want one", s, err)
+			}
+			unplug(t, master, link)
+			run(t, src)
+			eventually(t, src, "absent", absent)
+		})
+	}
+}
+
 func TestExclusive(t *testing.T) {
 	for _, d := range drivers {
 		t.Run(string(d), func(t *testing.T) {
