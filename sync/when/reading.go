@@ -38,13 +38,13 @@ func (b Boot) String() string { return hex.EncodeToString(b[:]) }
 // wire and stand in the database.
 type State uint8
 
-// The states, from knowing nothing to knowing best.
+// The states. A [Clock] is never Unset: it has a floor.
 const (
 	Unset   State = 0 // nothing is known
-	Floor   State = 1 // the clock stands below the floor; the floor is all that is known
+	Floor   State = 1 // the system's clock contradicts the floor, which is all that is known
 	Chip    State = 2 // from a clock chip or a saved time; nobody has vouched for it
-	Holding State = 4 // was synced in this boot, drifting since
 	Synced  State = 3 // bound to a fresh sample of the server's time
+	Holding State = 4 // was synced in this boot, drifting since
 )
 
 func (s State) String() string {
