@@ -176,7 +176,7 @@ func checkOutbox(ctx context.Context, env environment) error {
 // decode prints for each image what a kiosk's camera would have read in it.
 func decode(ctx context.Context, env environment) error {
 	if len(env.args) == 0 {
-		return fmt.Errorf("%w: decode FILE...", errUsage)
+		return fmt.Errorf("%w: decode FILE, one or more", errUsage)
 	}
 	type line struct {
 		File  string   `json:"file"`

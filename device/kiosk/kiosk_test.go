@@ -1,0 +1,327 @@
+package kiosk_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+const kioskID = "dong-ba-gate-1"
+
+// today is the day on which these doors stand; cards are made around it.
+var today = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+
+// A queueOfScans hands out scans and then ends as an unplugged last scanner does.
+type queueOfScans struct{ scans []scan.Scan }
+
+func (q *queueOfScans) Next(context.Context) (scan.Scan, error) {
+	if len(q.scans) == 0 {
+		return scan.Scan{}, io.EOF
+	}
+	s := q.scans[0]
+	q.scans = q.scans[1:]
+	return s, nil
+}
+
+// A lampLog collects what the panel shows.
+type lampLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lampLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lampLog) answers(t *testing.T) []string {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for line := range bytes.Lines(l.b.Bytes()) {
+		var got panel.Line
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Signal != panel.Ready.String() && got.Signal != panel.Reading.String() {
+			all = append(all, got.Signal)
+		}
+	}
+	return all
+}
+
+type site struct {
+	door  kiosk.Door
+	queue *outbox.Queue
+	lamps *lampLog
+	src   *queueOfScans
+	open  *seal.Opener
+	card  ed25519.PrivateKey
+	path  string
+}
+
+func newSite(t *testing.T, limit int64) *site {
+	t.Helper()
+	pub, card, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealKey, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := seal.New(1, sealKey.PublicKey().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opener, err := seal.NewOpener(map[uint32][]byte{1: sealKey.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, func() time.Time { return today }, today.AddDate(0, 0, -30))
+	path := filepath.Join(t.TempDir(), "outbox.db")
+	q, err := outbox.Open(t.Context(), path, outbox.Options{Limit: limit, Now: clock.Read})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Close() })
+	lamps, src := &lampLog{}, &queueOfScans{}
+	log := slog.New(slog.DiscardHandler)
+	return &site{
+		queue: q, lamps: lamps, src: src, open: opener, card: card, path: path,
+		door: kiosk.Door{
+			ID: kioskID, Source: src, Queue: q, Sealer: sealer, Clock: clock,
+			Panel: panel.NewRecorder(lamps, panel.Config{}, log),
+			Keys:  pass.Keys{1: {Public: pub, From: pass.DayOf(today.AddDate(-1, 0, 0))}},
+			Config: wire.KioskConfig{
+				Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.AdmitUnrecorded,
+				Accept: []pass.Kind{pass.Card, pass.CCCD}, Repeat: 4 * time.Second, Reset: 3 * time.Second,
+			},
+		},
+	}
+}
+
+func (s *site) sign(t *testing.T, kind pass.Kind, number uint32, first, last time.Time) string {
+	t.Helper()
+	text, err := pass.Sign(pass.OwnCard{Kind: kind, Key: 1, Number: number, Issue: 1, First: pass.DayOf(first), Last: pass.DayOf(last)}, s.card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// serve shows texts to the door, a minute apart, and returns what it answered.
+func (s *site) serve(t *testing.T, texts ...string) []string {
+	t.Helper()
+	at := time.Now()
+	for _, text := range texts {
+		at = at.Add(time.Minute)
+		s.src.scans = append(s.src.scans, scan.Scan{Text: text, At: at})
+	}
+	s.run(t)
+	return s.lamps.answers(t)
+}
+
+func (s *site) run(t *testing.T) {
+	t.Helper()
+	k, err := kiosk.New(s.door, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "EOF") {
+		t.Fatalf("Run = %v, want the end of the scans", err)
+	}
+}
+
+// records returns the check-ins in the ledger, with their opened subjects.
+func (s *site) records(t *testing.T) (headers []wire.Header, subjects []*wire.Subject) {
+	t.Helper()
+	run, err := s.queue.Peek(1, wire.MaxBatchRecords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contexts := map[uint64]wire.Context{}
+	for _, c := range run.Contexts {
+		contexts[c.ID] = c
+	}
+	for _, b := range run.Records {
+		r, h, err := wire.DecodeRecord(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Kind != wire.KindCheckin {
+			continue
+		}
+		var who *wire.Subject
+		if len(r.Box) > 0 {
+			plain, err := s.open.Open(contexts[r.Context], wire.AdditionalData(kioskID, run.Epoch, r.Header), r.Sealed())
+			if err != nil {
+				t.Fatalf("record %d does not open: %v", h.Seq, err)
+			}
+			who = &wire.Subject{}
+			if err := wire.Decode(plain, who); err != nil {
+				t.Fatal(err)
+			}
+		}
+		headers, subjects = append(headers, h), append(subjects, who)
+	}
+	return headers, subjects
+}
+
+func TestEveryVerdictIsRecorded(t *testing.T) {
+	year := today.AddDate(1, 0, 0)
+	s := newSite(t, 0)
+	good := s.sign(t, pass.Card, 7, today, year)
+	forged := []byte(good)
+	forged[40] ^= 'A' ^ 'B'
+	tests := []struct {
+		name, text string
+		signal     panel.Signal
+		verdict    wire.Verdict
+		reason     wire.Reason
+		number     string // of the subject; "" if the record names nobody
+	}{
+		{"own card", good, panel.Admitted, wire.Admitted, wire.NoReason, "7"},
+		{"identity card", "046190001234|191234567|Nguyễn Thị Hoa Mai|02031990|Nữ|Tổ 3, Thủy Xuân|10052021", panel.Admitted, wire.Admitted, wire.NoReason, "046190001234"},
+		{"test card", s.sign(t, pass.Test, 1, today, year), panel.Admitted, wire.Admitted, wire.NoReason, ""},
+		{"ended before the floor", s.sign(t, pass.Card, 8, today.AddDate(-1, 0, 0), today.AddDate(0, 0, -40)), panel.Refused, wire.Refused, wire.ReasonExpired, ""},
+		{"begins after an unsure clock", s.sign(t, pass.Card, 9, today.AddDate(0, 0, 5), year), panel.Admitted, wire.Admitted, wire.NoReason, "9"},
+		{"kind that is not accepted", s.sign(t, pass.Family, 10, today, year), panel.Refused, wire.Refused, wire.ReasonKind, ""},
+		{"altered", string(forged), panel.Refused, wire.Refused, wire.ReasonSignature, ""},
+		{"cut off", good[:100], panel.Refused, wire.Refused, wire.ReasonMalformed, ""},
+		{"poster", "https://qr.example/p/ABCDEFG-1", panel.Refused, wire.Refused, wire.ReasonPoster, ""},
+		{"nothing we know", "8934567890123", panel.Refused, wire.Refused, wire.ReasonUnknown, ""},
+	}
+	var texts []string
+	for _, tt := range tests {
+		texts = append(texts, tt.text)
+	}
+	answers := s.serve(t, texts...)
+	headers, subjects := s.records(t)
+	if len(answers) != len(tests) || len(headers) != len(tests) {
+		t.Fatalf("%d answers and %d records for %d scans", len(answers), len(headers), len(tests))
+	}
+	for i, tt := range tests {
+		h, who := headers[i], ""
+		if subjects[i] != nil {
+			if who = subjects[i].Number; who == "" {
+				who = string(rune('0' + subjects[i].Card))
+			}
+		}
+		if answers[i] != tt.signal.String() || h.Verdict != tt.verdict || h.Reason != tt.reason || who != tt.number {
+			t.Errorf("%s: %s, recorded %s (%s) with subject %q; want %s, %s (%s), %q",
+				tt.name, answers[i], h.Verdict, h.Reason, who, tt.signal, tt.verdict, tt.reason, tt.number)
+		}
+	}
+}
+
+func TestCardThatStaysInView(t *testing.T) {
+	s := newSite(t, 0)
+	card := s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0))
+	at := time.Now()
+	for range 50 { // five seconds before a camera
+		at = at.Add(100 * time.Millisecond)
+		s.src.scans = append(s.src.scans, scan.Scan{Text: card, At: at})
+	}
+	s.src.scans = append(s.src.scans, scan.Scan{Text: card, At: at.Add(2 * time.Second)}, scan.Scan{Text: card, At: at.Add(20 * time.Second)})
+	s.run(t)
+	want := []string{"admitted", "again", "admitted"}
+	if got := s.lamps.answers(t); strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("answers %v, want %v", got, want)
+	}
+	if headers, _ := s.records(t); len(headers) != 2 {
+		t.Errorf("%d records, want one for each showing: 2", len(headers))
+	}
+}
+
+func TestFullOutboxIsNeverGreen(t *testing.T) {
+	for policy, want := range map[wire.OnFault]panel.Signal{wire.AdmitUnrecorded: panel.Amber, wire.Refuse: panel.Fault} {
+		s := newSite(t, outbox.MinLimit)
+		ctx := wire.NewContext(1, make([]byte, 32))
+		var err error
+		for err == nil {
+			_, err = s.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+				h := wire.Header{Seq: seq, Kind: wire.KindCheckin}
+				return wire.NewRecord(h, wire.Sealed{Key: 1, Context: ctx.ID, Box: make([]byte, 7000)}), ctx, nil
+			})
+		}
+		if !errors.Is(err, outbox.ErrFull) {
+			t.Fatal(err)
+		}
+		s.door.Config.OnFault = policy
+		card := s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0))
+		for _, got := range s.serve(t, card, card) {
+			if got != want.String() {
+				t.Errorf("on_fault = %s: a full outbox shows %s, want %s", policy, got, want)
+			}
+		}
+	}
+}
+
+// BenchmarkScanToLamp measures from the moment a text is complete to the lamp,
+// the fsync of the test's disk included.
+func BenchmarkScanToLamp(b *testing.B) {
+	pub, card, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealKey, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealer, err := seal.New(1, sealKey.PublicKey().Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	clock := when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, func() time.Time { return today }, today)
+	q, err := outbox.Open(b.Context(), filepath.Join(b.TempDir(), "outbox.db"), outbox.Options{Now: clock.Read})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer q.Close()
+	log := slog.New(slog.DiscardHandler)
+	src := &queueOfScans{}
+	at := time.Now()
+	for n := range b.N {
+		text, err := pass.Sign(pass.OwnCard{Kind: pass.Card, Key: 1, Number: uint32(n + 1), Issue: 1, First: pass.DayOf(today), Last: pass.DayOf(today.AddDate(1, 0, 0))}, card)
+		if err != nil {
+			b.Fatal(err)
+		}
+		src.scans = append(src.scans, scan.Scan{Text: text, At: at.Add(time.Duration(n) * time.Second)})
+	}
+	k, err := kiosk.New(kiosk.Door{
+		ID: kioskID, Source: src, Queue: q, Sealer: sealer, Clock: clock, Panel: panel.NewRecorder(io.Discard, panel.Config{}, log),
+		Keys: pass.Keys{1: {Public: pub}},
+		Config: wire.KioskConfig{
+			Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.Refuse,
+			Accept: []pass.Kind{pass.Card}, Repeat: 4 * time.Second, Reset: 3 * time.Second,
+		},
+	}, log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	k.Run(b.Context())
+}
