@@ -134,7 +134,8 @@ func parseCard(text string) (Pass, error) {
 
 // A Key verifies cards. It is accepted on the days From to To, both included;
 // To zero is without end. A key stays listed until the last card signed with it
-// has ended.
+// has ended. Before From a card is [ErrNotYet], not unknown: the next key is
+// listed ahead of its day, and a kiosk unsure of the date may have come to it.
 type Key struct {
 	Public ed25519.PublicKey
 	Events bool // signs event passes, and nothing else
@@ -162,8 +163,10 @@ func Verify(p Pass, keys Keys, today Day) error {
 		return fmt.Errorf("pass: %w: key %d does not sign passes of kind %s", ErrUnknownKey, p.Card.Key, p.Kind)
 	case !ed25519.Verify(k.Public, p.Card.signedBytes(), p.Signature[:]):
 		return fmt.Errorf("pass: %w: %s, key %d", ErrSignature, p.Kind, p.Card.Key)
-	case today < k.From || k.To != 0 && today > k.To:
-		return fmt.Errorf("pass: %w: key %d is for %s to %s, not %s", ErrUnknownKey, p.Card.Key, k.From, k.To, today)
+	case k.To != 0 && today > k.To:
+		return fmt.Errorf("pass: %w: key %d ended on %s, today %s", ErrUnknownKey, p.Card.Key, k.To, today)
+	case today < k.From:
+		return fmt.Errorf("pass: %w: key %d begins on %s, today %s", ErrNotYet, p.Card.Key, k.From, today)
 	case today < p.Card.First:
 		return fmt.Errorf("pass: %w: first day %s, today %s", ErrNotYet, p.Card.First, today)
 	case today > p.Card.Last:

@@ -145,7 +145,7 @@ func TestVerify(t *testing.T) {
 		{"key without bytes", card(4, 150, 160, cardKey), 150, pass.ErrUnknownKey},
 		{"event key on a card", card(2, 150, 160, eventKey), 150, pass.ErrUnknownKey},
 		{"key's first day", card(3, 0, 999, cardKey), 100, nil},
-		{"key not yet", card(3, 0, 999, cardKey), 99, pass.ErrUnknownKey},
+		{"key not yet", card(3, 0, 999, cardKey), 99, pass.ErrNotYet},
 		{"key's last day", card(3, 0, 999, cardKey), 200, nil},
 		{"key ended", card(3, 0, 999, cardKey), 201, pass.ErrUnknownKey},
 		{"card key on an event pass", sign(t, pass.OwnCard{Kind: pass.Event, Key: 1, Last: 999, Event: 5}, cardKey), 150, pass.ErrUnknownKey},

@@ -70,23 +70,21 @@ func (c *Clock) Sample(sent, received time.Duration, server time.Time) (a Anchor
 		Server: server.UnixMilli(),
 		Error:  half + 2 + slack(half),
 	}
-	first := c.best == nil
-	against := false
-	if !first {
-		held, err := c.best.at(a.Since)
-		off := a.Server - held
-		against = max(off, -off) > err+a.Error
-		if against || a.Error <= err {
-			c.best = &a
-		}
-	} else {
-		c.best = &a
-	}
-	if first || against || 2*a.Error <= c.written.Error || a.Since-c.written.Since >= anchorEvery.Milliseconds() {
-		c.written = a
+	if c.best == nil {
+		c.best, c.written = &a, a
 		return a, true
 	}
-	return a, false
+	held, err := c.best.at(a.Since)
+	off := a.Server - held
+	contradicts := max(off, -off) > err+a.Error
+	if contradicts || a.Error <= err {
+		c.best = &a
+	}
+	due = contradicts || 2*a.Error <= c.written.Error || a.Since-c.written.Since >= anchorEvery.Milliseconds()
+	if due {
+		c.written = a
+	}
+	return a, due
 }
 
 // at returns the time that an anchor gives for another moment of its boot, and
