@@ -19,7 +19,7 @@ type contents struct {
 	letters  []DeadLetter
 	count    uint64 // records that each brings with carried set
 	lost     uint64
-	each     func(fn func(seq uint64, prev wire.Hash, record []byte) error) error
+	each     func(fn func(seq uint64, record []byte) error) error
 }
 
 // held returns the contents of an open file, whose state is s.
@@ -41,13 +41,13 @@ func held(tx *bbolt.Tx, s state) (*contents, error) {
 		return nil, err
 	}
 	c.count = s.Last - max(s.Safe, s.First-1)
-	c.each = func(fn func(seq uint64, prev wire.Hash, record []byte) error) error {
+	c.each = func(fn func(seq uint64, record []byte) error) error {
 		return l.records.ForEach(func(k, v []byte) error {
-			prev, _, record, err := unframeRecord(k, v)
+			e, err := unframeEntry(k, v)
 			if err != nil {
 				return err
 			}
-			return fn(seqOf(k), prev, record)
+			return fn(seqOf(k), e.record)
 		})
 	}
 	return c, nil
@@ -139,7 +139,7 @@ func (b *builder) carry(c *contents, by wire.OpenedBy) error {
 		return err
 	}
 	carried := uint64(0)
-	err := c.each(func(seq uint64, _ wire.Hash, record []byte) error {
+	err := c.each(func(seq uint64, record []byte) error {
 		if seq <= c.Safe {
 			return nil
 		}
@@ -168,17 +168,11 @@ func (b *builder) carry(c *contents, by wire.OpenedBy) error {
 func (b *builder) copy(c *contents) error {
 	end := c.state.clone()
 	b.s = end
-	b.s.Last, b.s.Context, b.s.Uses = end.First-1, 0, 0
-	if end.First > end.Last {
-		b.s.Last = end.Last
-	}
+	b.s.Last, b.s.Hash, b.s.Sum, b.s.Context, b.s.Uses = end.First-1, end.Base, 0, 0, 0
 	if err := b.addLetters(c.letters); err != nil {
 		return err
 	}
-	err := c.each(func(seq uint64, prev wire.Hash, record []byte) error {
-		if seq == end.First {
-			b.s.Hash = prev
-		}
+	err := c.each(func(_ uint64, record []byte) error {
 		id, err := contextOf(record)
 		if err != nil {
 			return err

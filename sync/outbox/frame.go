@@ -28,7 +28,7 @@ const (
 type kind byte
 
 const (
-	recordFrame  kind = 'r' // key: sequence number; body: see frameRecord
+	recordFrame  kind = 'r' // key: sequence number; body: see entry
 	contextFrame kind = 'c' // key: id; body: epoch, key id, uses, encapsulated key
 	stateFrame   kind = 's' // key: 1; body: CBOR of state
 	letterFrame  kind = 'd' // key: running number; body: CBOR of DeadLetter
@@ -68,36 +68,54 @@ func unframe(key []byte, k kind, value []byte) ([]byte, error) {
 	return nil, fmt.Errorf("outbox: %c %x: %w", k, key, errFrame)
 }
 
-// frameRecord returns the value of a record: the chain before it, a length and
-// as long a copy of its context, and the record. Every copyEvery-th record and
-// the first of each context bring the copy, so that a damaged page takes no other
-// page's boxes with it.
-func frameRecord(key []byte, prev wire.Hash, c *heldContext, record []byte) []byte {
-	body := append(make([]byte, 0, maxBody/16), prev[:]...)
-	body = append(body, 0)
-	if c != nil {
-		body = c.append(body)
-		body[len(prev)] = byte(len(body) - len(prev) - 1)
+// An entry is a record as it is kept:
+//
+//	link(4) n(1) checkpoint(n) record
+//
+// Every checkEvery-th entry and the first of each context has a checkpoint: the
+// chain before it, and the context of its box. Thus a hash costs a record two
+// bytes instead of 32, and a damaged page takes no other page's boxes with it.
+type entry struct {
+	link    uint32     // checksum of the entry before it
+	prev    *wire.Hash // nil without a checkpoint
+	context []byte     // see decodeContext
+	record  []byte
+}
+
+const checkEvery = 16
+
+func frameEntry(key []byte, link uint32, prev *wire.Hash, c *heldContext, record []byte) []byte {
+	body := make([]byte, 5, 5+len(wire.Hash{})+64+len(record))
+	binary.BigEndian.PutUint32(body, link)
+	if prev != nil {
+		body = append(body, prev[:]...)
+		if c != nil {
+			body = c.append(body)
+		}
+		body[4] = byte(len(body) - 5)
 	}
 	return frame(key, recordFrame, append(body, record...))
 }
 
-const copyEvery = 16
-
-// unframeRecord returns the parts of a record's value; all but prev are parts
-// of value.
-func unframeRecord(key, value []byte) (prev wire.Hash, context, record []byte, err error) {
+// unframeEntry returns the entry in a value, of which it is a part.
+func unframeEntry(key, value []byte) (entry, error) {
 	body, err := unframe(key, recordFrame, value)
 	if err != nil {
-		return prev, nil, nil, err
+		return entry{}, err
 	}
-	const head = len(prev) + 1
-	if len(body) < head || len(body) < head+int(body[head-1]) {
-		return prev, nil, nil, fmt.Errorf("outbox: record %x: %w", key, errFrame)
+	if len(body) < 5 || len(body) < 5+int(body[4]) {
+		return entry{}, fmt.Errorf("outbox: record %x: %w", key, errFrame)
 	}
-	end := head + int(body[head-1])
-	return wire.Hash(body[:len(prev)]), body[head:end], body[end:], nil
+	e := entry{link: binary.BigEndian.Uint32(body), record: body[5+int(body[4]):]}
+	if check := body[5 : 5+int(body[4])]; len(check) >= len(wire.Hash{}) {
+		h := wire.Hash(check[:len(wire.Hash{})])
+		e.prev, e.context = &h, check[len(h):]
+	}
+	return e, nil
 }
+
+// checksum returns the checksum in a frame.
+func checksum(value []byte) uint32 { return binary.BigEndian.Uint32(value[4:]) }
 
 // A held context names its epoch, so that salvage knows it even when no state
 // can be read.
@@ -148,9 +166,11 @@ type state struct {
 	Revision uint64        `cbor:"3,keyasint"` // of commits, so that salvage knows the newest copy
 	Identity string        `cbor:"4,keyasint,omitempty"`
 
-	First uint64    `cbor:"5,keyasint"` // oldest record held; Last+1 if there is none
+	First uint64    `cbor:"5,keyasint"`  // oldest record held; Last+1 if there is none
+	Base  wire.Hash `cbor:"21,keyasint"` // before First
 	Last  uint64    `cbor:"6,keyasint"`
-	Hash  wire.Hash `cbor:"7,keyasint"` // after Last
+	Hash  wire.Hash `cbor:"7,keyasint"`            // after Last
+	Sum   uint32    `cbor:"22,keyasint,omitempty"` // checksum of the entry of Last
 
 	Generation uint64 `cbor:"8,keyasint,omitempty"`
 	Through    uint64 `cbor:"9,keyasint,omitempty"`

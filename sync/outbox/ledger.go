@@ -10,10 +10,10 @@ import (
 
 // The buckets, in bbolt's order. All keys are eight bytes, see frame.go.
 const (
+	stateBucket    = "chain"
 	contextsBucket = "contexts"
 	lettersBucket  = "letters"
 	recordsBucket  = "records"
-	stateBucket    = "state"
 )
 
 func stateKey() []byte { return keyOf(1) }
@@ -43,23 +43,27 @@ func (l *ledger) save() error {
 
 // append adds an encoded record; c is the context of its box, if it has one.
 func (l *ledger) append(record []byte, c wire.Context) error {
-	var copied *heldContext
+	seq := l.Last + 1
+	check := seq%checkEvery == 0
+	var held *heldContext
 	if len(c.Enc) > 0 {
-		held := heldContext{epoch: l.Epoch, Context: c}
-		added, err := l.use(held)
+		held = &heldContext{epoch: l.Epoch, Context: c}
+		added, err := l.use(*held)
 		if err != nil {
 			return err
 		}
-		if added || (l.Last+1)%copyEvery == 0 {
-			copied = &held
-		}
+		check = check || added
 	}
-	k := keyOf(l.Last + 1)
-	if err := l.records.Put(k, frameRecord(k, l.Hash, copied, record)); err != nil {
+	var prev *wire.Hash
+	if check {
+		prev = &l.Hash
+	}
+	k := keyOf(seq)
+	v := frameEntry(k, l.Sum, prev, held, record)
+	if err := l.records.Put(k, v); err != nil {
 		return err
 	}
-	l.Last++
-	l.Hash = l.Hash.Next(record)
+	l.Last, l.Hash, l.Sum = seq, l.Hash.Next(record), checksum(v)
 	return nil
 }
 
@@ -134,21 +138,21 @@ func (l *ledger) forget(upTo uint64, most int) error {
 	unused := map[uint64]uint32{}
 	for ; most > 0 && l.First <= min(upTo, l.Last); most-- {
 		k := keyOf(l.First)
-		_, _, record, err := unframeRecord(k, l.records.Get(k))
+		e, err := unframeEntry(k, l.records.Get(k))
 		if err != nil {
 			return err
 		}
-		id, err := contextOf(record)
+		id, err := contextOf(e.record)
 		if err != nil {
 			return err
 		}
 		if id != 0 {
 			unused[id]++
 		}
+		l.First, l.Base = l.First+1, l.Base.Next(e.record)
 		if err := l.records.Delete(k); err != nil {
 			return err
 		}
-		l.First++
 	}
 	for id, n := range unused {
 		if err := l.unuse(id, n); err != nil {
@@ -165,12 +169,12 @@ func (l *ledger) bury(seq uint64, reason wire.Reason) error {
 	if v == nil {
 		return nil // forgotten meanwhile; the server has it
 	}
-	_, _, record, err := unframeRecord(k, v)
+	e, err := unframeEntry(k, v)
 	if err != nil {
 		return err
 	}
-	d := DeadLetter{Epoch: l.Epoch, Seq: seq, Reason: reason, Record: record}
-	id, err := contextOf(record)
+	d := DeadLetter{Epoch: l.Epoch, Seq: seq, Reason: reason, Record: e.record}
+	id, err := contextOf(e.record)
 	if err != nil {
 		return err
 	}
@@ -207,15 +211,40 @@ func (l *ledger) context(id uint64) (*wire.Context, error) {
 
 // hashAt returns the chain after seq; ok is false if that was forgotten.
 func (l *ledger) hashAt(seq uint64) (h wire.Hash, ok bool, err error) {
-	switch {
-	case seq == l.Last:
-		return l.Hash, true, nil
-	case seq+1 < l.First || seq > l.Last:
+	if seq+1 < l.First || seq > l.Last {
 		return h, false, nil
 	}
-	k := keyOf(seq + 1)
-	h, _, _, err = unframeRecord(k, l.records.Get(k))
+	h, err = l.hashBefore(seq + 1)
 	return h, err == nil, err
+}
+
+// hashBefore returns the chain before seq, which is from First to Last+1. It
+// goes on from the next lower checkpoint.
+func (l *ledger) hashBefore(seq uint64) (wire.Hash, error) {
+	if seq == l.Last+1 {
+		return l.Hash, nil
+	}
+	h, at := l.Base, seq
+	for ; at > l.First; at-- {
+		k := keyOf(at)
+		e, err := unframeEntry(k, l.records.Get(k))
+		if err != nil {
+			return h, err
+		}
+		if e.prev != nil {
+			h = *e.prev
+			break
+		}
+	}
+	for ; at < seq; at++ {
+		k := keyOf(at)
+		e, err := unframeEntry(k, l.records.Get(k))
+		if err != nil {
+			return h, err
+		}
+		h = h.Next(e.record)
+	}
+	return h, nil
 }
 
 // contextOf returns the id of the context in which a record was sealed, or 0.

@@ -52,10 +52,15 @@ func shut(t testing.TB, q *outbox.Queue) {
 // seen is a check-in whose box is n and as many more bytes as size says. Eight
 // in a row share a context.
 func seen(n uint64, size int) func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+	return sealed(n, size, 8)
+}
+
+// sealed is seen with another number of check-ins in a context.
+func sealed(n uint64, size int, perContext uint64) func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
 	return func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
 		h := wire.Header{Seq: seq, Kind: wire.KindCheckin, Boot: when.Boot{1}, Since: int64(n), Wall: 1_700_000_000_000,
 			Clock: when.Synced, Gate: "A1", Lane: 1, Direction: wire.In, Verdict: 1, Presence: wire.Verified}
-		c := wire.NewContext(1, binary.BigEndian.AppendUint64(make([]byte, 24), n/8))
+		c := wire.NewContext(1, binary.BigEndian.AppendUint64(make([]byte, 24), n/perContext))
 		box := make([]byte, 8+size)
 		binary.BigEndian.PutUint64(box, n)
 		return wire.NewRecord(h, wire.Sealed{Key: 1, Context: c.ID, Counter: n, Box: box}), c, nil

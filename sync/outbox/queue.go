@@ -266,6 +266,7 @@ func (q *Queue) commit(fn func(l *ledger) error) error {
 		q.broken = err
 		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
+	deleted := int64(s.First-q.s.First) * 256
 	q.s, q.noted = s, false
 	for seq := range q.rejected {
 		q.letters[letterID{s.Epoch, seq}] = struct{}{}
@@ -274,6 +275,7 @@ func (q *Queue) commit(fn func(l *ledger) error) error {
 	if err := q.measure(); err != nil {
 		q.broken = err // the record is stored; the next one is not
 	}
+	q.passed(deleted)
 	q.publish()
 	return nil
 }
@@ -370,6 +372,7 @@ func (q *Queue) Changed() <-chan struct{} { return q.changed }
 // none.
 func (q *Queue) Peek(from uint64, max int) (Run, error) {
 	var run Run
+	size := 0
 	err := q.reading(func(tx *bbolt.Tx) error {
 		var s state
 		l := newLedger(tx, &s)
@@ -379,21 +382,23 @@ func (q *Queue) Peek(from uint64, max int) (Run, error) {
 		}
 		run.Epoch = s.Epoch
 		seen := map[uint64]bool{}
-		size := 0
 		c := l.records.Cursor()
 		for k, v := c.Seek(keyOf(from)); k != nil && len(run.Records) < max; k, v = c.Next() {
-			prev, _, record, err := unframeRecord(k, v)
+			e, err := unframeEntry(k, v)
 			if err != nil {
 				return err
 			}
-			if size += len(record); size > wire.MaxBatchBytes && len(run.Records) > 0 {
+			if size += len(e.record); size > wire.MaxBatchBytes && len(run.Records) > 0 {
 				return nil
 			}
 			if len(run.Records) == 0 {
-				run.First, run.Prev = seqOf(k), prev
+				run.First = seqOf(k)
+				if run.Prev, err = l.hashBefore(run.First); err != nil {
+					return err
+				}
 			}
-			run.Records = append(run.Records, append(cbor.RawMessage(nil), record...))
-			id, err := contextOf(record)
+			run.Records = append(run.Records, append(cbor.RawMessage(nil), e.record...))
+			id, err := contextOf(e.record)
 			if err != nil {
 				return err
 			}
@@ -409,9 +414,9 @@ func (q *Queue) Peek(from uint64, max int) (Run, error) {
 				run.Contexts = append(run.Contexts, *held)
 			}
 		}
-		q.read.Add(int64(size))
 		return nil
 	})
+	q.passed(int64(size))
 	if err != nil {
 		return Run{}, fmt.Errorf("outbox: peek: %w", err)
 	}
@@ -425,18 +430,26 @@ func (q *Queue) reading(fn func(tx *bbolt.Tx) error) error {
 	if q.db == nil {
 		return os.ErrClosed
 	}
-	err := guard(func() error { return q.db.View(fn) })
-	if q.read.Load() > dropAfter {
+	return guard(func() error { return q.db.View(fn) })
+}
+
+// passed counts bytes that were read through the map and at times drops it.
+func (q *Queue) passed(n int64) {
+	if q.read.Add(n) > dropAfter {
 		q.read.Store(0)
 		q.unmapPages()
 	}
-	return err
 }
 
 // unmapPages gives back the memory of the file's pages that were read: a kiosk
 // that sends a day's backlog would otherwise hold all of it. The kernel keeps
 // what it likes in its own cache.
 func (q *Queue) unmapPages() {
+	q.swap.RLock()
+	defer q.swap.RUnlock()
+	if q.db == nil {
+		return
+	}
 	_ = guard(func() error {
 		return q.db.View(func(tx *bbolt.Tx) error {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, q.db.Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)

@@ -76,10 +76,11 @@ func (q *Queue) setAside() error {
 
 // A find is a record's frame that a scan came upon.
 type find struct {
-	seq uint64
-	at  int64 // of the frame in the file
-	sum uint32
-	len uint16 // of its body
+	seq  uint64
+	at   int64  // of the frame in the file
+	sum  uint32 // its checksum
+	link uint32 // that of the entry before
+	len  uint16 // of its body
 }
 
 // scan reads a damaged file from end to end, pays no heed to its structure, and
@@ -97,12 +98,12 @@ func scan(f *os.File) (*contents, error) {
 	frames(f, fi.Size(), func(at int64, key, value []byte) {
 		switch kind(value[1]) {
 		case recordFrame:
-			_, copied, _, err := unframeRecord(key, value)
+			e, err := unframeEntry(key, value)
 			if err != nil {
 				return
 			}
-			finds = append(finds, find{seqOf(key), at, binary.BigEndian.Uint32(value[4:]), binary.BigEndian.Uint16(value[2:])})
-			if h, err := decodeContext(copied); err == nil {
+			finds = append(finds, find{seqOf(key), at, checksum(value), e.link, binary.BigEndian.Uint16(value[2:])})
+			if h, err := decodeContext(e.context); err == nil {
 				c.contexts[h.ID], epoch = h.Context, h.epoch
 			}
 		case contextFrame:
@@ -132,21 +133,19 @@ func scan(f *os.File) (*contents, error) {
 		c.Epoch, c.known = epoch, epoch != wire.Epoch{}
 		c.First, c.Through = finds[0].seq, finds[0].seq-1
 	}
-	if finds, err = choose(f, finds, c.state); err != nil {
-		return nil, err
-	}
+	finds = choose(finds, c.state)
 	c.tally(finds)
 	if !c.known {
 		// Without its epoch no box opens.
 		c.count, c.lost, finds = 0, c.lost+c.count, nil
 	}
-	c.each = func(fn func(seq uint64, prev wire.Hash, record []byte) error) error {
+	c.each = func(fn func(seq uint64, record []byte) error) error {
 		for _, x := range finds {
-			prev, record, err := x.read(f)
+			record, err := x.read(f)
 			if err != nil {
 				return err
 			}
-			if err := fn(x.seq, prev, record); err != nil {
+			if err := fn(x.seq, record); err != nil {
 				return err
 			}
 		}
@@ -183,12 +182,11 @@ func (c *contents) tally(finds []find) {
 }
 
 // choose decides between records that claim one number: a write that failed
-// leaves one, and the next start gives its number to another. The one on which
-// the next record chains is the ledger's; if that cannot be told, all are kept,
-// for one that is too much is seen and one that is lost is not.
-func choose(f io.ReaderAt, finds []find, s state) ([]find, error) {
+// leaves one, and the next start gives its number to another. The one to which
+// the next record is linked is the ledger's; if that cannot be told, all are
+// kept, for one that is too much is seen and one that is lost is not.
+func choose(finds []find, s state) []find {
 	kept := finds[:0:0]
-	var want *wire.Hash // the chain after the record looked at, if known
 	for end := len(finds); end > 0; {
 		from := end - 1
 		for from > 0 && finds[from-1].seq == finds[from].seq {
@@ -196,44 +194,27 @@ func choose(f io.ReaderAt, finds []find, s state) ([]find, error) {
 		}
 		group := finds[from:end]
 		end = from
-		seq := group[0].seq
-		if seq == s.Last {
-			want = &s.Hash
-		} else if len(kept) == 0 || kept[len(kept)-1].seq != seq+1 {
-			want = nil
+		want, known := s.Sum, group[0].seq == s.Last
+		if n := len(kept); n > 0 && kept[n-1].seq == group[0].seq+1 && (n == 1 || kept[n-2].seq != kept[n-1].seq) {
+			want, known = kept[n-1].link, true
 		}
-		var before *wire.Hash
-		n := len(kept)
-		for _, x := range group {
-			prev, record, err := x.read(f)
-			if err != nil {
-				return nil, err
-			}
-			if len(group) > 1 && want != nil && prev.Next(record) != *want {
-				continue
-			}
-			kept = append(kept, x)
-			before = &prev
+		if i := slices.IndexFunc(group, func(x find) bool { return x.sum == want }); known && i >= 0 {
+			group = group[i : i+1]
 		}
-		if len(kept) == n {
-			kept = append(kept, group...)
-		}
-		if len(kept) != n+1 {
-			before = nil
-		}
-		want = before
+		kept = append(kept, group...)
 	}
 	slices.Reverse(kept)
-	return kept, nil
+	return kept
 }
 
-func (x find) read(f io.ReaderAt) (prev wire.Hash, record []byte, err error) {
+// read returns the record of a find.
+func (x find) read(f io.ReaderAt) ([]byte, error) {
 	b := make([]byte, keySize+frameHead+int(x.len))
 	if _, err := f.ReadAt(b, x.at-keySize); err != nil {
-		return prev, nil, err
+		return nil, err
 	}
-	prev, _, record, err = unframeRecord(b[:keySize], b[keySize:])
-	return prev, record, err
+	e, err := unframeEntry(b[:keySize], b[keySize:])
+	return e.record, err
 }
 
 // frames calls fn with all that begins like a frame.

@@ -91,72 +91,94 @@ func verify(ctx context.Context, path string) (Report, error) {
 	// The tree jumps about in the file; a card reads it faster in one go.
 	_ = unix.Fadvise(int(f.Fd()), 0, r.Size, unix.FADV_WILLNEED)
 
-	var s *state
-	var next, first uint64
-	var hash wire.Hash
+	var c *check
 	info, err := boltread.Walk(f, r.Size, func(bucket string, key, value []byte) error {
+		var err error
 		switch bucket {
-		case contextsBucket:
-			_, err := unframeContext(key, value)
-			return err
-		case lettersBucket:
-			_, err := unframeLetter(key, value)
-			return err
 		case stateBucket:
-			got, err := unframeState(key, value)
-			s = &got
-			return err
+			var s state
+			if s, err = unframeState(key, value); err == nil {
+				c = &check{report: &r, next: s.First, hash: s.Base, chained: true, end: s}
+			}
+		case contextsBucket:
+			_, err = unframeContext(key, value)
+		case lettersBucket:
+			_, err = unframeLetter(key, value)
 		case recordsBucket:
+			if c == nil {
+				return errNoState
+			}
+			if r.Held%1024 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			err = c.record(key, value)
 		default:
-			return fmt.Errorf("bucket %q is unknown: %w", bucket, boltread.ErrDamaged)
+			err = fmt.Errorf("bucket %q is unknown: %w", bucket, boltread.ErrDamaged)
 		}
-		if r.Held%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		prev, _, record, err := unframeRecord(key, value)
-		if err != nil {
-			return err
-		}
-		seq := seqOf(key)
-		switch {
-		case r.Held == 0:
-			first = seq
-		case seq > next:
-			r.miss(next, seq-1)
-		case prev != hash:
-			return fmt.Errorf("chain breaks before record %d: %w", seq, errFrame)
-		}
-		r.Held++
-		next, hash = seq+1, prev.Next(record)
-		return nil
+		return err
 	})
 	r.Bytes = info.Live
-	if err != nil {
+	switch {
+	case err != nil:
 		return r, err
+	case c == nil:
+		return r, errNoState
 	}
-	if s == nil {
-		return r, fmt.Errorf("no state: %w", boltread.ErrDamaged)
+	return r, c.finish()
+}
+
+var errNoState = fmt.Errorf("no state: %w", boltread.ErrDamaged)
+
+// check follows the chain from one record to the next.
+type check struct {
+	report  *Report
+	next    uint64 // number of the next record
+	hash    wire.Hash
+	chained bool   // hash is the chain before next
+	link    uint32 // checksum of the last entry, 0 before the first
+	end     state
+}
+
+func (c *check) record(key, value []byte) error {
+	e, err := unframeEntry(key, value)
+	if err != nil {
+		return err
 	}
+	seq := seqOf(key)
+	switch {
+	case seq < c.next || seq > c.end.Last:
+		return fmt.Errorf("record %d is not between %d and %d: %w", seq, c.next, c.end.Last, errFrame)
+	case seq > c.next:
+		c.report.miss(c.next, seq-1)
+		c.chained = false
+	case c.report.Held > 0 && e.link != c.link:
+		return fmt.Errorf("record %d does not follow the one before: %w", seq, errFrame)
+	}
+	if e.prev != nil {
+		if c.chained && *e.prev != c.hash {
+			return fmt.Errorf("chain breaks before record %d: %w", seq, errFrame)
+		}
+		c.hash, c.chained = *e.prev, true
+	}
+	c.next, c.hash, c.link = seq+1, c.hash.Next(e.record), checksum(value)
+	c.report.Held++
+	return nil
+}
+
+func (c *check) finish() error {
+	r, s := c.report, c.end
 	r.Epoch, r.By, r.First, r.Last, r.Hash = s.Epoch, s.By, s.First, s.Last, s.Hash
 	r.Through, r.Safe, r.Carried, r.Lost = s.Through, s.Safe, s.Carried, s.Lost
-	if r.Held == 0 {
-		first, next, hash = s.Last+1, s.Last+1, s.Hash
-	}
-	if first > s.First {
-		r.miss(s.First, min(first, s.Last+1)-1)
-	}
-	if next <= s.Last {
-		r.miss(next, s.Last)
+	if c.next <= s.Last {
+		r.miss(c.next, s.Last)
 	}
 	switch {
 	case len(r.Missing) > 0:
-		return r, fmt.Errorf("records %d to %d are missing: %w", r.Missing[0].From, r.Missing[0].To, boltread.ErrDamaged)
-	case first != s.First || next != s.Last+1:
-		return r, fmt.Errorf("records %d to %d instead of %d to %d: %w", first, next-1, s.First, s.Last, boltread.ErrDamaged)
-	case hash != s.Hash:
-		return r, fmt.Errorf("chain ends in %s instead of %s: %w", hash, s.Hash, boltread.ErrDamaged)
+		return fmt.Errorf("records %d to %d are missing: %w", r.Missing[0].From, r.Missing[0].To, boltread.ErrDamaged)
+	case c.hash != s.Hash:
+		return fmt.Errorf("chain ends in %s instead of %s: %w", c.hash, s.Hash, errFrame)
 	}
-	return r, nil
+	return nil
 }
 
 func (r *Report) miss(from, to uint64) {
