@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Package store is the server's database: all SQL is here, in two dialects that
 // pass the same tests.
 //

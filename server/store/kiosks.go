@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package store
 
 import (
@@ -200,3 +198,5 @@ func (t *tx) savePresence(p Presence) error {
 	}
 	return err
 }
+
+func isNotFound(err error) bool { return errors.Is(err, qrgate.ErrNotFound) }
