@@ -21,8 +21,9 @@ const epochsPerKiosk = 1 << 16
 // A Book is what the server knows of one kiosk beside its check-ins. It is valid
 // inside the function that Intake calls.
 type Book struct {
-	Kiosk string
-	Place string
+	Kiosk   string
+	Place   string
+	Revoked bool // nothing that the kiosk sends counts any more
 
 	no      int64
 	version int64
@@ -106,19 +107,21 @@ func (t *Intake) book(kiosk string) (*Book, error) {
 	}
 	fresh := &Book{Kiosk: kiosk, epochs: map[wire.Epoch]*Epoch{}, anchors: map[when.Anchor]bool{}, gates: map[string]int64{}}
 	found := false
+	var state qrgate.KioskState
 	err := t.each(func(r *sql.Rows) error {
 		found = true
-		return r.Scan(&fresh.no, &fresh.version, &fresh.Place)
-	}, "SELECT no, version, place FROM kiosks WHERE id = ?"+lock, kiosk)
+		return r.Scan(&fresh.no, &fresh.version, &fresh.Place, &state)
+	}, "SELECT no, version, place, state FROM kiosks WHERE id = ?"+lock, kiosk)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		return nil, fmt.Errorf("store: kiosk %q: %w", kiosk, qrgate.ErrNotFound)
 	}
+	fresh.Revoked = state != qrgate.KioskActive
 	// Another server may have moved the kiosk on since this one read it.
 	if kept, ok := t.s.books[kiosk]; ok && kept.version == fresh.version {
-		kept.Place = fresh.Place
+		kept.Place, kept.Revoked = fresh.Place, fresh.Revoked
 		return kept, nil
 	}
 	return fresh, t.load(fresh)
