@@ -23,7 +23,7 @@ func (q *pose) place() bool {
 	dx1, dy1 := p1[0]-p2[0], p1[1]-p2[1]
 	dx2, dy2 := p3[0]-p2[0], p3[1]-p2[1]
 	det := dx1*dy2 - dx2*dy1
-	if det < 1 {
+	if det > -1 { // the corners go round the other way, or lie on a line
 		return false
 	}
 	g, h := (dx3*dy2-dx2*dy3)/det, (dx1*dy3-dx3*dy1)/det
