@@ -200,3 +200,27 @@ func (t *tx) savePresence(p Presence) error {
 }
 
 func isNotFound(err error) bool { return errors.Is(err, qrgate.ErrNotFound) }
+
+// ActiveKiosks returns the ids of the kiosks that may deliver.
+func (s *Store) ActiveKiosks(ctx context.Context) ([]string, error) {
+	return s.kiosksIn(ctx, qrgate.KioskActive)
+}
+
+// RevokedKiosks returns the ids of the kiosks that may not.
+func (s *Store) RevokedKiosks(ctx context.Context) ([]string, error) {
+	return s.kiosksIn(ctx, qrgate.KioskRevoked)
+}
+
+func (s *Store) kiosksIn(ctx context.Context, state qrgate.KioskState) ([]string, error) {
+	var all []string
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		all = append(all, id)
+		return err
+	}, "SELECT id FROM kiosks WHERE state = ? ORDER BY no", int64(state))
+	if err != nil {
+		return nil, fmt.Errorf("store: kiosks %s: %w", state, err)
+	}
+	return all, nil
+}

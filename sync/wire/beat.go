@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/ed25519"
 	"fmt"
 
 	"github.com/qrgate/qrgate/sync/when"
@@ -33,6 +34,29 @@ type Beat struct {
 	Error int64      `cbor:"20,keyasint,omitempty"`
 
 	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start
+}
+
+// MaxScanners is the largest number of scanners and cameras in a [Beat].
+const MaxScanners = 16
+
+// OpenBeat verifies and decodes a beat of the kiosk whose public key is given.
+func OpenBeat(data []byte, key ed25519.PublicKey) (*Beat, error) {
+	var b Beat
+	err := Open(ForBeat, data, func(id uint32) ed25519.PublicKey {
+		if id != 0 {
+			return nil
+		}
+		return key
+	}, &b)
+	switch {
+	case err != nil:
+		return nil, err
+	case b.V != Version:
+		return nil, fmt.Errorf("wire: beat version %d: %w", b.V, ErrVersion)
+	case len(b.Scanners) > MaxScanners:
+		return nil, fmt.Errorf("wire: beat of %d scanners: %w", len(b.Scanners), ErrTooLarge)
+	}
+	return &b, nil
 }
 
 // A ScannerBeat is the health of one scanner or camera.

@@ -1,0 +1,149 @@
+package ingest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// answerBeats answers each beat with its nonce and the time.
+func (in *Ingest) answerBeats(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-in.beats:
+			in.answerBeat(ctx, m)
+		}
+	}
+}
+
+func (in *Ingest) answerBeat(ctx context.Context, m message) {
+	key, err := in.keys.of(ctx, m.kiosk)
+	if err != nil {
+		in.refuse(m.kiosk, "beat", err)
+		return
+	}
+	b, err := wire.OpenBeat(m.payload, key)
+	if err != nil {
+		in.refuse(m.kiosk, "beat", err)
+		return
+	}
+	// The time is taken as late as can be: what passed since the beat arrived
+	// is part of the round trip that the kiosk measures.
+	answer := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli()}
+	in.offer(wire.Topic(m.kiosk, wire.DownBeat), wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, answer))
+	in.nBeats.Add(1)
+	in.alive.add(store.Presence{Kiosk: m.kiosk, Beat: b, Contact: m.at})
+
+	held, err := in.Store.Held(ctx, m.kiosk, b.Epoch)
+	if err != nil {
+		in.log.Warn("what is held of a kiosk is not known", "kiosk", m.kiosk, "err", err)
+		return
+	}
+	if held.Ledger.Through() == b.Through {
+		return
+	}
+	r := held.Ledger.Receipt(m.kiosk, b.Epoch, held.Safe)
+	r.Generation, r.Time = held.Generation, in.now().UnixMilli()
+	in.offer(wire.Topic(m.kiosk, wire.DownReceipt), r.Seal(in.Sign.ID, in.Sign.Key))
+	in.nReceipts.Add(1)
+}
+
+// offer hands an answer to the senders, or drops it if they have no room: the
+// next beat asks again.
+func (in *Ingest) offer(topic string, payload []byte) {
+	select {
+	case in.answers <- answer{topic, payload}:
+	default:
+		in.nDropped.Add(1)
+	}
+}
+
+func (in *Ingest) takeStatus(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-in.status:
+			if len(m.payload) == 0 {
+				continue // a retained message was deleted
+			}
+			o, err := wire.DecodeOnline(m.payload)
+			if err != nil {
+				in.refuse(m.kiosk, "status", err)
+				continue
+			}
+			in.alive.add(store.Presence{Kiosk: m.kiosk, Online: &o, Changed: m.at})
+		}
+	}
+}
+
+// presences gathers signs of life, so that ten thousand kiosks that beat make
+// one transaction a second.
+type presences struct {
+	mu   sync.Mutex
+	news map[string]store.Presence
+}
+
+// maxNews bounds the kiosks in one second's news: the topics' names are what
+// somebody said, and a broker that is not ours may let anybody say it.
+const maxNews = 20_000
+
+func (p *presences) add(n store.Presence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.news[n.Kiosk]
+	if !ok && len(p.news) >= maxNews {
+		return
+	}
+	known.Kiosk = n.Kiosk
+	if n.Online != nil && (known.Online == nil || n.Online.Session >= known.Online.Session) {
+		known.Online, known.Changed = n.Online, n.Changed
+	}
+	if n.Beat != nil {
+		known.Beat, known.Contact = n.Beat, n.Contact
+	}
+	p.news[n.Kiosk] = known
+}
+
+func (p *presences) take() []store.Presence {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.news) == 0 {
+		return nil
+	}
+	all := slices.Collect(maps.Values(p.news))
+	clear(p.news)
+	return all
+}
+
+const presenceEvery = time.Second
+
+func (in *Ingest) keepPresences(ctx context.Context) {
+	tick := time.NewTicker(presenceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		all := in.alive.take()
+		if len(all) == 0 {
+			continue
+		}
+		if err := in.Store.SavePresences(ctx, all); err != nil {
+			if ctx.Err() == nil {
+				in.log.Warn("signs of life not stored", "err", err, "kiosks", len(all))
+			}
+			continue // the next beat is newer
+		}
+		in.Feed.KiosksChanged()
+	}
+}

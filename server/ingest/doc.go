@@ -1,0 +1,31 @@
+// Package ingest turns what kiosks send into rows, and answers.
+//
+//	link -> queue -> workers: signature, seals -> committer: one transaction -> signed receipts
+//
+//	in, err := ingest.New(ingest.Parts{Store: s, Vault: v, Opener: o, Sign: sign, Link: link, Feed: feed}, ingest.Options{Log: log})
+//	err = in.Run(ctx)
+//
+// The promise: a receipt is signed after the commit of what it names, and every
+// record of a batch that verifies has exactly one effect, however often, in
+// whatever order and under however many epochs it arrives. A record that cannot
+// be used becomes a dead letter with its reason and holds up no other. What
+// does not verify, and what a full queue cannot take, stays unanswered and comes
+// again.
+//
+// A worker opens a batch without the database. The committer takes whatever is
+// waiting into one transaction, so that the cost of a durable write is shared by
+// all kiosks that are waiting for one. If the transaction fails, the batches are
+// tried one by one: a batch that no transaction can take must not stop the
+// others.
+//
+// A beat is answered with its nonce and the time at once, without the database.
+// If it says that the kiosk does not know what the server holds, a receipt goes
+// with the answer: a server that was restored from a backup is found out so,
+// also by a kiosk that nobody visits.
+//
+// Several servers may run this beside each other on one database: they share
+// the subscription, and the store orders what they commit.
+//
+// How check-ins and persons are stored is package store's and package vault's
+// matter; what counts as held is package deliver's.
+package ingest

@@ -1,0 +1,282 @@
+package ingest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/deliver"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// group is the name of the shared subscription: each batch goes to one server.
+const group = "ingest"
+
+// Parts are what an Ingest is made of.
+type Parts struct {
+	Store  *store.Store
+	Vault  *vault.Vault
+	Opener *seal.Opener
+	Sign   Signer
+	Link   deliver.Link
+	Feed   *Feed
+}
+
+// A Signer is the key that signs receipts and answers to beats.
+type Signer struct {
+	ID  uint32
+	Key ed25519.PrivateKey
+}
+
+// Options are the optional parts of an Ingest. The zero value is right.
+type Options struct {
+	Workers   int           // goroutines that open batches; default one a processor
+	Queue     int           // batches that wait for a worker; default 2048
+	Group     int           // records in one transaction, about; default 16,384
+	Retention time.Duration // age at which a check-in is dropped unread; default 21 days
+	Persons   int           // identities remembered; default 500,000, about 40 bytes each
+	Now       func() time.Time
+	Log       *slog.Logger // default: nothing is logged
+}
+
+// Stats are counters since the Ingest was made.
+type Stats struct {
+	Batches   uint64 // committed
+	Checkins  uint64 // rows
+	Repeated  uint64 // records that were held before
+	Rejected  uint64 // records that became dead letters
+	Late      uint64 // check-ins past retention, dropped
+	Forks     uint64 // batches answered with a fork
+	Refused   uint64 // messages that did not verify
+	Dropped   uint64 // messages that found a full queue
+	Failed    uint64 // batches that no transaction could take
+	Scattered uint64 // batches that came too far ahead of others, unanswered
+	Receipts  uint64 // sent
+	Beats     uint64 // answered
+	Commits   uint64
+}
+
+// An Ingest takes in what kiosks send. It is safe for concurrent use.
+type Ingest struct {
+	Parts
+	o     Options
+	log   *slog.Logger
+	now   func() time.Time
+	keys  keyring
+	known persons
+
+	batches chan message
+	beats   chan message
+	status  chan message
+	opened  chan *delivery
+	answers chan answer
+
+	alive presences
+
+	// Counters, see Stats.
+	nBatches, nCheckins, nRepeated, nRejected, nLate, nForks, nRefused atomic.Uint64
+	nDropped, nFailed, nScattered, nReceipts, nBeats, nCommits         atomic.Uint64
+}
+
+type message struct {
+	kiosk   string
+	payload []byte
+	at      time.Time
+}
+
+// An answer is a signed message on its way to a kiosk.
+type answer struct {
+	topic   string
+	payload []byte
+}
+
+// New returns an Ingest of parts, all of which are required.
+func New(p Parts, o Options) (*Ingest, error) {
+	if p.Store == nil || p.Vault == nil || p.Opener == nil || p.Link == nil || p.Feed == nil || len(p.Sign.Key) != ed25519.PrivateKeySize {
+		return nil, errors.New("ingest: a part is missing")
+	}
+	o.Workers = orDefault(o.Workers, runtime.GOMAXPROCS(0))
+	o.Queue = orDefault(o.Queue, 2048)
+	o.Group = orDefault(o.Group, 16_384)
+	o.Persons = orDefault(o.Persons, 500_000)
+	if o.Retention == 0 {
+		o.Retention = 21 * 24 * time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Ingest{
+		Parts: p, o: o, log: o.Log, now: o.Now,
+		keys:    keyring{store: p.Store, now: o.Now, held: map[string]heldKey{}},
+		known:   persons{limit: o.Persons, of: map[identity]person{}},
+		batches: make(chan message, o.Queue),
+		beats:   make(chan message, o.Queue),
+		status:  make(chan message, o.Queue),
+		opened:  make(chan *delivery, o.Workers),
+		answers: make(chan answer, o.Queue),
+		alive:   presences{news: map[string]store.Presence{}},
+	}, nil
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Stats returns the counters.
+func (in *Ingest) Stats() Stats {
+	return Stats{
+		Batches: in.nBatches.Load(), Checkins: in.nCheckins.Load(), Repeated: in.nRepeated.Load(), Rejected: in.nRejected.Load(),
+		Late: in.nLate.Load(), Forks: in.nForks.Load(), Refused: in.nRefused.Load(), Dropped: in.nDropped.Load(),
+		Failed: in.nFailed.Load(), Scattered: in.nScattered.Load(), Receipts: in.nReceipts.Load(), Beats: in.nBeats.Load(), Commits: in.nCommits.Load(),
+	}
+}
+
+// senders is how many answers are on their way to the broker at once: each
+// waits for the broker's acknowledgement.
+const senders = 64
+
+// Run takes in messages until ctx ends, then finishes what has been opened and
+// returns nil. It returns an error if the broker refuses the subscriptions.
+func (in *Ingest) Run(ctx context.Context) error {
+	subscriptions := []struct {
+		filter string
+		queue  chan message
+	}{
+		{wire.Filter(group, wire.UpBatch), in.batches},
+		{wire.Filter(group, wire.UpBeat), in.beats},
+		// Retained messages do not come through a shared subscription.
+		{wire.Filter("", wire.Status), in.status},
+	}
+	for _, s := range subscriptions {
+		if err := in.Link.Subscribe(ctx, s.filter, in.receive(s.queue)); err != nil {
+			return fmt.Errorf("ingest: subscribe to %s: %w", s.filter, err)
+		}
+	}
+	var workers sync.WaitGroup
+	for range in.o.Workers {
+		workers.Go(func() { in.work(ctx) })
+	}
+	tasks := new(errgroup.Group)
+	tasks.Go(func() error { // the committer ends when no worker can hand it anything
+		workers.Wait()
+		close(in.opened)
+		return nil
+	})
+	committed := make(chan struct{})
+	tasks.Go(func() error { defer close(committed); in.commitAll(); return nil })
+	for range senders {
+		tasks.Go(func() error { in.send(ctx, committed); return nil })
+	}
+	tasks.Go(func() error { in.answerBeats(ctx); return nil })
+	tasks.Go(func() error { in.takeStatus(ctx); return nil })
+	tasks.Go(func() error { in.keepPresences(ctx); return nil })
+	tasks.Go(func() error { in.redate(ctx); return nil })
+	return tasks.Wait()
+}
+
+// receive returns what the link calls with each message. It must not wait.
+func (in *Ingest) receive(queue chan message) func(string, []byte) {
+	return func(topic string, payload []byte) {
+		kiosk, _, err := wire.ParseTopic(topic)
+		if err != nil {
+			in.nRefused.Add(1)
+			in.log.Warn("message refused", "err", err)
+			return
+		}
+		select {
+		case queue <- message{kiosk, payload, in.now()}:
+		default:
+			in.nDropped.Add(1)
+		}
+	}
+}
+
+func (in *Ingest) work(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-in.batches:
+			d, err := in.open(ctx, m)
+			if err != nil {
+				in.refuse(m.kiosk, "batch", err)
+				continue
+			}
+			in.opened <- d
+		}
+	}
+}
+
+func (in *Ingest) refuse(kiosk, what string, err error) {
+	in.nRefused.Add(1)
+	in.log.Warn(what+" refused", "kiosk", kiosk, "err", err)
+}
+
+// send publishes answers. A receipt that is lost comes again with the repeated
+// batch that asks for it.
+func (in *Ingest) send(ctx context.Context, committed <-chan struct{}) {
+	publish := func(a answer) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := in.Link.Publish(ctx, a.topic, a.payload, false); err != nil {
+			in.log.Debug("answer not sent", "topic", a.topic, "err", err)
+		}
+	}
+	for {
+		select {
+		case a := <-in.answers:
+			publish(a)
+		case <-committed:
+			for {
+				select {
+				case a := <-in.answers:
+					publish(a)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// answer hands a signed message to the senders. It waits for them: a committer
+// that ran ahead of its receipts would only make kiosks repeat themselves.
+func (in *Ingest) answer(topic string, payload []byte) { in.answers <- answer{topic, payload} }
+
+// redateEvery is how often the store is asked for check-ins to be dated again.
+const redateEvery = time.Second
+
+func (in *Ingest) redate(ctx context.Context) {
+	tick := time.NewTicker(redateEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = in.Store.Redate(ctx); err != nil && ctx.Err() == nil {
+				in.log.Warn("dating again failed", "err", err, "retry_in", redateEvery)
+			}
+		}
+	}
+}
