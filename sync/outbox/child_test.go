@@ -52,7 +52,9 @@ func startChild(path string, seed, first uint64, noSync bool) (*exec.Cmd, *conve
 	if err != nil {
 		return nil, nil, err
 	}
-	return cmd, &conversation{bufio.NewScanner(out), in}, cmd.Start()
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20) // a long list of what is held is not a death
+	return cmd, &conversation{lines, in}, cmd.Start()
 }
 
 type conversation struct {
@@ -98,16 +100,16 @@ func simulate(parent *conversation, path string, r *mathrand.Rand, next uint64, 
 		}
 		parent.say("held%s", ids)
 		for range 5 + r.IntN(60) {
-			switch r.IntN(20) {
+			switch r.IntN(40) {
 			case 0:
 				err = q.NewEpoch(wire.OpenedFork)
-			case 1, 2:
+			case 1, 2, 3, 4:
 				err = receive(parent, q, r)
-			case 3:
+			case 5, 6:
 				err = q.Flush()
 			default:
 				parent.say("put %d", next)
-				if _, err = q.Put(seen(next, []int{0, 24, 24, 3000, 7000}[r.IntN(5)])); err == nil {
+				if _, err = q.Put(seen(next, []int{0, 24, 3000, 7000, 7000}[r.IntN(5)])); err == nil {
 					parent.say("ack %d", next)
 				}
 				next++
@@ -136,6 +138,9 @@ func receive(parent *conversation, q *outbox.Queue, r *mathrand.Rand) error {
 		hash = run.Prev
 	}
 	safe := r.Uint64N(through + 1)
+	if r.IntN(4) == 0 { // all is well, and the file mostly empty: the next start compacts it
+		through, hash, safe = s.Last, s.Hash, s.Last
+	}
 	ids, err := listed(q, safe)
 	if err != nil {
 		return err

@@ -167,7 +167,7 @@ func (q *Queue) load() error {
 	q.swap.Lock()
 	q.db, q.file = db, file
 	q.swap.Unlock()
-	q.s, q.letters, q.ranges, q.noted = s, letters, nil, false
+	q.s, q.letters, q.ranges, q.noted, q.reserved = s, letters, nil, false, 0
 	clear(q.rejected)
 	err = q.measure()
 	q.publish()

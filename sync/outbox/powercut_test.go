@@ -54,7 +54,13 @@ func boot(t *testing.T, r *mathrand.Rand, d *lossydisk.Disk, h *history, lines i
 		}
 	}
 	var broken error
-	for ; lines > 0 && child.in.Scan(); lines-- {
+	for ; lines > 0; lines-- {
+		if !child.in.Scan() {
+			if !off() && !faulty {
+				broken = fmt.Errorf("without a fault: the child died: %v", child.in.Err())
+			}
+			break
+		}
 		line := child.in.Text()
 		if strings.HasPrefix(line, "broken") {
 			if !off() && !faulty {
@@ -90,17 +96,25 @@ func cuts() int {
 }
 
 // cutPower boots one kiosk after the other and cuts the power of each at a
-// random operation. It returns the number of cuts and the promise that was
-// broken.
+// random operation. What a cut left is judged by the next boot, or, before a disk
+// is given up, by one without a cut. It returns the number of cuts, that of
+// check-ins acknowledged and the promise that was broken.
 func cutPower(t *testing.T, rounds int, noSync bool) (int, int, error) {
 	r := newRand(t)
 	d, h := lossydisk.New(lossydisk.Image{}), newHistory()
 	done, acks := 0, 0
+	judge := func() error {
+		_, err := boot(t, r, d, h, 1, false, noSync)
+		acks += h.acks
+		return err
+	}
 	for done < rounds {
 		// In a tenth of the rounds the disk is new, and the cut soon.
 		reach := 400
 		if r.IntN(10) == 0 {
-			acks += h.acks
+			if err := judge(); err != nil {
+				return done, acks, err
+			}
 			d, h = lossydisk.New(lossydisk.Image{}), newHistory()
 			reach = 50
 		}
@@ -116,7 +130,8 @@ func cutPower(t *testing.T, rounds int, noSync bool) (int, int, error) {
 		}
 		d = lossydisk.New(image)
 	}
-	return done, acks + h.acks, nil
+	err := judge()
+	return done, acks, err
 }
 
 func TestPowerCutsLoseNothing(t *testing.T) {

@@ -76,7 +76,9 @@ type Queue struct {
 	ranges   []wire.Range // received beyond s.Through; in ascending order
 	used     int64        // bytes of pages in use
 	high     int64        // bytes below the file's high-water mark
+	reserved int64        // bytes of the file that have their place on the disk
 	noAlloc  bool         // the file system cannot allocate ahead
+	diskFull bool         // others have filled the disk
 	broken   error
 	closed   bool
 
@@ -98,6 +100,7 @@ type view struct {
 	state
 	ranges  []wire.Range
 	used    int64
+	near    bool
 	letters int
 }
 
@@ -131,7 +134,7 @@ type Stats struct {
 
 	Bytes int64 // in use
 	Limit int64 // that Bytes may rise to before Put answers ErrFull
-	Near  bool  // more than seven eighths of Limit are in use
+	Near  bool  // more than seven eighths of Limit are in use, or others have filled the disk
 
 	Carried uint64 // records taken over when the epoch began
 	Lost    uint64 // records known to have been held unconfirmed and not taken over
@@ -166,13 +169,7 @@ func (q *Queue) Put(make func(epoch wire.Epoch, seq uint64) (wire.Record, wire.C
 	if err := fits(record, seq, c); err != nil {
 		return 0, fmt.Errorf("outbox: put %d: %w", seq, err)
 	}
-	err = q.commit(func(l *ledger) error {
-		if err := l.append(record, c); err != nil {
-			return err
-		}
-		return q.settle(l, perPut)
-	})
-	if err != nil {
+	if err := q.commit(perPut, func(l *ledger) error { return l.append(record, c) }); err != nil {
 		return 0, fmt.Errorf("outbox: put %d: %w", seq, err)
 	}
 	q.signal()
@@ -223,12 +220,14 @@ func (q *Queue) flush() (more bool, err error) {
 	if upTo, _ := q.floor(); !q.noted && upTo < q.s.First {
 		return false, nil
 	}
-	if err := q.commit(func(l *ledger) error { return q.settle(l, perFlush) }); err != nil {
+	if err := q.commit(perFlush, nothing); err != nil {
 		return false, err
 	}
 	upTo, _ := q.floor()
 	return upTo >= q.s.First, nil
 }
+
+func nothing(*ledger) error { return nil }
 
 // settle writes into a transaction what receipts brought since the last: dead
 // letters, and the deletion of at most most records.
@@ -249,14 +248,17 @@ func (q *Queue) settle(l *ledger, most int) error {
 	return nil
 }
 
-// commit runs fn in one transaction on a copy of the state. Its first error is
-// the queue's last: see ErrBroken.
-func (q *Queue) commit(fn func(l *ledger) error) error {
+// commit runs fn in one transaction on a copy of the state, which also deletes
+// at most most records. Its first error is the queue's last: see ErrBroken.
+func (q *Queue) commit(most int, fn func(l *ledger) error) error {
 	s := q.s.clone()
 	err := guard(func() error {
 		return q.db.Update(func(tx *bbolt.Tx) error {
 			l := newLedger(tx, &s)
 			if err := fn(l); err != nil {
+				return err
+			}
+			if err := q.settle(l, most); err != nil {
 				return err
 			}
 			return l.save()
@@ -299,7 +301,7 @@ func (q *Queue) room() error {
 		if upTo, _ := q.floor(); upTo < q.s.First {
 			return ErrFull
 		}
-		if err := q.commit(func(l *ledger) error { return q.settle(l, perFlush) }); err != nil {
+		if err := q.commit(perFlush, nothing); err != nil {
 			return err
 		}
 	}
@@ -310,12 +312,14 @@ func (q *Queue) room() error {
 	if err != nil {
 		return fmt.Errorf("size: %w", err)
 	}
-	if fi.Size() >= q.high+slack {
+	// The size alone proves nothing: bbolt leaves holes at the end of what it builds.
+	if min(q.reserved, fi.Size()) >= q.high+slack {
 		return nil
 	}
-	switch err := unix.Fallocate(int(q.file.Fd()), 0, 0, max(min(q.high+slack+growStep, q.o.Limit), q.high+slack)); {
+	end := max(min(q.high+slack+growStep, q.o.Limit), q.high+slack)
+	switch err := unix.Fallocate(int(q.file.Fd()), 0, 0, end); {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return q.roomOnFullDisk(err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		q.noAlloc = true
 		return nil
@@ -323,15 +327,34 @@ func (q *Queue) room() error {
 		return q.room()
 	case err != nil:
 		q.broken = fmt.Errorf("allocate: %w", err)
-	default:
-		if q.o.NoSync {
-			return nil
-		}
+		return q.usable()
+	}
+	if !q.o.NoSync {
 		if err := q.file.Sync(); err != nil {
 			q.broken = fmt.Errorf("allocate: sync: %w", err)
+			return q.usable()
 		}
 	}
-	return q.usable()
+	q.reserved, q.diskFull = end, false
+	return nil
+}
+
+// roomOnFullDisk makes do with the file's own free pages. What deleting writes
+// goes to the rest of what was allocated for the last Put.
+func (q *Queue) roomOnFullDisk(cause error) error {
+	if !q.diskFull {
+		q.diskFull = true
+		q.publish()
+	}
+	for q.high-q.used < 2*slack {
+		if upTo, _ := q.floor(); upTo < q.s.First {
+			return fmt.Errorf("%w: %w", ErrFull, cause)
+		}
+		if err := q.commit(perFlush, nothing); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // budget is the most bytes in use at which Put still takes a record. The rest of
@@ -354,7 +377,7 @@ func (q *Queue) measure() error {
 }
 
 func (q *Queue) publish() {
-	q.view.Store(&view{state: q.s.clone(), ranges: q.ranges, used: q.used, letters: len(q.letters)})
+	q.view.Store(&view{state: q.s.clone(), ranges: q.ranges, used: q.used, near: q.tight(), letters: len(q.letters)})
 }
 
 func (q *Queue) signal() {
@@ -460,7 +483,9 @@ func (q *Queue) unmapPages() {
 
 // guard runs fn on the mapped file. A page that the card cannot read is a fault
 // that kills a Go process, unless the goroutine asks for a panic; and bbolt
-// itself panics on a page that makes no sense.
+// itself panics on a page that makes no sense. After a write that failed bbolt
+// reads the tree again on a goroutine of its own: if the card cannot do that
+// either, the process dies, which is what a broken queue asks for.
 func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -479,7 +504,7 @@ func (q *Queue) Stats() Stats {
 		First: v.First, Last: v.Last, Hash: v.Hash,
 		Generation: v.Generation, Through: v.Through, Safe: v.Safe,
 		Unsent: v.Last - v.Through,
-		Bytes:  v.used, Limit: q.budget(), Near: v.used > q.near(),
+		Bytes:  v.used, Limit: q.budget(), Near: v.near,
 		Carried: v.Carried, Lost: v.Lost, Early: v.Early,
 		DeadLetters: v.letters,
 	}
@@ -489,7 +514,8 @@ func (q *Queue) Stats() Stats {
 	return s
 }
 
-func (q *Queue) near() int64 { return q.budget() / 8 * 7 }
+// tight reports whether records go as soon as they have a receipt.
+func (q *Queue) tight() bool { return q.used > q.budget()/8*7 || q.diskFull }
 
 // Received reports whether the server has said that it holds seq.
 func (q *Queue) Received(seq uint64) bool {

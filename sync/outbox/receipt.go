@@ -182,7 +182,7 @@ func (q *Queue) floor() (upTo, due uint64) {
 		}
 	}
 	due = min(due, q.s.Through)
-	if q.used > q.near() {
+	if q.tight() {
 		return q.s.Through, due
 	}
 	return due, due
@@ -231,7 +231,7 @@ func (q *Queue) ForgetDeadLetters(n uint64) error {
 		return fmt.Errorf("outbox: dead letters: %w", err)
 	}
 	gone := map[letterID]struct{}{}
-	err := q.commit(func(l *ledger) error {
+	err := q.commit(perPut, func(l *ledger) error {
 		b := l.tx.Bucket([]byte(lettersBucket))
 		c := b.Cursor()
 		for k, v := c.First(); k != nil && seqOf(k) <= n; k, v = c.First() {

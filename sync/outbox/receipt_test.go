@@ -204,11 +204,18 @@ func TestDeadLetters(t *testing.T) {
 	verify(t, path)
 	q = open(t, path, outbox.Options{})
 	got := check("reopened")
+	put(t, q, 30)
+	put(t, q, 31)
+	r = receipt(t, q, 3, 0)
+	r.Rejects = []wire.Reject{{Seq: 3, Reason: wire.ReasonRecord}}
+	if _, err := q.Apply(r); err != nil {
+		t.Fatal(err)
+	}
 	if err := q.ForgetDeadLetters(got[1].N); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := q.DeadLetters(); len(got) != 0 || err != nil || q.Stats().DeadLetters != 0 {
-		t.Errorf("DeadLetters() after all were fetched = %v, %v, want none", got, err)
+	if got, err := q.DeadLetters(); len(got) != 1 || got[0].Seq != 3 || err != nil || q.Stats().DeadLetters != 1 {
+		t.Errorf("DeadLetters() after all but a new one were fetched = %v, %v, want that of record 3", got, err)
 	}
 }
 
