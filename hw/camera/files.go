@@ -63,7 +63,7 @@ func OpenFiles(path string, opt FileOptions) (*Files, error) {
 }
 
 // Next waits until the next picture is due and loads it. A picture that cannot
-// be read ends the run, as an unplugged camera does.
+// be read is a bad frame.
 func (f *Files) Next(ctx context.Context) (*image.Gray, time.Time, error) {
 	if f.next == len(f.paths) {
 		if f.opt.Once {
@@ -77,7 +77,7 @@ func (f *Files) Next(ctx context.Context) (*image.Gray, time.Time, error) {
 	img, err := Load(f.paths[f.next])
 	f.next++
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, time.Time{}, fmt.Errorf("%w: %w", ErrFrame, err)
 	}
 	return img, time.Now(), nil
 }

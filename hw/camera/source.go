@@ -2,6 +2,10 @@ package camera
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"image"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -10,35 +14,59 @@ import (
 	"github.com/qrgate/qrgate/hw/scan"
 )
 
-// How long to wait before opening a camera again.
+// When a camera is opened again.
 const (
-	reopenFirst = 200 * time.Millisecond
-	reopenMax   = 5 * time.Second
+	reopenFirst = 200 * time.Millisecond // pause after the first failure
+	reopenMax   = 5 * time.Second        // longest pause
+	settled     = 2 * time.Second        // a camera that has delivered for so long is in order
+	badFor      = 5 * time.Second        // bad frames and no good one for so long
+	frozenFor   = time.Minute            // least time between two openings of a frozen one
+)
+
+const maxReasons = 8
+
+var (
+	errClosed = errors.New("closed")
+	errFrozen = errors.New("camera: picture is frozen")
 )
 
 // A Source reads codes from the frames of one camera. It hands out a code in
 // every frame in which it is seen: the door's filter of repeats decides how
 // long it is one showing.
 type Source struct {
-	name    string
-	open    func() (Frames, error)
-	reader  *qrread.Reader
-	meter   *scan.Meter
-	log     *slog.Logger
+	name   string
+	open   func() (Frames, error)
+	opt    qrread.Options
+	reader *qrread.Reader
+	meter  *scan.Meter
+	log    *slog.Logger
+	sight  *sight
+
 	frames  Frames
-	pause   time.Duration
-	waiting []scan.Scan
+	still   bool          // the frames come from files, whose pictures have no noise
+	opened  time.Time     // when frames was
+	good    time.Time     // newest frame that was in order, or opened
+	pause   time.Duration // before the next opening; 0 = at once
+	waiting []scan.Scan   // read in one frame, not yet returned
+
+	ready   bool            // has been logged, and still is so
+	reasons map[string]bool // for its absence, logged since it was ready
 }
 
 // NewSource returns the source called "camera:" and name over the frames that
 // open delivers. A camera that ends, by unplugging or by a fault, is opened
-// again. The caller calls Close after the last Next.
+// again, with growing pauses. Nothing is opened before Next; the caller calls
+// Close after the last Next.
 func NewSource(name string, open func() (Frames, error), o qrread.Options, log *slog.Logger) *Source {
 	name = "camera:" + name
-	return &Source{name: name, open: open, reader: qrread.New(o), meter: scan.NewMeter(name), log: log.With("source", name)}
+	return &Source{
+		name: name, open: open, opt: o, reader: qrread.New(o), meter: scan.NewMeter(name),
+		log: log.With("source", name), sight: newSight(), reasons: make(map[string]bool),
+	}
 }
 
-// Next implements scan.Source.
+// Next implements scan.Source. It fails when ctx ends, and with io.EOF when
+// there is nothing more to come from pictures that are played once.
 func (s *Source) Next(ctx context.Context) (scan.Scan, error) {
 	for len(s.waiting) == 0 {
 		if s.frames == nil {
@@ -48,19 +76,21 @@ func (s *Source) Next(ctx context.Context) (scan.Scan, error) {
 			continue
 		}
 		img, at, err := s.frames.Next(ctx)
-		if ctx.Err() != nil {
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
 			return scan.Scan{}, ctx.Err()
-		}
-		if err != nil {
-			s.log.Warn("camera lost", "err", err)
-			s.meter.Unplug(time.Now(), err)
-			s.Close()
-			continue
-		}
-		s.pause = 0
-		for _, code := range s.reader.Read(img) {
-			s.meter.Scan(code.Text, at)
-			s.waiting = append(s.waiting, scan.Scan{Text: code.Text, At: at, Source: s.name})
+		case err == nil:
+			s.look(img, at)
+		case errors.Is(err, io.EOF):
+			return scan.Scan{}, fmt.Errorf("camera: %w", err)
+		case errors.Is(err, ErrFrame):
+			s.meter.Drop(now, err)
+			if now.Sub(s.good) >= badFor {
+				s.lost(err, now)
+			}
+		default:
+			s.lost(err, now)
 		}
 	}
 	next := s.waiting[0]
@@ -70,39 +100,121 @@ func (s *Source) Next(ctx context.Context) (scan.Scan, error) {
 
 // dial waits out the pause and opens the camera. It fails only when ctx ends.
 func (s *Source) dial(ctx context.Context) error {
-	if s.pause > 0 {
-		timer := time.NewTimer(s.pause/2 + rand.N(s.pause/2+1))
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
+	// Spread, so that several cameras on one bus do not all start at once.
+	timer := time.NewTimer(s.pause*3/4 + rand.N(s.pause/2+1))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
 	}
 	s.pause = min(max(2*s.pause, reopenFirst), reopenMax)
 	frames, err := s.open()
+	now := time.Now()
 	if err != nil {
-		if s.pause == reopenFirst { // the first of a row: say it once
-			s.log.Warn("camera does not open", "err", err)
-		}
-		s.meter.Unplug(time.Now(), err)
+		s.absent(err, now)
 		return nil
 	}
-	s.frames = frames
-	s.meter.Plug(time.Now())
-	s.log.Info("camera ready")
+	s.frames, s.opened, s.good = frames, now, now
+	_, s.still = frames.(*Files)
+	s.meter.Plug(now)
 	return nil
+}
+
+// look reads one frame and judges it.
+func (s *Source) look(img *image.Gray, at time.Time) {
+	s.good = at
+	if s.still || at.Sub(s.opened) >= settled {
+		s.settle()
+	}
+	blind := s.sight.look(img, at)
+	if blind == Frozen && s.still {
+		blind = ""
+	}
+	s.meter.Frame(blind)
+	for _, code := range s.read(img) {
+		s.meter.Scan(code.Text, at)
+		s.waiting = append(s.waiting, scan.Scan{Text: code.Text, At: at, Source: s.name})
+	}
+	if blind == Frozen && at.Sub(s.opened) >= frozenFor {
+		s.lost(errFrozen, at)
+	}
+}
+
+// read reads the codes in img. Should the reader panic, the frame is lost and
+// the reader, whose buffers may be in any state, replaced.
+func (s *Source) read(img *image.Gray) (codes []qrread.Code) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("reader panicked", "panic", p)
+			s.meter.Drop(time.Now(), errors.New("camera: reader panicked"))
+			s.reader = qrread.New(s.opt)
+			codes = nil
+		}
+	}()
+	return s.reader.Read(img)
+}
+
+// lost ends the frames. A camera that hangs is still there: it stays present.
+func (s *Source) lost(err error, now time.Time) {
+	// What Close could tell is what err has told.
+	s.frames.Close()
+	s.frames = nil
+	switch {
+	case errors.Is(err, ErrSilent), errors.Is(err, ErrFrame):
+		s.meter.Silence(true)
+		s.say(err)
+	case errors.Is(err, errFrozen):
+		s.say(err)
+	default:
+		s.absent(err, now)
+	}
+}
+
+// settle notes that the camera is in order.
+func (s *Source) settle() {
+	s.pause = 0
+	if s.ready {
+		return
+	}
+	s.ready = true
+	clear(s.reasons)
+	if f, ok := s.frames.(fmt.Stringer); ok {
+		s.log.Info("camera ready", "frames", f)
+		return
+	}
+	s.log.Info("camera ready")
+}
+
+func (s *Source) absent(err error, now time.Time) {
+	s.meter.Unplug(now, err)
+	s.say(err)
+}
+
+// say logs each reason once until the camera is in order again, however often
+// a loose plug comes and goes, and of reasons that are never the same only the
+// first few: camera programs begin their last words with the time.
+func (s *Source) say(err error) {
+	s.ready = false
+	reason := err.Error()
+	if s.reasons[reason] || len(s.reasons) == maxReasons {
+		return
+	}
+	s.reasons[reason] = true
+	s.log.Warn("camera lost", "err", reason)
 }
 
 // Health implements scan.Checker.
 func (s *Source) Health() scan.Health { return s.meter.Health() }
 
-// Close ends the camera, if it is open.
+// Close ends the camera, if it is open. It must not be called during Next; a
+// later Next opens the camera again.
 func (s *Source) Close() error {
 	if s.frames == nil {
 		return nil
 	}
 	err := s.frames.Close()
 	s.frames = nil
+	s.meter.Unplug(time.Now(), errClosed)
 	return err
 }

@@ -31,11 +31,14 @@ type Health struct {
 	Silent    bool      // plugged in, but does not answer probes or gives no frames
 	Stuck     bool      // delivers the same code, or holds the same key, without end
 	Babbling  bool      // sends what cannot be a code, without end
+	Blind     string    // why a camera that delivers frames sees nothing: one word, "" if it sees
 	LastError string    // newest reason for a drop, an absence or a failed dial; "" if none
 }
 
 // Faulty reports whether a person should look at the source.
-func (h Health) Faulty() bool { return !h.Present || h.Silent || h.Stuck || h.Babbling }
+func (h Health) Faulty() bool {
+	return !h.Present || h.Silent || h.Stuck || h.Babbling || h.Blind != ""
+}
 
 // A Meter gathers the health of one source. Its methods may be called from any
 // goroutine; now is the time of the event.
@@ -77,7 +80,7 @@ func (m *Meter) Unplug(now time.Time, err error) {
 	if m.h.Present {
 		m.h.Present, m.h.Since = false, now
 		m.h.Unplugs++
-		m.h.Silent = false
+		m.h.Silent, m.h.Blind = false, ""
 		m.stuckAt, m.babbleAt = time.Time{}, time.Time{}
 	}
 }
@@ -116,6 +119,16 @@ func (m *Meter) Drop(now time.Time, reason error) {
 	if m.badRun >= babbleBurst {
 		m.babbleAt = now
 	}
+}
+
+// Frame notes a camera's frame that was in order, and what keeps the camera
+// from seeing anything in it, "" if nothing does.
+func (m *Meter) Frame(blind string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note(0)
+	m.badRun, m.babbleAt = 0, time.Time{}
+	m.h.Silent, m.h.Blind = false, blind
 }
 
 func (m *Meter) note(bad uint64) {
