@@ -5,16 +5,19 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/wire"
+	"golang.org/x/sys/unix"
 )
 
-// Figures of sync/outbox. One operation is one check-in, except in
-// BenchmarkOpen. QRGATE_SCALE=soak fills with a million check-ins instead of a
+// Figures of sync/outbox. One operation of BenchmarkPut is one check-in.
+// QRGATE_SCALE=soak fills with a million check-ins instead of a
 // hundred thousand.
 
 func backlog() int {
@@ -48,15 +51,46 @@ func BenchmarkPut(b *testing.B) {
 	for _, noSync := range []bool{false, true} {
 		b.Run(fmt.Sprintf("fsync=%t", !noSync), func(b *testing.B) {
 			q := open(b, filepath.Join(b.TempDir(), "outbox.db"), outbox.Options{NoSync: noSync})
-			n := uint64(0)
+			var took []time.Duration
 			for b.Loop() {
-				if _, err := q.Put(typical(n)); err != nil {
+				start := time.Now()
+				if _, err := q.Put(typical(uint64(len(took)))); err != nil {
 					b.Fatal(err)
 				}
-				n++
+				took = append(took, time.Since(start))
 			}
+			percentiles(b, took)
 		})
 	}
+}
+
+// BenchmarkFsync is what the disk itself takes for the least that a commit may
+// do: one page written, one sync. A commit of bbolt is two of these.
+func BenchmarkFsync(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "page"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	var took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		if _, err := f.WriteAt(page, 0); err != nil {
+			b.Fatal(err)
+		}
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start))
+	}
+	percentiles(b, took)
+}
+
+func percentiles(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
 }
 
 func BenchmarkFill(b *testing.B) {
