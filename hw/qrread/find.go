@@ -9,10 +9,9 @@ import (
 // Limits of the search. They bound the work on a picture that is full of
 // finder patterns and keep the rest of it cheap.
 const (
-	rowStep     = 3  // every third line; a finder pattern's core is at least that high
-	edgeDepth   = 5  // grey levels that the relief must pass zero by before it counts as an edge
-	maxFinders  = 40 // of each polarity, strongest first
-	maxTriples  = 30 // a pass
+	maxFound    = 400 // of a frame
+	maxFinders  = 40  // of each polarity, strongest first
+	maxTriples  = 30  // a pass
 	minModule   = 1.2
 	maxModules  = 117 // along a side; larger symbols do not fit into a camera's frame
 	minDistance = 14 * 0.75
@@ -24,6 +23,7 @@ type finder struct {
 	size float32 // mean of the module's width and height, measured along the picture's axes
 	hits int     // lines that crossed it
 	sign float32 // -1 dark on light, as printed; 1 light on dark
+	pass int     // the search that found it first
 }
 
 // A triple is three finders that may belong to one symbol: a in its corner, b
@@ -36,49 +36,20 @@ type triple struct {
 	unit, sign float32 // pixels a module, polarity
 }
 
-// find looks for finder patterns in p and leaves them in r.finders.
-func (r *Reader) find(p *plane) {
-	r.finders = r.finders[:0]
-	for y := rowStep / 2; y < p.h; y += rowStep {
+// find adds the finder patterns in p to r.finders. It looks at every step-th line.
+func (r *Reader) find(p *plane, step int) {
+	for y := step / 2; y < p.h; y += step {
 		r.findInRow(p, y)
 	}
 }
 
 func (r *Reader) findInRow(p *plane, y int) {
-	row := p.relief[y*p.w:][:p.w]
-	var e [6]float32 // the last edges, newest last
-	edges := 0
-	var state int16 // -1 in the dark, 1 in the light
-	var crossing float32
-	last := row[0]
-	for x, v := range row {
-		if v^last < 0 {
-			crossing = float32(x) - 0.5 + float32(last)/float32(last-v)
-		}
-		last = v
-		var next int16
-		switch {
-		case v < -edgeDepth:
-			next = -1
-		case v > edgeDepth:
-			next = 1
-		default:
-			continue
-		}
-		if next == state {
-			continue
-		}
-		e[0], e[1], e[2], e[3], e[4], e[5] = e[1], e[2], e[3], e[4], e[5], crossing
-		edges++
-		was := state
-		state = next
-		if edges < 6 {
-			continue
-		}
+	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth)
+	for i := range len(r.edges.at) - 5 {
+		e := r.edges.at[i : i+6 : i+6]
 		runs := [5]float32{e[1] - e[0], e[2] - e[1], e[3] - e[2], e[4] - e[3], e[5] - e[4]}
-		size, ok := finderRuns(&runs)
-		if ok && size >= minModule {
-			r.confirm(p, (e[2]+e[3])/2, float32(y)+0.5, size, float32(was))
+		if size, ok := finderRuns(&runs); ok && size >= minModule {
+			r.confirm(p, (e[2]+e[3])/2, float32(y)+0.5, size, r.edges.way(i))
 		}
 	}
 }
@@ -106,75 +77,64 @@ func off(a, b float32) float32 { return max(a-b, b-a) }
 // confirm looks at a place again from top to bottom, from left to right and
 // aslant, and notes it as a finder when all agree.
 func (r *Reader) confirm(p *plane, x, y, size, sign float32) {
+	fx, fy, fsize := x/p.scale, y/p.scale, size/p.scale
 	for i := range r.finders {
 		f := &r.finders[i]
-		if f.sign == sign && off(f.x, x) < 2.5*f.size && off(f.y, y) < 2.5*f.size && size < 2*f.size && f.size < 2*size {
+		if f.sign == sign && off(f.x, fx) < 2.5*f.size && off(f.y, fy) < 2.5*f.size && fsize < 2*f.size && f.size < 2*fsize {
 			f.hits++
 			return
 		}
 	}
-	down, shift, ok := p.profile(x, y, 0, 1, size*2.5, sign)
+	if len(r.finders) == maxFound {
+		return
+	}
+	down, shift, ok := r.profile(p, x, y, 0, 1, size, sign)
 	if !ok || down > 2.5*size || size > 2.5*down {
 		return
 	}
 	y += shift
-	across, shift, ok := p.profile(x, y, 1, 0, size*2, sign)
+	across, shift, ok := r.profile(p, x, y, 1, 0, size, sign)
 	if !ok {
 		return
 	}
 	x += shift
 	const d = math.Sqrt2 / 2
-	limit := max(down, across) * 2
-	if _, _, ok := p.profile(x, y, d, d, limit, sign); !ok {
-		if _, _, ok := p.profile(x, y, d, -d, limit, sign); !ok {
+	size = max(down, across)
+	if _, _, ok := r.profile(p, x, y, d, d, size, sign); !ok {
+		if _, _, ok := r.profile(p, x, y, d, -d, size, sign); !ok {
 			return
 		}
 	}
-	r.finders = append(r.finders, finder{x: x, y: y, size: (down + across) / 2, hits: 1, sign: sign})
+	r.finders = append(r.finders, finder{x: x / p.scale, y: y / p.scale, size: (down + across) / 2 / p.scale, hits: 1, sign: sign, pass: r.round})
 }
 
 // profile measures the finder pattern on the line through (x, y) along the unit
-// vector (dx, dy): the length of a module and how far the centre lies from (x, y).
-// Modules longer than limit are not followed.
-func (p *plane) profile(x, y, dx, dy, limit, sign float32) (size, shift float32, ok bool) {
-	fwd, ok := p.reach(x, y, dx, dy, limit*6, sign)
-	if !ok {
-		return 0, 0, false
+// vector (dx, dy), where a module is some size pixels long: the length of a
+// module and how far the centre lies from (x, y).
+func (r *Reader) profile(p *plane, x, y, dx, dy, size, sign float32) (module, shift float32, ok bool) {
+	// Half a pattern is 3.5 modules, which may be twice as long as expected.
+	step := min(max(size/4, 0.5), 2)
+	n := int(9 * size / step)
+	r.line = r.line[:0]
+	for i := -n; i <= n; i++ {
+		t := float32(i) * step
+		r.line = append(r.line, uint8(p.greyAt(x+t*dx, y+t*dy)+0.5))
 	}
-	back, ok := p.reach(x, y, -dx, -dy, limit*6, sign)
-	if !ok {
-		return 0, 0, false
-	}
-	runs := [5]float32{back[2] - back[1], back[1] - back[0], back[0] + fwd[0], fwd[1] - fwd[0], fwd[2] - fwd[1]}
-	size, ok = finderRuns(&runs)
-	return size, (fwd[0] - back[0] + fwd[2] - back[2]) / 4, ok
-}
-
-// reach returns the distances of the next three edges.
-func (p *plane) reach(x, y, dx, dy, limit, sign float32) (edges [3]float32, ok bool) {
-	last := sign * p.reliefAt(x, y)
-	if last <= 0 {
-		return edges, false
-	}
-	inside := true
-	n := 0
-	var crossing float32
-	for t := float32(1); t < limit; t++ {
-		v := sign * p.reliefAt(x+t*dx, y+t*dy)
-		if (v < 0) != (last < 0) {
-			crossing = t - 1 + last/(last-v)
+	r.rays.scan(r.line, p.depth)
+	centre := float32(n) + 0.5
+	for i := range len(r.rays.at) - 5 {
+		e := r.rays.at[i : i+6 : i+6]
+		if !(e[2] < centre && e[3] >= centre) || r.rays.way(i) != sign {
+			continue
 		}
-		last = v
-		if inside && v < -edgeDepth || !inside && v > edgeDepth {
-			edges[n] = crossing
-			n++
-			if n == 3 {
-				return edges, true
-			}
-			inside = !inside
+		runs := [5]float32{e[1] - e[0], e[2] - e[1], e[3] - e[2], e[4] - e[3], e[5] - e[4]}
+		for k := range runs {
+			runs[k] *= step
 		}
+		module, ok = finderRuns(&runs)
+		return module, ((e[0]+e[5]+e[2]+e[3])/4 - centre) * step, ok
 	}
-	return edges, false
+	return 0, 0, false
 }
 
 // group ranks triples of the finders found and leaves the best in r.triples.
@@ -224,6 +184,9 @@ func near(a, b *finder) bool {
 // shape can be that of a symbol.
 func (r *Reader) consider(p *plane, a, b, c int) {
 	fa, fb, fc := &r.finders[a], &r.finders[b], &r.finders[c]
+	if fa.pass != r.round && fb.pass != r.round && fc.pass != r.round {
+		return // tried before
+	}
 	ux, uy := fb.x-fa.x, fb.y-fa.y
 	vx, vy := fc.x-fa.x, fc.y-fa.y
 	if ux*vy-uy*vx < 0 {
@@ -238,14 +201,8 @@ func (r *Reader) consider(p *plane, a, b, c int) {
 		return
 	}
 	ux, uy, vx, vy = ux/u, uy/u, vx/v, vy/v
-	limit := 2.2 * fa.size
-	au, _, ok1 := p.profile(fa.x, fa.y, ux, uy, limit, fa.sign)
-	av, _, ok2 := p.profile(fa.x, fa.y, vx, vy, limit, fa.sign)
-	bu, _, ok3 := p.profile(fb.x, fb.y, ux, uy, limit, fa.sign)
-	cv, _, ok4 := p.profile(fc.x, fc.y, vx, vy, limit, fa.sign)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return
-	}
+	au, av := r.module(p, fa, ux, uy), r.module(p, fa, vx, vy)
+	bu, cv := r.module(p, fb, ux, uy), r.module(p, fc, vx, vy)
 	// Along a line seen in perspective, the distance of two points is the number
 	// of modules times the geometric mean of their sizes at both ends.
 	nu, nv := u/sqrt(au*bu), v/sqrt(av*cv)
@@ -258,6 +215,15 @@ func (r *Reader) consider(p *plane, a, b, c int) {
 	cost := 1.5*(uneven-1) + 0.3*cosine*cosine + 0.15*(ratio-1) + 0.5*(off(wb, 1)+off(wc, 1))
 	cost -= 0.05 * float32(min(fa.hits, fb.hits, fc.hits, 4))
 	r.triples = append(r.triples, triple{a: a, b: b, c: c, wb: wb, wc: wc, n: n, cost: cost, unit: (u + v) / (2 * n), sign: fa.sign})
+}
+
+// module returns how long a module of a finder is along the unit vector (dx, dy).
+func (r *Reader) module(p *plane, f *finder, dx, dy float32) float32 {
+	if size, _, ok := r.profile(p, f.x, f.y, dx, dy, f.size, f.sign); ok {
+		return size
+	}
+	// A level line through a turned square is longer than its side.
+	return f.size * max(dx, -dx, dy, -dy)
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }

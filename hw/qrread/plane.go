@@ -8,28 +8,27 @@ type plane struct {
 	pix          []uint8
 	relief       []int16 // w*h, negative where darker than the surroundings
 	scale        float32 // pixels of the plane for one pixel of the frame
+	noise        float32
+	depth        int // how much grey must change before it counts as an edge
 
 	own  []uint8  // pixels, when the plane is not a view of the frame
 	cols []uint32 // sums of the columns of the band under the window
 }
 
-// reliefWindow is the share of the picture's height that half a window covers:
-// wide enough to hold the finder pattern of a code of usual size, narrow enough
-// to follow the edge of a shadow.
-const reliefWindow = 24
-
 // view makes p show pixels of the frame.
 func (p *plane) view(pix []uint8, w, h, stride int) {
 	p.w, p.h, p.stride, p.pix, p.scale = w, h, stride, pix, 1
-	p.raise()
+	p.noise = p.measureNoise()
+	p.depth = depthFor(p.noise)
+	p.raise(h / 24)
 }
 
 // smooth makes p a copy of q, each pixel the mean of 3x3.
 func (p *plane) smooth(q *plane) {
 	p.alloc(q.w, q.h)
 	p.scale = q.scale
-	w := q.w
-	for y := range q.h {
+	w, h := q.w, q.h
+	for y := range h {
 		up := q.pix[max(y-1, 0)*q.stride:][:w]
 		mid := q.pix[y*q.stride:][:w]
 		down := q.pix[min(y+1, q.h-1)*q.stride:][:w]
@@ -43,30 +42,8 @@ func (p *plane) smooth(q *plane) {
 			c0, c1 = c1, c2
 		}
 	}
-	p.raise()
-}
-
-// double makes p a copy of q at twice the size, interpolated between pixels.
-func (p *plane) double(q *plane) {
-	p.alloc(2*q.w, 2*q.h)
-	p.scale = 2 * q.scale
-	for y := range p.h {
-		// A pixel of the copy lies a quarter of a pixel from its nearest original.
-		near := y / 2
-		far := min(max(near+2*(y&1)-1, 0), q.h-1)
-		a, b := q.pix[near*q.stride:][:q.w], q.pix[far*q.stride:][:q.w]
-		dst := p.pix[y*p.w:][:p.w]
-		last := 3*int(a[0]) + int(b[0])
-		for x := range q.w {
-			here := 3*int(a[x]) + int(b[x])
-			n := min(x+1, q.w-1)
-			next := 3*int(a[n]) + int(b[n])
-			dst[2*x] = uint8((3*here + last + 8) >> 4)
-			dst[2*x+1] = uint8((3*here + next + 8) >> 4)
-			last = here
-		}
-	}
-	p.raise()
+	p.noise = q.noise / 3
+	p.depth = depthFor(p.noise)
 }
 
 // halve makes p a copy of q at half the size.
@@ -80,7 +57,8 @@ func (p *plane) halve(q *plane) {
 			dst[x] = uint8((int(a[2*x]) + int(a[2*x+1]) + int(b[2*x]) + int(b[2*x+1]) + 2) >> 2)
 		}
 	}
-	p.raise()
+	p.noise = q.noise / 2
+	p.depth = depthFor(p.noise)
 }
 
 func (p *plane) alloc(w, h int) {
@@ -91,8 +69,8 @@ func (p *plane) alloc(w, h int) {
 	p.w, p.h, p.stride, p.pix = w, h, w, p.own
 }
 
-// raise computes the relief.
-func (p *plane) raise() {
+// raise computes the relief over windows that reach half pixels to each side.
+func (p *plane) raise(half int) {
 	w, h := p.w, p.h
 	if cap(p.relief) < w*h {
 		p.relief = make([]int16, w*h)
@@ -103,7 +81,7 @@ func (p *plane) raise() {
 	}
 	cols := p.cols[:w]
 	clear(cols)
-	half := max(h/reliefWindow, 2)
+	half = max(half, 2)
 	rows := 0
 	add := func(y int) {
 		for x, v := range p.pix[y*p.stride:][:w] {
@@ -180,3 +158,43 @@ func (p *plane) greyAt(x, y float32) float32 {
 	bottom := float32(b[0]) + fx*(float32(b[1])-float32(b[0]))
 	return top + fy*(bottom-top)
 }
+
+// Noise must not look like an edge, and a faded edge not like noise.
+const (
+	minDepth   = 6
+	noiseDepth = 3.5 // deviations
+)
+
+// measureNoise returns the deviation of the grey from pixel to pixel where
+// there is least to see: it looks at short pieces of lines and trusts the
+// quietest of them.
+func (p *plane) measureNoise() float32 {
+	const piece = 16
+	var counts [512]int // of the pieces, by their mean difference in halves
+	n := 0
+	for y := 0; y < p.h; y += 8 {
+		row := p.pix[y*p.stride:][:p.w]
+		for ; len(row) >= piece+2; row = row[piece:] {
+			sum := 0
+			for x, v := range row[1 : piece+1] {
+				d := int(row[x]) - 2*int(v) + int(row[x+2])
+				sum += max(d, -d)
+			}
+			if v := row[piece/2]; v < 8 || v > 247 {
+				continue // too dark or too bright to show noise
+			}
+			counts[min(sum*2/piece, len(counts)-1)]++
+			n++
+		}
+	}
+	seen := 0
+	for d, c := range counts {
+		if seen += c; c > 0 && 5*seen >= n {
+			// The mean of |a-2b+c| is 0.8 times root 6 deviations.
+			return (float32(d)/2 + 0.25) / 1.954
+		}
+	}
+	return 0
+}
+
+func depthFor(noise float32) int { return max(minDepth, int(noiseDepth*noise+0.5)) }

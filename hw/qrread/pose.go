@@ -127,7 +127,7 @@ func (r *Reader) clip(p *plane, t *triple) float32 {
 		f := &r.finders[i]
 		sum += off(p.reliefAt(f.x, f.y), 0)
 	}
-	return max(sum/3, edgeDepth) * 1.2
+	return max(sum/3, 4) * 1.2
 }
 
 // register moves the corners of a guess until the modules of known colour fit best.

@@ -58,6 +58,10 @@ type Reader struct {
 	field *field
 
 	end     time.Time // of the frame at hand
+	round   int
+	edges   edgeFinder // of a line of the picture
+	rays    edgeFinder // of a line through a finder
+	line    []uint8
 	layouts [maxVersion + 1]*layout
 	frame   plane
 	copied  plane
@@ -103,15 +107,28 @@ func (r *Reader) Read(img *image.Gray) []Code {
 
 	r.frame.view(img.Pix, w, h, img.Stride)
 	defer func() { r.frame.pix = nil }()
-	if codes := r.pass(&r.frame); codes != nil {
-		return codes
+	r.finders = r.finders[:0]
+	if w < 21 || h < 21 {
+		return nil
 	}
-	for _, prepare := range []func(*plane){r.copied.smooth, r.copied.double, r.copied.halve} {
+	for r.round = 0; r.round < 4; r.round++ {
 		if r.late() {
 			return nil
 		}
-		prepare(&r.frame)
-		if codes := r.pass(&r.copied); codes != nil {
+		switch r.round {
+		case 0:
+			r.find(&r.frame, 3)
+		case 1:
+			r.copied.smooth(&r.frame)
+			r.find(&r.copied, 2)
+		case 2:
+			r.find(&r.frame, 1)
+		case 3:
+			r.copied.halve(&r.frame)
+			r.find(&r.copied, 3)
+		}
+		r.group(&r.frame)
+		if codes := r.pass(&r.frame); codes != nil {
 			return codes
 		}
 	}
@@ -139,11 +156,6 @@ func (r *Reader) late() bool {
 
 // pass looks for codes in one plane.
 func (r *Reader) pass(p *plane) []Code {
-	if p.w < 21 || p.h < 21 {
-		return nil
-	}
-	r.find(p)
-	r.group(p)
 	var codes []Code
 	for i := range r.triples {
 		if r.late() {
