@@ -28,6 +28,7 @@ import (
 //	put ID       a check-in is about to be put
 //	ack ID       it was put
 //	safe ID...   these may be forgotten from now on
+//	sent ID...   these too, if the disk is full
 //	broken WHY   a write failed; the child exits
 
 const childEnv = "QRGATE_OUTBOX_CHILD"
@@ -146,6 +147,10 @@ func receive(parent *conversation, q *outbox.Queue, r *mathrand.Rand) error {
 		return err
 	}
 	parent.say("safe%s", ids)
+	if ids, err = listed(q, through); err != nil {
+		return err
+	}
+	parent.say("sent%s", ids)
 	_, err = q.Apply(&wire.Receipt{Epoch: s.Epoch, Generation: 1, Through: through, Hash: hash, Safe: safe})
 	return err
 }
@@ -177,12 +182,14 @@ type history struct {
 	acked map[uint64]bool // must be held, unless they may be forgotten
 	tried map[uint64]bool // put without an answer: may be held
 	safe  map[uint64]bool // may be forgotten
+	sent  map[uint64]bool // may be forgotten on a full disk
+	full  bool            // the disk was full
 	next  uint64          // number of a check-in that no child has used
 	acks  int
 }
 
 func newHistory() *history {
-	return &history{acked: map[uint64]bool{}, tried: map[uint64]bool{}, safe: map[uint64]bool{}, next: 1}
+	return &history{acked: map[uint64]bool{}, tried: map[uint64]bool{}, safe: map[uint64]bool{}, sent: map[uint64]bool{}, next: 1}
 }
 
 // take learns from one line of a child. The error is a promise that was broken.
@@ -210,6 +217,10 @@ func (h *history) take(line string) error {
 		for _, id := range ids {
 			h.safe[id] = true
 		}
+	case "sent":
+		for _, id := range ids {
+			h.sent[id] = true
+		}
 	case "held":
 		return h.compare(ids)
 	default:
@@ -234,7 +245,7 @@ func (h *history) compare(ids []uint64) error {
 	var lost []uint64
 	for id := range h.acked {
 		if !held[id] {
-			if !h.safe[id] {
+			if !h.safe[id] && !(h.full && h.sent[id]) {
 				lost = append(lost, id)
 			}
 			delete(h.acked, id)

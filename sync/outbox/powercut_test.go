@@ -86,6 +86,8 @@ func boot(t *testing.T, r *mathrand.Rand, d *lossydisk.Disk, h *history, lines i
 	return d.Crash(r), broken
 }
 
+var faults = []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS}
+
 // cuts is the number of power cuts of a run: what QRGATE_SCALE=soak promises, or
 // what fits into every push.
 func cuts() int {
@@ -121,7 +123,9 @@ func cutPower(t *testing.T, rounds int, noSync bool) (int, int, error) {
 		d.CutAfter(1 + r.IntN(reach))
 		faulty := r.IntN(10) == 0
 		if faulty {
-			d.FailAfter(1+r.IntN(reach), []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS}[r.IntN(3)])
+			errno := faults[r.IntN(len(faults))]
+			h.full = h.full || errno == syscall.ENOSPC
+			d.FailAfter(1+r.IntN(reach), errno)
 		}
 		image, err := boot(t, r, d, h, 1<<30, faulty, noSync)
 		done++
@@ -159,11 +163,11 @@ func TestFaultAtEveryOperation(t *testing.T) {
 	if os.Getenv("QRGATE_SCALE") == "soak" {
 		step = 1
 	}
-	faults := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS}
 	const lines = 150
 	for n := 1; ; n += step {
 		errno := faults[n/step%len(faults)]
 		d, h := lossydisk.New(lossydisk.Image{}), newHistory()
+		h.full = errno == syscall.ENOSPC
 		d.FailAfter(n, errno)
 		image, err := boot(t, r, d, h, lines, true, false)
 		if err != nil {

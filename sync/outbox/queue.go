@@ -346,11 +346,11 @@ func (q *Queue) roomOnFullDisk(cause error) error {
 		q.diskFull = true
 		q.publish()
 	}
-	for q.high-q.used < 2*slack {
+	for q.free() < 2*slack {
 		if upTo, _ := q.floor(); upTo < q.s.First {
 			return fmt.Errorf("%w: %w", ErrFull, cause)
 		}
-		if err := q.commit(perFlush, nothing); err != nil {
+		if err := q.commit(perPut, nothing); err != nil {
 			return err
 		}
 	}
@@ -377,7 +377,7 @@ func (q *Queue) measure() error {
 }
 
 func (q *Queue) publish() {
-	q.view.Store(&view{state: q.s.clone(), ranges: q.ranges, used: q.used, near: q.tight(), letters: len(q.letters)})
+	q.view.Store(&view{state: q.s.clone(), ranges: q.ranges, used: q.used, near: q.near() || q.diskFull, letters: len(q.letters)})
 }
 
 func (q *Queue) signal() {
@@ -514,8 +514,14 @@ func (q *Queue) Stats() Stats {
 	return s
 }
 
-// tight reports whether records go as soon as they have a receipt.
-func (q *Queue) tight() bool { return q.used > q.budget()/8*7 || q.diskFull }
+func (q *Queue) near() bool { return q.used > q.budget()/8*7 }
+
+// free is what the file has of pages that a commit can take.
+func (q *Queue) free() int64 { return q.high - q.used }
+
+// tight reports whether records go as soon as they have a receipt. On a full
+// disk no more of them go than it takes to put the next.
+func (q *Queue) tight() bool { return q.near() || q.diskFull && q.free() < 4*slack }
 
 // Received reports whether the server has said that it holds seq.
 func (q *Queue) Received(seq uint64) bool {
