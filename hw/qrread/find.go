@@ -1,20 +1,14 @@
 package qrread
 
 import (
-	"cmp"
 	"math"
-	"slices"
 )
 
-// Limits of the search. They bound the work on a picture that is full of
-// finder patterns and keep the rest of it cheap.
+// maxFound bounds the work on a picture that is full of finder patterns;
+// minModule is the size of a module, in pixels, below which nothing is read.
 const (
-	maxFound    = 400 // of a frame
-	maxFinders  = 40  // of each polarity, strongest first
-	maxTriples  = 30  // a pass
-	minModule   = 1.2
-	maxModules  = 117 // along a side; larger symbols do not fit into a camera's frame
-	minDistance = 14 * 0.75
+	maxFound  = 400
+	minModule = 1.2
 )
 
 // A finder is a place that looks like the square in a corner of a symbol.
@@ -24,16 +18,6 @@ type finder struct {
 	hits int     // lines that crossed it
 	sign float32 // -1 dark on light, as printed; 1 light on dark
 	pass int     // the search that found it first
-}
-
-// A triple is three finders that may belong to one symbol: a in its corner, b
-// to the right, c below (as the symbol itself is turned).
-type triple struct {
-	a, b, c    int     // indices of the finders
-	wb, wc     float32 // how much deeper b and c lie than a, as a ratio
-	n          float32 // modules between the centres, estimated
-	cost       float32 // lower is likelier
-	unit, sign float32 // pixels a module, polarity
 }
 
 // find adds the finder patterns in p to r.finders. It looks at every step-th line.
@@ -135,86 +119,6 @@ func (r *Reader) profile(p *plane, x, y, dx, dy, size, sign float32) (module, sh
 		return module, ((e[0]+e[5]+e[2]+e[3])/4 - centre) * step, ok
 	}
 	return 0, 0, false
-}
-
-// group ranks triples of the finders found and leaves the best in r.triples.
-func (r *Reader) group(p *plane) {
-	r.triples = r.triples[:0]
-	slices.SortStableFunc(r.finders, func(a, b finder) int {
-		return cmp.Or(cmp.Compare(a.sign, b.sign), cmp.Compare(b.hits, a.hits))
-	})
-	fs := r.finders
-	for start := 0; start < len(fs); {
-		end := start + 1
-		for end < len(fs) && fs[end].sign == fs[start].sign {
-			end++
-		}
-		top := min(end, start+maxFinders)
-		for a := start; a < top; a++ {
-			for b := start; b < top; b++ {
-				if b == a || !near(&fs[a], &fs[b]) {
-					continue
-				}
-				for c := b + 1; c < top; c++ {
-					if c != a && near(&fs[a], &fs[c]) {
-						r.consider(p, a, b, c)
-					}
-				}
-			}
-		}
-		start = end
-	}
-	slices.SortStableFunc(r.triples, func(a, b triple) int { return cmp.Compare(a.cost, b.cost) })
-	if len(r.triples) > maxTriples {
-		r.triples = r.triples[:maxTriples]
-	}
-}
-
-// near reports whether two finders can lie on one side of a symbol.
-func near(a, b *finder) bool {
-	if a.size > 2*b.size || b.size > 2*a.size {
-		return false
-	}
-	d := math.Hypot(float64(a.x-b.x), float64(a.y-b.y))
-	size := float64(a.size+b.size) / 2
-	return d > minDistance*0.7*size && d < maxModules*size
-}
-
-// consider measures the triple with a in the corner and notes it when its
-// shape can be that of a symbol.
-func (r *Reader) consider(p *plane, a, b, c int) {
-	fa, fb, fc := &r.finders[a], &r.finders[b], &r.finders[c]
-	if fa.pass != r.round && fb.pass != r.round && fc.pass != r.round {
-		return // tried before
-	}
-	ux, uy := fb.x-fa.x, fb.y-fa.y
-	vx, vy := fc.x-fa.x, fc.y-fa.y
-	if ux*vy-uy*vx < 0 {
-		b, c = c, b
-		fb, fc = fc, fb
-		ux, uy, vx, vy = vx, vy, ux, uy
-	}
-	u, v := hypot(ux, uy), hypot(vx, vy)
-	cosine := (ux*vx + uy*vy) / (u * v)
-	ratio := max(u, v) / min(u, v)
-	if cosine > 0.7 || cosine < -0.7 || ratio > 2.5 {
-		return
-	}
-	ux, uy, vx, vy = ux/u, uy/u, vx/v, vy/v
-	au, av := r.module(p, fa, ux, uy), r.module(p, fa, vx, vy)
-	bu, cv := r.module(p, fb, ux, uy), r.module(p, fc, vx, vy)
-	// Along a line seen in perspective, the distance of two points is the number
-	// of modules times the geometric mean of their sizes at both ends.
-	nu, nv := u/sqrt(au*bu), v/sqrt(av*cv)
-	n := sqrt(nu * nv)
-	uneven := max(nu, nv) / min(nu, nv)
-	if n < minDistance || n > maxModules || uneven > 1.5 {
-		return
-	}
-	wb, wc := sqrt(au/bu), sqrt(av/cv)
-	cost := 1.5*(uneven-1) + 0.3*cosine*cosine + 0.15*(ratio-1) + 0.5*(off(wb, 1)+off(wc, 1))
-	cost -= 0.05 * float32(min(fa.hits, fb.hits, fc.hits, 4))
-	r.triples = append(r.triples, triple{a: a, b: b, c: c, wb: wb, wc: wc, n: n, cost: cost, unit: (u + v) / (2 * n), sign: fa.sign})
 }
 
 // module returns how long a module of a finder is along the unit vector (dx, dy).

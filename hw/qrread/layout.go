@@ -1,6 +1,10 @@
 package qrread
 
-import "github.com/makiuchi-d/gozxing/qrcode/decoder"
+import (
+	"slices"
+
+	"github.com/makiuchi-d/gozxing/qrcode/decoder"
+)
 
 // A layout says where everything lies in a symbol of one version.
 type layout struct {
@@ -8,6 +12,8 @@ type layout struct {
 	dim     int
 	known   []mark       // modules whose colour does not depend on the text
 	quick   []mark       // those of them that tell one version from another
+	across  []mark       // the timing row
+	down    []mark       // the timing column
 	data    []int32      // modules in the order in which they make up the codewords
 	format  [2][15]int32 // the two copies of the format bits, highest bit first
 }
@@ -60,8 +66,10 @@ func newLayout(number int) *layout {
 		}
 	}
 	for i := 8; i < dim-8; i++ {
-		l.quick = append(l.quick, put(i, 6, i%2 == 0), put(6, i, i%2 == 0))
+		l.across = append(l.across, put(i, 6, i%2 == 0))
+		l.down = append(l.down, put(6, i, i%2 == 0))
 	}
+	l.quick = slices.Concat(l.across, l.down)
 	centres := v.GetAlignmentPatternCenters()
 	for i, cy := range centres {
 		for j, cx := range centres {

@@ -77,66 +77,115 @@ const (
 	minMatch = 0.45
 )
 
-// guesses returns the likeliest versions for a triple, the best first.
+// guess returns the likeliest versions for a triple, the best first.
 func (r *Reader) guess(p *plane, t *triple) []guess {
 	r.guesses = r.guesses[:0]
-	a, b, c := &r.finders[t.a], &r.finders[t.b], &r.finders[t.c]
 	nearest := int(math.Round(float64((t.n + 7 - 17) / 4)))
-	clip := r.clip(p, t)
 	for v := max(nearest-2, 1); v <= min(nearest+2, maxVersion); v++ {
 		l := r.layout(v)
-		best := guess{version: v, score: -1}
-		q := pose{dim: l.dim}
-		q.corners[0] = [2]float32{a.x, a.y}
-		q.corners[1] = [2]float32{b.x, b.y}
-		q.corners[3] = [2]float32{c.x, c.y}
-		for i := -2; i <= 2; i++ {
-			for j := -2; j <= 2; j++ {
-				wb, wc := t.wb+float32(i)*depthStep, t.wc+float32(j)*depthStep
-				wd := wb + wc - 1
-				if wd < 0.4 {
-					continue
-				}
-				q.corners[2] = [2]float32{
-					(b.x*wb + c.x*wc - a.x) / wd,
-					(b.y*wb + c.y*wc - a.y) / wd,
-				}
-				if !q.place() {
-					continue
-				}
-				if s := p.match(&q, l.quick, t.sign, clip); s > best.score {
-					best.score, best.pose = s, q
-				}
-			}
+		g := guess{version: v, score: -1}
+		if t.guessed < 0 {
+			p.guessDepth(t, l, &g)
+		} else {
+			p.guessCorner(t, l, &g)
 		}
-		if best.score >= minQuick {
-			r.guesses = append(r.guesses, best)
+		if g.score >= minQuick {
+			r.guesses = append(r.guesses, g)
 		}
 	}
 	slices.SortStableFunc(r.guesses, func(x, y guess) int { return cmp.Compare(y.score, x.score) })
 	return r.guesses[:min(len(r.guesses), 2)]
 }
 
+// guessDepth finds the best pose when three finders are known, but only roughly
+// how much deeper one lies than another.
+func (p *plane) guessDepth(t *triple, l *layout, g *guess) {
+	q := pose{dim: l.dim}
+	for i := -2; i <= 2; i++ {
+		for j := -2; j <= 2; j++ {
+			if !q.complete(&t.at, t.wb+float32(i)*depthStep, t.wc+float32(j)*depthStep) {
+				continue
+			}
+			if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
+				g.score, g.pose = s, q
+			}
+		}
+	}
+}
+
 // depthStep is the distance of two guesses of how much deeper a finder lies.
 const depthStep = 0.05
 
-// clip returns the relief that the finders of a triple show.
-func (r *Reader) clip(p *plane, t *triple) float32 {
-	var sum float32
-	for _, i := range [3]int{t.a, t.b, t.c} {
-		f := &r.finders[i]
-		sum += off(p.reliefAt(f.x, f.y), 0)
+// guessCorner finds the best pose when one of the three finders is supposed.
+func (p *plane) guessCorner(t *triple, l *layout, g *guess) {
+	q := pose{dim: l.dim}
+	if t.guessed > 0 {
+		// The timing row between the two that were found shows at once whether
+		// this is a symbol at all.
+		best := float32(-1)
+		row := l.across
+		if t.guessed == 1 {
+			row = l.down
+		}
+		for i := -2; i <= 2; i++ {
+			wb, wc := t.wb, t.wc
+			if t.guessed == 1 {
+				wc += float32(i) * depthStep
+			} else {
+				wb += float32(i) * depthStep
+			}
+			if q.complete(&t.at, wb, wc) {
+				best = max(best, p.match(&q, row, t.sign, t.clip))
+			}
+		}
+		if best < minTiming {
+			return
+		}
 	}
-	return max(sum/3, 4) * 1.2
+	at := t.at
+	ux, uy := (t.at[1][0]-t.at[0][0])*cornerStep, (t.at[1][1]-t.at[0][1])*cornerStep
+	vx, vy := (t.at[2][0]-t.at[0][0])*cornerStep, (t.at[2][1]-t.at[0][1])*cornerStep
+	for i := -cornerSteps; i <= cornerSteps; i++ {
+		for j := -cornerSteps; j <= cornerSteps; j++ {
+			fi, fj := float32(i), float32(j)
+			at[t.guessed] = [2]float32{t.at[t.guessed][0] + fi*ux + fj*vx, t.at[t.guessed][1] + fi*uy + fj*vy}
+			if !q.complete(&at, t.wb, t.wc) {
+				continue
+			}
+			if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
+				g.score, g.pose = s, q
+			}
+		}
+	}
+}
+
+const (
+	cornerStep  = 0.03
+	cornerSteps = 8
+	minTiming   = 0.5
+)
+
+// complete sets q from three finders and their depths.
+func (q *pose) complete(at *[3][2]float32, wb, wc float32) bool {
+	a, b, c := at[0], at[1], at[2]
+	wd := wb + wc - 1
+	if wd < 0.4 {
+		return false
+	}
+	q.corners[0], q.corners[1], q.corners[3] = a, b, c
+	q.corners[2] = [2]float32{(b[0]*wb + c[0]*wc - a[0]) / wd, (b[1]*wb + c[1]*wc - a[1]) / wd}
+	return q.place()
 }
 
 // register moves the corners of a guess until the modules of known colour fit best.
 func (r *Reader) register(p *plane, t *triple, g *guess) {
 	l := r.layout(g.version)
-	clip := r.clip(p, t)
-	best := p.match(&g.pose, l.known, t.sign, clip)
+	best := p.match(&g.pose, l.known, t.sign, t.clip)
 	// The finders are known to a fraction of a module, the fourth corner is not.
 	steps := [4]float32{0.35, 0.35, 1.2, 0.35}
+	if t.guessed >= 0 {
+		steps[[3]int{0, 1, 3}[t.guessed]] = 1.2
+	}
 	for range 40 {
 		moved := false
 		for k := range steps {
@@ -148,7 +197,7 @@ func (r *Reader) register(p *plane, t *triple, g *guess) {
 				if !q.place() {
 					continue
 				}
-				if m := p.match(&q, l.known, t.sign, clip); m > best {
+				if m := p.match(&q, l.known, t.sign, t.clip); m > best {
 					best, g.pose, moved = m, q, true
 				}
 			}

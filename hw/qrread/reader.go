@@ -135,6 +135,13 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	if r.late() {
 		return nil
 	}
+	r.pair(&r.frame)
+	if codes := r.pass(&r.frame); codes != nil {
+		return codes
+	}
+	if r.late() {
+		return nil
+	}
 	if c, ok := r.readPlain(img, w, h); ok {
 		return []Code{c}
 	}
