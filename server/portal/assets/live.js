@@ -1,33 +1,73 @@
 "use strict";
-// Adds what the server has just stored to the page. Without this script the page
-// reloads itself every five seconds.
+// Keeps the page as the server says. Without this script the page reloads itself.
 (() => {
-  const feed = document.getElementById("checkins");
-  const total = document.getElementById("total");
-  const link = document.getElementById("link");
+  const keep = 50; // check-ins on the page, as the server sends at most
+  const quiet = 30_000; // figures come every five seconds: a link without any is dead
+  const again = 20_000; // before a refused stream is asked for once more
+  const $ = (id) => document.getElementById(id);
+  const figures = $("figures"), kiosks = $("kiosks"), checkins = $("checkins");
   const numbers = new Intl.NumberFormat("vi-VN");
-  const calm = link.innerHTML;
-  const keep = 50;
 
-  const bump = (cell, by) => {
-    const n = Number(cell.dataset.n ?? cell.textContent.replaceAll(".", "")) + by;
-    cell.dataset.n = n;
-    cell.textContent = numbers.format(n);
+  const show = (state) => {
+    for (const words of $("link").children) words.hidden = words.dataset.when !== state;
   };
-  const source = new EventSource("/live");
-  source.addEventListener("open", () => { link.innerHTML = calm; link.classList.remove("lost"); });
-  source.addEventListener("error", () => { link.textContent = link.dataset.lost; link.classList.add("lost"); });
-  source.addEventListener("checkin", (event) => {
-    feed.insertAdjacentHTML("afterbegin", event.data);
-    while (feed.children.length > keep) feed.lastElementChild.remove();
-  });
-  source.addEventListener("count", (event) => {
-    const counts = JSON.parse(event.data);
-    for (const [kiosk, n] of Object.entries(counts)) {
-      bump(total, n);
-      const cell = document.querySelector(`tr[data-kiosk="${CSS.escape(kiosk)}"] .count`);
-      if (cell) bump(cell, n);
+  // The server escapes all that people have written.
+  const parse = (html) => {
+    const t = document.createElement("template");
+    t.innerHTML = html;
+    return t.content;
+  };
+  const rowOf = (kiosk) => kiosks.querySelector(`tr[data-kiosk="${CSS.escape(kiosk)}"]`);
+
+  const on = {
+    snapshot(data) {
+      const all = JSON.parse(data);
+      on.figures(all.figures);
+      if (all.kiosks) kiosks.replaceChildren(parse(all.kiosks));
+      const none = checkins.querySelector(".none");
+      checkins.replaceChildren(parse(all.checkins), none);
+    },
+    figures(data) { figures.replaceChildren(parse(data)); },
+    kiosks(data) {
+      kiosks.querySelector(".none")?.remove();
+      for (const row of [...parse(data).children]) {
+        const old = rowOf(row.dataset.kiosk);
+        if (old) old.replaceWith(row); else kiosks.append(row);
+      }
+    },
+    count(data) {
+      for (const [kiosk, n] of Object.entries(JSON.parse(data))) {
+        const cell = rowOf(kiosk)?.querySelector(".count");
+        if (cell) cell.textContent = numbers.format(n);
+      }
+    },
+    checkin(data) {
+      const lines = parse(data);
+      for (const line of lines.children) line.classList.add("fresh");
+      checkins.prepend(lines);
+      const all = checkins.querySelectorAll("li:not(.none)");
+      for (let i = keep; i < all.length; i++) all[i].remove();
+    },
+  };
+
+  let source, watch;
+  const listen = () => {
+    source?.close();
+    source = new EventSource("/live");
+    for (const [name, take] of Object.entries(on)) {
+      source.addEventListener(name, (event) => { heard(); take(event.data); });
     }
-  });
-  source.addEventListener("kiosks", (event) => { document.getElementById("kiosks").innerHTML = event.data; });
+    source.addEventListener("error", () => {
+      show("lost");
+      // The browser comes back by itself unless the server has refused.
+      if (source.readyState === EventSource.CLOSED) later(again / 2 + Math.random() * again);
+    });
+  };
+  const later = (ms) => {
+    clearTimeout(watch);
+    watch = setTimeout(() => { show("lost"); later(quiet); listen(); }, ms);
+  };
+  const heard = () => { show("live"); later(quiet); };
+  later(quiet);
+  listen();
 })();

@@ -1,0 +1,199 @@
+package portal
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
+)
+
+// silentAfter is how long a kiosk that is said to be connected may go without a
+// sign of life: four of its beats.
+const silentAfter = 2 * time.Minute
+
+// A label is a state in words, with a sign beside them so that no state is told
+// by its colour alone.
+type label struct {
+	Class, Sign   string
+	Text, English string
+}
+
+// A moment is a time as people read it and as machines do. Without a Text there
+// was none.
+type moment struct {
+	ISO, Text string
+}
+
+// momentOf returns t as seen at now: without the date on the same day.
+func momentOf(t, now time.Time) moment {
+	if t.IsZero() {
+		return moment{}
+	}
+	t = t.In(qrgate.Zone)
+	layout := "02/01/2006 15:04"
+	if qrgate.DayOf(t) == qrgate.DayOf(now) {
+		layout = "15:04:05"
+	}
+	return moment{ISO: t.Format(time.RFC3339), Text: t.Format(layout)}
+}
+
+// A kiosk is a row of the table of kiosks.
+type kiosk struct {
+	ID, Place   string
+	State       label
+	Up          bool
+	Revoked     bool
+	Checkins    int64
+	Queued      string // empty if it never said
+	Clock       label
+	LastContact moment
+}
+
+func kioskOf(k store.KioskStatus, now time.Time) kiosk {
+	v := kiosk{ID: k.ID, Place: k.Place, Revoked: k.State == qrgate.KioskRevoked, Checkins: k.Checkins}
+	contact := k.Contact
+	if k.Received.After(contact) {
+		contact = k.Received
+	}
+	v.LastContact = momentOf(contact, now)
+	sign := contact
+	if k.Changed.After(sign) {
+		sign = k.Changed
+	}
+	switch {
+	case v.Revoked:
+		v.State = label{"bad", "■", "Thu hồi", "Revoked"}
+	case !k.Up && sign.IsZero():
+		v.State = label{"off", "○", "Chưa từng kết nối", "Never connected"}
+	case !k.Up:
+		v.State = label{"warn", "○", "Mất liên lạc", "Offline"}
+	case now.Sub(sign) > silentAfter:
+		// A broker that died tells nobody's last will.
+		v.State = label{"warn", "◐", "Im lặng", "Silent"}
+	default:
+		v.State, v.Up = label{"good", "●", "Trực tuyến", "Online"}, true
+	}
+	if b := k.Beat; b != nil {
+		v.Queued = number(int64(b.Queued))
+		v.Clock = clockOf(b)
+	}
+	return v
+}
+
+func clockOf(b *wire.Beat) label {
+	within := ""
+	if b.Error > 0 {
+		within = " ±" + seconds(b.Error)
+	}
+	switch b.State {
+	case when.Synced:
+		return label{"good", "✓", "Khớp" + within, "In sync"}
+	case when.Holding:
+		return label{"off", "≈", "Tự giữ giờ" + within, "Holding"}
+	case when.Chip:
+		return label{"warn", "?", "Chưa đối chiếu", "Not checked"}
+	case when.Floor, when.Unset:
+		return label{"warn", "!", "Chưa có giờ", "Not set"}
+	}
+	return label{"warn", "?", "Không rõ", "Unknown"}
+}
+
+// seconds returns a bound in milliseconds as seconds, rounded up.
+func seconds(ms int64) string {
+	tenths := (ms + 99) / 100
+	if tenths >= 100 {
+		return number((tenths+9)/10) + " s"
+	}
+	return fmt.Sprintf("%d,%d s", tenths/10, tenths%10)
+}
+
+// A line is one check-in in the list of the latest.
+type line struct {
+	Class, Sign        string
+	At                 moment
+	About              bool // At is a guess
+	Verdict, VerdictEN string
+	Reason, ReasonEN   string
+	Place, Gate        string
+	Direction          string
+	DirectionEN        string
+	Pass, PassEN       string
+	Delay, DelayEN     string
+}
+
+// certainly is how far apart the bounds of a check-in's time may lie for a page
+// that shows minutes.
+const certainly = time.Minute
+
+func lineOf(s store.Sighting) line {
+	kind := s.Pass
+	if _, err := pass.ParseKind(kind.String()); err != nil {
+		kind = pass.Unknown // of a later release
+	}
+	vi, en := words.Vietnamese, words.English
+	v := line{
+		Verdict: words.Verdict(vi, s.Verdict), VerdictEN: words.Verdict(en, s.Verdict),
+		Reason: words.Reason(vi, s.Reason).Head, ReasonEN: words.Reason(en, s.Reason).Head,
+		Place: s.Place, Gate: s.Gate,
+		Pass: words.Pass(vi, kind), PassEN: words.Pass(en, kind),
+	}
+	switch s.Verdict {
+	case wire.Admitted:
+		v.Class, v.Sign = "good", "✓"
+	case wire.Again:
+		v.Class, v.Sign = "off", "↻"
+	case wire.Refused:
+		v.Class, v.Sign = "bad", "✕"
+	default:
+		v.Class, v.Sign = "warn", "!"
+	}
+	switch s.Direction {
+	case wire.In:
+		v.Direction, v.DirectionEN = "vào", "in"
+	case wire.Out:
+		v.Direction, v.DirectionEN = "ra", "out"
+	}
+	received := time.UnixMilli(s.Received)
+	at := time.UnixMilli(min(max(s.Said, s.Earliest), s.Latest))
+	v.At = momentOf(at, received)
+	v.About = s.Latest-s.Earliest > certainly.Milliseconds()
+	if late := received.Sub(at); v.About {
+		v.Delay, v.DelayEN = "giờ chưa chắc chắn", "time not certain"
+	} else if late >= time.Minute {
+		vi, en := duration(late)
+		v.Delay, v.DelayEN = "nhận sau "+vi, "received "+en+" later"
+	}
+	return v
+}
+
+// duration returns d in its two largest units, in Vietnamese and English.
+func duration(d time.Duration) (vi, en string) {
+	minutes := int64(d / time.Minute)
+	days, hours, minutes := minutes/(24*60), minutes/60%24, minutes%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%s ngày %d giờ", number(days), hours), fmt.Sprintf("%s d %d h", number(days), hours)
+	case hours > 0:
+		return fmt.Sprintf("%d giờ %d phút", hours, minutes), fmt.Sprintf("%d h %d min", hours, minutes)
+	}
+	return fmt.Sprintf("%d phút", minutes), fmt.Sprintf("%d min", minutes)
+}
+
+// number returns n as Vietnamese writes it: 1.234.567.
+func number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	first := 0
+	if n < 0 {
+		first = 1
+	}
+	for i := len(s) - 3; i > first; i -= 3 {
+		s = s[:i] + "." + s[i:]
+	}
+	return s
+}
