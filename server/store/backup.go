@@ -42,7 +42,7 @@ var tables = []struct {
 	{"epochs", "no, kiosk_no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received"},
 	{"boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since"},
 	{"anchors", "kiosk_no, boot, since, server, error"},
-	{"redates", "epoch_no, boot_no, since, until, next, last"},
+	{"redates", "epoch_no, boot_no, seq, digest, last"},
 	{"gates", "kiosk_no, no, place, gate"},
 	{"checkins", `epoch_no, seq, digest, under_no, day, subject, pass, verdict, reason, presence, direction, gate_no, lane, said, clock, error,
 		boot_no, since, earliest, latest, received`},

@@ -4,9 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -15,15 +15,49 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// An Intake is one transaction that takes in batches.
+// An Intake is one transaction that takes in batches. What it is told it writes
+// when the function that it was handed to returns.
 type Intake struct {
 	*tx
 	Generation uint64
 
-	books   map[string]*Book
-	rows    []Row
-	touched map[bootOf]bool // boots to be written
-	redate  map[bootOf]*Epoch
+	careful    bool // every row may be stored already
+	books      map[string]*Book
+	rows       []Row
+	seen       map[bootOf]bool // boots to be written
+	news       []bootOf        // boots that were not known
+	anchors    []anchorOf
+	letters    []letter
+	persons    map[identity]person
+	identities []identity // of persons, those that nobody had
+	people     []any
+	details    []any
+}
+
+type identity = [16]byte
+
+// A person is who was found for an identity, if somebody was.
+type person struct {
+	id    qrgate.Person
+	known bool
+}
+
+type bootOf struct {
+	epoch *Epoch
+	boot  when.Boot
+}
+
+type anchorOf struct {
+	book   *Book
+	anchor when.Anchor
+}
+
+type letter struct {
+	epoch    *Epoch
+	seq      uint64
+	reason   wire.Reason
+	record   []byte
+	received time.Time
 }
 
 // A Row is a check-in to be stored.
@@ -44,30 +78,30 @@ type Row struct {
 
 // Intake runs fn in one transaction on the books of the named kiosks, of which
 // unknown ones have none. See the package documentation for what its result
-// means. One intake runs at a time in a process.
+// means. fn may be called several times, because another server was in the way:
+// only what its last call did counts. One intake runs at a time in a process.
 func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) error) error {
-	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks))) // one order of locks for all servers
+	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks))) // in the order of locks
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	var done *Intake
+	var last *Intake
+	careful := false
 	err := s.write(ctx, func(t *tx) error {
-		in := &Intake{tx: t, books: map[string]*Book{}, touched: map[bootOf]bool{}, redate: map[bootOf]*Epoch{}}
-		done = in
-		if err := in.begin(kiosks); err != nil {
+		last = &Intake{tx: t, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{}}
+		if err := last.begin(kiosks); err != nil {
+			return fmt.Errorf("store: books: %w", err)
+		}
+		if err := fn(last); err != nil {
 			return err
 		}
-		if err := fn(in); err != nil {
-			return err
+		if err := last.finish(); err != nil {
+			careful = careful || errors.Is(err, errHeld)
+			return fmt.Errorf("store: intake: %w", err)
 		}
-		return in.finish()
+		return nil
 	})
-	if done == nil {
-		return err
-	}
-	for name, b := range done.books {
-		if err != nil {
-			delete(s.books, name) // it holds what was not committed
-		} else {
+	if err == nil {
+		for name, b := range last.books {
 			s.books[name] = b
 		}
 	}
@@ -75,22 +109,10 @@ func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) er
 }
 
 func (t *Intake) begin(kiosks []string) error {
-	// A book that a failed try has changed must not serve the next.
-	for _, name := range kiosks {
-		b, err := t.book(name)
-		if err != nil {
-			if !isNotFound(err) {
-				return err
-			}
-			continue
-		}
-		delete(t.s.books, name)
-		t.books[name] = b
+	if err := t.open(kiosks); err != nil {
+		return err
 	}
-	var g int64
-	err := t.each(func(r *sql.Rows) error { return r.Scan(&g) }, "SELECT generation FROM meta")
-	t.Generation = uint64(g)
-	return err
+	return t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation) }, "SELECT generation FROM meta")
 }
 
 // Book returns the book of one of the intake's kiosks, or nil.
@@ -100,33 +122,41 @@ func (t *Intake) Book(kiosk string) *Book { return t.books[kiosk] }
 // asks for them; zero for a record of which none is kept.
 func (t *Intake) Known(e *Epoch, from, to uint64) ([]wire.Digest, error) {
 	digests := make([]wire.Digest, to-from+1)
-	put := func(seq int64, d wire.Digest) {
-		if n := uint64(seq); n >= from && n <= to {
-			digests[n-from] = d
+	put := func(seq uint64, d wire.Digest) {
+		if seq >= from && seq <= to {
+			digests[seq-from] = d
 		}
 	}
 	for i := range t.rows {
 		if r := &t.rows[i]; r.Under == e && r.Written == e {
-			put(int64(r.Header.Seq), r.Digest)
+			put(r.Header.Seq, r.Digest)
+		}
+	}
+	for i := range t.letters {
+		if l := &t.letters[i]; l.epoch == e {
+			put(l.seq, deliver.Digest(l.record))
 		}
 	}
 	err := t.each(func(r *sql.Rows) error {
 		var seq, d int64
 		err := r.Scan(&seq, &d)
-		put(seq, digestOf(d))
+		put(uint64(seq), digestOf(d))
 		return err
-	}, "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND under_no = ? AND seq BETWEEN ? AND ?", e.no, e.no, int64(from), int64(to))
+	}, "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND seq BETWEEN ? AND ? AND under_no = epoch_no", e.no, int64(from), int64(to))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("store: known check-ins: %w", err)
 	}
 	err = t.each(func(r *sql.Rows) error {
 		var seq int64
 		var record []byte
 		err := r.Scan(&seq, &record)
-		put(seq, deliver.Digest(record))
+		put(uint64(seq), deliver.Digest(record))
 		return err
 	}, "SELECT seq, record FROM dead_letters WHERE epoch_no = ? AND seq BETWEEN ? AND ?", e.no, int64(from), int64(to))
-	return digests, err
+	if err != nil {
+		return nil, fmt.Errorf("store: known dead letters: %w", err)
+	}
+	return digests, nil
 }
 
 func digestInt(d wire.Digest) int64 { return int64(binary.BigEndian.Uint64(d[:])) }
@@ -136,12 +166,13 @@ func digestOf(n int64) (d wire.Digest) {
 	return d
 }
 
-// Seen notes records of a boot of e.
+// Seen notes records of a boot of e. It comes before Add of any of them.
 func (t *Intake) Seen(e *Epoch, s when.Span) {
-	e.Boots.Add(s)
-	e.bootNo(s.Boot)
-	e.dirty = true
-	t.touched[bootOf{e.no, s.Boot}] = true
+	b := bootOf{e, s.Boot}
+	if e.seen(s) {
+		t.news = append(t.news, b)
+	}
+	t.seen[b] = true
 }
 
 // Anchor notes a boot's anchor. Check-ins that it dates better are dated again
@@ -150,231 +181,84 @@ func (t *Intake) Anchor(b *Book, a when.Anchor) error {
 	if b.anchors[a] {
 		return nil
 	}
-	b.anchors[a] = true
+	b.anchors[a], b.dirty = true, true
 	for _, e := range b.epochs {
 		e.Boots.Anchor(a)
-		for _, boot := range e.Boots.Around(a.Boot) {
-			if _, ok := e.boots[boot]; ok {
-				t.redate[bootOf{e.no, boot}] = e
-			}
-		}
 	}
-	_, err := t.exec("INSERT INTO anchors (kiosk_no, boot, since, server, error) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		b.no, a.Boot[:], a.Since, a.Server, a.Error)
-	return err
+	t.anchors = append(t.anchors, anchorOf{b, a})
+	return nil
 }
 
-// Add stores a check-in when the intake commits.
+// Add stores a check-in.
 func (t *Intake) Add(r Row) {
+	if _, ok := r.Written.boots[r.Header.Boot]; !ok {
+		h, at := &r.Header, r.Received.UnixMilli()
+		t.Seen(r.Written, when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since})
+	}
 	r.Under.dirty = true
 	t.rows = append(t.rows, r)
 }
 
 // Reject keeps a record that could not be taken as a dead letter.
 func (t *Intake) Reject(e *Epoch, seq uint64, reason wire.Reason, record []byte, received time.Time) error {
-	_, err := t.exec("INSERT INTO dead_letters (epoch_no, seq, reason, record, received) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		e.no, int64(seq), int64(reason), record, received.UnixMilli())
-	return err
+	e.dirty = true
+	t.letters = append(t.letters, letter{e, seq, reason, record, received})
+	return nil
+}
+
+var findPersons = inOf("SELECT identity, person FROM identities WHERE identity", "")
+
+// Expect reads at once who has these identities, so that Person need not ask for
+// each.
+func (t *Intake) Expect(identities [][16]byte) error {
+	ids := make([]any, len(identities))
+	for i := range identities {
+		ids[i] = identities[i][:]
+		if _, ok := t.persons[identities[i]]; !ok {
+			t.persons[identities[i]] = person{}
+		}
+	}
+	_, err := t.run(findPersons, ids, func(r *sql.Rows) error {
+		var id []byte
+		var p int64
+		if err := r.Scan(&id, &p); err != nil {
+			return err
+		}
+		if len(id) != len(identity{}) {
+			return fmt.Errorf("an identity of %d bytes", len(id))
+		}
+		t.persons[identity(id)] = person{qrgate.Person(p), true}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store: persons: %w", err)
+	}
+	return nil
 }
 
 // Person returns who has the identity, and whether nobody had it before; then
 // fresh makes the person.
 func (t *Intake) Person(identity [16]byte, fresh func() qrgate.Person) (qrgate.Person, bool, error) {
-	var person int64
-	found := false
-	err := t.each(func(r *sql.Rows) error {
-		found = true
-		return r.Scan(&person)
-	}, "SELECT person FROM identities WHERE identity = ?", identity[:])
-	if err != nil || found {
-		return qrgate.Person(person), false, err
+	if _, asked := t.persons[identity]; !asked {
+		if err := t.Expect([][16]byte{identity}); err != nil {
+			return 0, false, err
+		}
+	}
+	if p := t.persons[identity]; p.known {
+		return p.id, false, nil
 	}
 	p := fresh()
-	_, err = t.exec("INSERT INTO identities (identity, person) VALUES (?, ?)", identity[:], int64(p))
-	return p, true, err
+	t.persons[identity] = person{p, true}
+	t.identities = append(t.identities, identity)
+	return p, true, nil
 }
 
 // Detail keeps what a pass said of a person: sealed under the person's own key,
 // which is kept wrapped.
 func (t *Intake) Detail(p qrgate.Person, wrapped, sealed []byte) error {
-	if _, err := t.exec("INSERT INTO people (person, wrapped) VALUES (?, ?)", int64(p), wrapped); err != nil {
-		return err
-	}
-	_, err := t.exec("INSERT INTO details (person, sealed) VALUES (?, ?)", int64(p), sealed)
-	return err
-}
-
-const rowColumns = 21
-
-// chunk is how many rows one statement inserts: SQLite takes 32766 values.
-const chunk = 64
-
-var (
-	insertOne  = insertRows(1)
-	insertMany = insertRows(chunk)
-)
-
-func insertRows(n int) string {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", rowColumns), ", ") + ")"
-	return `INSERT INTO checkins (epoch_no, seq, digest, under_no, day, subject, pass, verdict, reason, presence, direction,
-		gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received) VALUES ` +
-		strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " ON CONFLICT DO NOTHING"
-}
-
-// finish writes the rows and books.
-func (t *Intake) finish() error {
-	args := make([]any, 0, chunk*rowColumns)
-	flush := func(query string) error {
-		_, err := t.exec(query, args...)
-		args = args[:0]
-		return err
-	}
-	for i := range t.rows {
-		r := &t.rows[i]
-		if r.Twice {
-			one, err := t.values(nil, r)
-			if err != nil {
-				return err
-			}
-			res, err := t.exec(insertOne, one...)
-			if err != nil {
-				return fmt.Errorf("insert: %w", err)
-			}
-			n, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			r.Under.checkins += n
-			continue
-		}
-		var err error
-		if args, err = t.values(args, r); err != nil {
-			return err
-		}
-		r.Under.checkins++
-		if len(args) == cap(args) {
-			if err := flush(insertMany); err != nil {
-				return fmt.Errorf("insert: %w", err)
-			}
-		}
-	}
-	for len(args) > 0 {
-		rest := args[rowColumns:]
-		args = args[:rowColumns]
-		if _, err := t.exec(insertOne, args...); err != nil {
-			return fmt.Errorf("insert: %w", err)
-		}
-		args = rest
-	}
-	for where, e := range t.redate {
-		no := e.boots[where.boot]
-		_, err := t.exec(`INSERT INTO redates (epoch_no, boot_no, since, until, next, last) VALUES (?, ?, 0, ?, 0, ?)
-			ON CONFLICT (epoch_no, boot_no, since, until) DO UPDATE SET next = 0, last = excluded.last`,
-			e.no, no, int64(1)<<62, int64(1)<<62)
-		if err != nil {
-			return fmt.Errorf("note dates: %w", err)
-		}
-	}
-	for _, b := range t.books {
-		if err := t.save(b); err != nil {
-			return err
-		}
-	}
+	t.people = append(t.people, int64(p), wrapped)
+	t.details = append(t.details, int64(p), sealed)
 	return nil
-}
-
-// values appends the columns of one row.
-func (t *Intake) values(args []any, r *Row) ([]any, error) {
-	h := &r.Header
-	gate, err := t.gate(r.Under.Book, h.Gate)
-	if err != nil {
-		return nil, err
-	}
-	var subject any
-	if r.Subject != nil {
-		subject = r.Subject[:]
-	}
-	return append(args, r.Written.no, int64(h.Seq), digestInt(r.Digest), r.Under.no, int64(r.Day), subject, int64(h.Pass),
-		int64(h.Verdict), int64(h.Reason), int64(h.Presence), int64(h.Direction), gate, int64(h.Lane), h.Wall, int64(h.Clock),
-		h.Error, r.Written.bootNo(h.Boot), h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli()), nil
-}
-
-// gate returns the number of a gate of the kiosk's place, which stays when the
-// kiosk moves to another.
-func (t *Intake) gate(b *Book, gate string) (int64, error) {
-	if no, ok := b.gates[gateName(b.Place, gate)]; ok {
-		return no, nil
-	}
-	no := int64(len(b.gates)) + 1
-	_, err := t.exec("INSERT INTO gates (kiosk_no, no, place, gate) VALUES (?, ?, ?, ?)", b.no, no, b.Place, gate)
-	if err == nil {
-		b.gates[gateName(b.Place, gate)] = no
-	}
-	return no, err
-}
-
-// redateStep is how many rows one transaction dates again, so that an intake
-// never waits long for it.
-const redateStep = 500
-
-// Redate dates check-ins again for which an anchor has arrived, and reports
-// whether there is more to do. The day of a check-in stays what it was.
-func (s *Store) Redate(ctx context.Context) (more bool, err error) {
-	var kiosk string
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk) }, `SELECT k.id FROM redates d
-		JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
-	if err != nil || kiosk == "" {
-		return false, err
-	}
-	err = s.Intake(ctx, []string{kiosk}, func(t *Intake) error { return t.redateOne(t.Book(kiosk)) })
-	return err == nil, err
-}
-
-func (t *Intake) redateOne(b *Book) error {
-	var epochNo, bootNo, until, next int64
-	err := t.each(func(r *sql.Rows) error { return r.Scan(&epochNo, &bootNo, &until, &next) },
-		`SELECT d.epoch_no, d.boot_no, d.until, d.next FROM redates d JOIN epochs e ON e.no = d.epoch_no WHERE e.kiosk_no = ? LIMIT 1`, b.no)
-	if err != nil || epochNo == 0 {
-		return err
-	}
-	var epoch *Epoch
-	for _, e := range b.epochs {
-		if e.no == epochNo {
-			epoch = e
-		}
-	}
-	var boot when.Boot
-	for name, no := range epoch.boots {
-		if no == bootNo {
-			boot = name
-		}
-	}
-	type row struct{ seq, digest, since, received int64 }
-	var rows []row
-	err = t.each(func(r *sql.Rows) error {
-		var one row
-		err := r.Scan(&one.seq, &one.digest, &one.since, &one.received)
-		rows = append(rows, one)
-		return err
-	}, "SELECT seq, digest, since, received FROM checkins WHERE epoch_no = ? AND seq >= ? AND boot_no = ? ORDER BY seq LIMIT ?",
-		epochNo, next, bootNo, redateStep)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		in := Clamp(epoch.Boots.Bounds(boot, r.since), r.received)
-		_, err := t.exec("UPDATE checkins SET earliest = ?, latest = ? WHERE epoch_no = ? AND seq = ? AND digest = ?",
-			in.Earliest, in.Latest, epochNo, r.seq, r.digest)
-		if err != nil {
-			return err
-		}
-	}
-	if len(rows) < redateStep {
-		_, err = t.exec("DELETE FROM redates WHERE epoch_no = ? AND boot_no = ? AND until = ?", epochNo, bootNo, until)
-	} else {
-		_, err = t.exec("UPDATE redates SET next = ? WHERE epoch_no = ? AND boot_no = ? AND until = ?", rows[len(rows)-1].seq, epochNo, bootNo, until)
-	}
-	return err
 }
 
 // Clamp ends an interval at the moment when the check-in was received: nothing

@@ -34,14 +34,14 @@ func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
 				return err
 			}
 		}
-		r, err := t.exec(`INSERT INTO kiosks (no, id, place, public, state, added)
+		n, err := t.exec(`INSERT INTO kiosks (no, id, place, public, state, added)
 			SELECT COALESCE(MAX(no), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT), `+s.dialect.blob()+`, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM kiosks WHERE true
 			ON CONFLICT (id) DO NOTHING`, k.ID, k.Place, k.Public, int64(k.State), k.Added.UnixMilli())
 		if err != nil {
 			return err
 		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, qrgate.ErrConflict)
+		if n == 0 {
+			return qrgate.ErrConflict
 		}
 		return t.audit("add kiosk", k.ID)
 	})
@@ -79,12 +79,12 @@ func (s *Store) Kiosk(ctx context.Context, id string) (qrgate.Kiosk, error) {
 // nothing; an unknown kiosk is qrgate.ErrNotFound.
 func (s *Store) RevokeKiosk(ctx context.Context, id string) error {
 	err := s.write(ctx, func(t *tx) error {
-		r, err := t.exec("UPDATE kiosks SET state = ? WHERE id = ?", int64(qrgate.KioskRevoked), id)
+		n, err := t.exec("UPDATE kiosks SET state = ? WHERE id = ?", int64(qrgate.KioskRevoked), id)
 		if err != nil {
 			return err
 		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, qrgate.ErrNotFound)
+		if n == 0 {
+			return qrgate.ErrNotFound
 		}
 		return t.audit("revoke kiosk", id)
 	})
@@ -198,8 +198,6 @@ func (t *tx) savePresence(p Presence) error {
 	}
 	return err
 }
-
-func isNotFound(err error) bool { return errors.Is(err, qrgate.ErrNotFound) }
 
 // ActiveKiosks returns the ids of the kiosks that may deliver.
 func (s *Store) ActiveKiosks(ctx context.Context) ([]string, error) {

@@ -3,19 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -194,163 +190,4 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("store: generation: %w", err)
 	}
 	return uint64(g), nil
-}
-
-// A tx is a write transaction on one connection.
-type tx struct {
-	s    *Store
-	ctx  context.Context
-	conn *sql.Conn
-}
-
-// write runs fn in a transaction, again where the engine asks for it.
-func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
-	const tries = 10
-	for try := 1; ; try++ {
-		err := s.writeOnce(ctx, fn)
-		var pg *pgconn.PgError
-		again := errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") // serialization failure, deadlock
-		if !again || try == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(1+rand.IntN(5<<min(try, 5))) * time.Millisecond):
-		}
-	}
-}
-
-func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
-	begin := "BEGIN IMMEDIATE"
-	t := &tx{s: s, ctx: ctx}
-	if s.dialect == sqlite {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		t.conn = s.writer
-	} else {
-		begin = "BEGIN"
-		if t.conn, err = s.writing.Conn(ctx); err != nil {
-			return err
-		}
-		defer t.conn.Close()
-	}
-	if _, err := t.conn.ExecContext(ctx, begin); err != nil {
-		return err
-	}
-	done := false
-	defer func() {
-		if !done {
-			t.rollback()
-		}
-	}()
-	if err := fn(t); err != nil {
-		return err
-	}
-	if _, err := t.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	done = true
-	return nil
-}
-
-func (t *tx) rollback() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), 10*time.Second)
-	defer cancel()
-	// An SQLite connection whose COMMIT failed may have no transaction left.
-	_, err := t.conn.ExecContext(ctx, "ROLLBACK")
-	if err != nil && t.s.dialect == postgres {
-		t.conn.Raw(func(any) error { return driver.ErrBadConn }) // takes it out of the pool
-	}
-}
-
-func (t *tx) exec(query string, args ...any) (sql.Result, error) {
-	stmt, err := t.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	if stmt != nil {
-		return stmt.ExecContext(t.ctx, args...)
-	}
-	return t.conn.ExecContext(t.ctx, rebind(query), args...)
-}
-
-func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := t.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	if stmt != nil {
-		return stmt.QueryContext(t.ctx, args...)
-	}
-	return t.conn.QueryContext(t.ctx, rebind(query), args...)
-}
-
-// each runs a query and calls scan with each of its rows.
-func (t *tx) each(scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := t.query(query, args...)
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, scan)
-}
-
-// each is tx.each outside a transaction.
-func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := s.read.QueryContext(ctx, s.bind(query), args...)
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, scan)
-}
-
-func eachRow(rows *sql.Rows, scan func(*sql.Rows) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// stmt returns the prepared statement of query, or nil where the driver keeps
-// its own.
-func (t *tx) stmt(query string) (*sql.Stmt, error) {
-	if t.s.dialect == postgres {
-		return nil, nil
-	}
-	if stmt, ok := t.s.prepared[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := t.conn.PrepareContext(t.ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	t.s.prepared[query] = stmt
-	return stmt, nil
-}
-
-func (s *Store) bind(query string) string {
-	if s.dialect == postgres {
-		return rebind(query)
-	}
-	return query
-}
-
-// rebind turns each ? into PostgreSQL's $1, $2 and so on. No statement of ours
-// has a question mark elsewhere.
-func rebind(query string) string {
-	var b strings.Builder
-	b.Grow(len(query) + 32)
-	for n := 1; ; n++ {
-		before, after, found := strings.Cut(query, "?")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(n))
-		query = after
-	}
 }

@@ -67,16 +67,14 @@ CREATE TABLE anchors (
     PRIMARY KEY (kiosk_no, boot, since, server, error)
 );
 
--- Check-ins to be dated again: those of a boot with numbers from next to last,
--- that happened from since to until.
+-- Check-ins to be dated again: of a boot those after (seq, digest) up to last.
 CREATE TABLE redates (
     epoch_no BIGINT NOT NULL REFERENCES epochs,
     boot_no  BIGINT NOT NULL,
-    since    BIGINT NOT NULL,
-    until    BIGINT NOT NULL,
-    next     BIGINT NOT NULL,
+    seq      BIGINT NOT NULL,
+    digest   BIGINT NOT NULL,
     last     BIGINT NOT NULL,
-    PRIMARY KEY (epoch_no, boot_no, since, until)
+    PRIMARY KEY (epoch_no, boot_no)
 );
 
 CREATE TABLE gates (

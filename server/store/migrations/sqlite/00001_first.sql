@@ -67,16 +67,14 @@ CREATE TABLE anchors (
     PRIMARY KEY (kiosk_no, boot, since, server, error)
 ) STRICT, WITHOUT ROWID;
 
--- Check-ins to be dated again: those of a boot with numbers from next to last,
--- that happened from since to until.
+-- Check-ins to be dated again: of a boot those after (seq, digest) up to last.
 CREATE TABLE redates (
     epoch_no INTEGER NOT NULL REFERENCES epochs,
     boot_no  INTEGER NOT NULL,
-    since    INTEGER NOT NULL,
-    until    INTEGER NOT NULL,
-    next     INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    digest   INTEGER NOT NULL,
     last     INTEGER NOT NULL,
-    PRIMARY KEY (epoch_no, boot_no, since, until)
+    PRIMARY KEY (epoch_no, boot_no)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE gates (

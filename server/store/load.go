@@ -1,0 +1,144 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+const lockedColumns = "SELECT id, no, version, place, state FROM kiosks WHERE id"
+
+var (
+	findKiosks = inOf(lockedColumns, "")
+	// All servers lock in one order, so that none waits in a circle.
+	lockKiosks = inOf(lockedColumns, ` ORDER BY id COLLATE "C" FOR UPDATE`)
+
+	loadEpochs = inOf(`SELECT kiosk_no, no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received
+		FROM epochs WHERE kiosk_no`, " ORDER BY no")
+	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since
+		FROM epochs e JOIN boots b ON b.epoch_no = e.no WHERE e.kiosk_no`, " ORDER BY b.epoch_no, b.no")
+	loadAnchors = inOf("SELECT kiosk_no, boot, since, server, error FROM anchors WHERE kiosk_no", "")
+	loadGates   = inOf("SELECT kiosk_no, no, place, gate FROM gates WHERE kiosk_no", "")
+)
+
+// open locks the named kiosks, in that order, until the transaction ends, and
+// gets their books.
+func (t *Intake) open(kiosks []string) error {
+	find := findKiosks
+	if t.s.dialect == postgres {
+		find = lockKiosks
+	}
+	ids := make([]any, len(kiosks))
+	for i, id := range kiosks {
+		ids[i] = id
+	}
+	fresh := map[int64]*Book{}
+	var nos []any
+	_, err := t.run(find, ids, func(r *sql.Rows) error {
+		b := &Book{epochs: map[wire.Epoch]*Epoch{}, anchors: map[when.Anchor]bool{}, gates: map[gate]int64{}}
+		var state qrgate.KioskState
+		if err := r.Scan(&b.Kiosk, &b.no, &b.version, &b.Place, &state); err != nil {
+			return err
+		}
+		b.Revoked = state != qrgate.KioskActive
+		// Another server may have moved the kiosk on since this one read it.
+		if kept, ok := t.s.books[b.Kiosk]; ok && kept.version == b.version {
+			kept.Place, kept.Revoked = b.Place, b.Revoked
+			b = kept
+		} else {
+			fresh[b.no] = b
+			nos = append(nos, b.no)
+		}
+		// A book that this try changes and does not commit must serve no other.
+		delete(t.s.books, b.Kiosk)
+		t.books[b.Kiosk] = b
+		return nil
+	})
+	if err != nil || len(nos) == 0 {
+		return err
+	}
+	return t.load(fresh, nos)
+}
+
+// load reads the books with the given numbers.
+func (t *Intake) load(books map[int64]*Book, nos []any) error {
+	_, err := t.run(loadEpochs, nos, func(r *sql.Rows) error {
+		var e Epoch
+		var kiosk int64
+		var id, ledger, previous []byte
+		var safe, last, carried, lost int64
+		var ended sql.NullInt64
+		err := r.Scan(&kiosk, &e.no, &id, &ledger, &safe, &e.opened.By, &previous, &carried, &lost, &last, &ended, &e.checkins, &e.late, &e.received)
+		if err != nil {
+			return err
+		}
+		if len(id) != len(e.ID) {
+			return fmt.Errorf("epoch %d has an id of %d bytes", e.no, len(id))
+		}
+		to := books[kiosk].add(e.no, wire.Epoch(id))
+		to.Safe, to.ended, to.checkins, to.late, to.received = uint64(safe), ended.Int64, e.checkins, e.late, e.received
+		to.opened = wire.Opened{By: e.opened.By, Carried: uint64(carried), Lost: uint64(lost), Last: uint64(last)}
+		if len(previous) == len(e.ID) {
+			p := wire.Epoch(previous)
+			to.opened.Previous = &p
+		}
+		return to.Ledger.Unmarshal(ledger)
+	})
+	if err != nil {
+		return fmt.Errorf("epochs: %w", err)
+	}
+	_, err = t.run(loadBoots, nos, func(r *sql.Rows) error {
+		var kiosk, no, first, last int64
+		var epoch, boot []byte
+		var s when.Span
+		if err := r.Scan(&kiosk, &epoch, &no, &boot, &first, &last, &s.Start, &s.End, &s.Arrived, &s.ArrivedSince); err != nil {
+			return err
+		}
+		if len(boot) != len(s.Boot) {
+			return fmt.Errorf("boot %d of epoch %x is not one", no, epoch)
+		}
+		s.Boot, s.First, s.Last = when.Boot(boot), uint64(first), uint64(last)
+		e := books[kiosk].epochs[wire.Epoch(epoch)]
+		e.Boots.Add(s)
+		e.boots[s.Boot] = no
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("boots: %w", err)
+	}
+	_, err = t.run(loadAnchors, nos, func(r *sql.Rows) error {
+		var kiosk int64
+		var boot []byte
+		var a when.Anchor
+		if err := r.Scan(&kiosk, &boot, &a.Since, &a.Server, &a.Error); err != nil {
+			return err
+		}
+		if len(boot) != len(a.Boot) {
+			return fmt.Errorf("an anchor of kiosk number %d has no boot", kiosk)
+		}
+		a.Boot = when.Boot(boot)
+		b := books[kiosk]
+		b.anchors[a] = true
+		for _, e := range b.epochs {
+			e.Boots.Anchor(a)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("anchors: %w", err)
+	}
+	_, err = t.run(loadGates, nos, func(r *sql.Rows) error {
+		var kiosk, no int64
+		var g gate
+		err := r.Scan(&kiosk, &no, &g.place, &g.name)
+		books[kiosk].gates[g] = no
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("gates: %w", err)
+	}
+	return nil
+}

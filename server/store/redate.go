@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+
+	"github.com/qrgate/qrgate/sync/when"
+)
+
+// Steps of Redate. A transaction reads so many rows and changes so many, so that
+// an intake never waits long for it.
+const (
+	redateRead   = 2000
+	redateChange = 500
+)
+
+// Those after (seq, digest) up to last are still to be dated. The digest tells
+// apart the histories of a forked epoch.
+var noteDates = bulkOf("INSERT INTO redates (epoch_no, boot_no, seq, digest, last) VALUES ",
+	fmt.Sprintf("(?, ?, ? - 1, %d, ?)", math.MaxInt64),
+	" ON CONFLICT (epoch_no, boot_no) DO UPDATE SET seq = excluded.seq, digest = excluded.digest, last = excluded.last")
+
+var redateRows = bulkOf("UPDATE checkins SET earliest = v.column4, latest = v.column5 FROM (VALUES ",
+	"(CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+	") AS v WHERE checkins.epoch_no = v.column1 AND checkins.seq = v.column2 AND checkins.digest = v.column3")
+
+// Redate dates check-ins again for which an anchor has arrived, a few at a time,
+// and reports whether there is more to do. The day of a check-in stays what it
+// was.
+func (s *Store) Redate(ctx context.Context) (more bool, err error) {
+	var kiosk string
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk) }, `SELECT k.id FROM redates d
+		JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
+	if err == nil && kiosk != "" {
+		err = s.Intake(ctx, []string{kiosk}, func(t *Intake) error { return t.redate(t.Book(kiosk)) })
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: redate: %w", err)
+	}
+	return kiosk != "", nil
+}
+
+// redate takes one step at one boot of a kiosk.
+func (t *Intake) redate(b *Book) error {
+	var epochNo, bootNo, seq, digest, last int64
+	err := t.each(func(r *sql.Rows) error { return r.Scan(&epochNo, &bootNo, &seq, &digest, &last) },
+		`SELECT d.epoch_no, d.boot_no, d.seq, d.digest, d.last FROM redates d JOIN epochs e ON e.no = d.epoch_no
+		WHERE e.kiosk_no = ? ORDER BY d.epoch_no, d.boot_no LIMIT 1`, b.no)
+	if err != nil || epochNo == 0 {
+		return err
+	}
+	epoch, boot, err := b.boot(epochNo, bootNo)
+	if err != nil {
+		return err
+	}
+	var read int
+	var changed []any
+	err = t.each(func(r *sql.Rows) error {
+		if len(changed) >= redateChange*redateRows.width {
+			return nil
+		}
+		var of, since, received int64
+		var was when.Interval
+		if err := r.Scan(&seq, &digest, &of, &since, &was.Earliest, &was.Latest, &received); err != nil {
+			return err
+		}
+		read++
+		if of != bootNo {
+			return nil
+		}
+		if in := Clamp(epoch.Boots.Bounds(boot, since), received); in != was {
+			changed = append(changed, epochNo, seq, digest, in.Earliest, in.Latest)
+		}
+		return nil
+	}, `SELECT seq, digest, boot_no, since, earliest, latest, received FROM checkins
+		WHERE epoch_no = ? AND (seq, digest) > (?, ?) AND seq <= ? ORDER BY seq, digest LIMIT ?`, epochNo, seq, digest, last, redateRead)
+	if err != nil {
+		return err
+	}
+	if _, err := t.run(redateRows, changed, nil); err != nil {
+		return err
+	}
+	if read == redateRead || len(changed) >= redateChange*redateRows.width {
+		_, err = t.exec("UPDATE redates SET seq = ?, digest = ? WHERE epoch_no = ? AND boot_no = ?", seq, digest, epochNo, bootNo)
+	} else {
+		_, err = t.exec("DELETE FROM redates WHERE epoch_no = ? AND boot_no = ?", epochNo, bootNo)
+	}
+	return err
+}
+
+// boot returns the boot with the given numbers.
+func (b *Book) boot(epochNo, bootNo int64) (*Epoch, when.Boot, error) {
+	for _, e := range b.epochs {
+		if e.no != epochNo {
+			continue
+		}
+		for boot, no := range e.boots {
+			if no == bootNo {
+				return e, boot, nil
+			}
+		}
+	}
+	return nil, when.Boot{}, fmt.Errorf("kiosk %q has no boot %d in epoch %d", b.Kiosk, bootNo, epochNo)
+}

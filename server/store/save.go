@@ -1,0 +1,193 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/qrgate/qrgate/sync/when"
+)
+
+// What an intake writes beside rows of check-ins.
+var (
+	moveKiosks = inOf("UPDATE kiosks SET version = version + 1 WHERE no", "")
+
+	saveEpochs = insertOf("epochs", "no, kiosk_no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received",
+		`ON CONFLICT (no) DO UPDATE SET ledger = excluded.ledger, opened_by = excluded.opened_by, previous = excluded.previous,
+			carried = excluded.carried, lost = excluded.lost, last = excluded.last, ended = excluded.ended,
+			checkins = excluded.checkins, late = excluded.late, received = excluded.received`)
+	saveBoots = insertOf("boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since",
+		`ON CONFLICT (epoch_no, no) DO UPDATE SET first = excluded.first, last = excluded.last, started = excluded.started,
+			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since`)
+	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "")
+	saveGates   = insertOf("gates", "kiosk_no, no, place, gate", "")
+	saveLetters = insertOf("dead_letters", "epoch_no, seq, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
+
+	saveIdentities = insertOf("identities", "identity, person", "ON CONFLICT (identity) DO NOTHING")
+	savePeople     = insertOf("people", "person, wrapped", "")
+	saveDetails    = insertOf("details", "person, sealed", "")
+)
+
+// finish writes what the intake was told.
+func (t *Intake) finish() error {
+	if err := t.savePersons(); err != nil {
+		return err
+	}
+	gates := t.numberGates()
+	// Rows go before epochs, which count them, although no row may be without
+	// its epoch: check-ins name epochs without a foreign key, which would cost a
+	// look-up a row.
+	if err := t.saveRows(); err != nil {
+		return fmt.Errorf("check-ins: %w", err)
+	}
+	var kiosks, epochs, boots, anchors, letters []any
+	for _, b := range t.books {
+		for _, e := range b.epochs {
+			if e.dirty {
+				epochs = e.values(epochs)
+				e.dirty, b.dirty = false, true
+			}
+		}
+		if b.dirty {
+			kiosks = append(kiosks, b.no)
+			b.version++
+			b.dirty = false
+		}
+	}
+	for b := range t.seen {
+		boots = b.values(boots)
+	}
+	for _, a := range t.anchors {
+		anchors = append(anchors, a.book.no, a.anchor.Boot[:], a.anchor.Since, a.anchor.Server, a.anchor.Error)
+	}
+	for _, l := range t.letters {
+		letters = append(letters, l.epoch.no, int64(l.seq), int64(l.reason), l.record, l.received.UnixMilli())
+	}
+	for _, step := range []struct {
+		name   string
+		bulk   *bulk
+		values []any
+	}{
+		{"kiosks", moveKiosks, kiosks},
+		{"epochs", saveEpochs, epochs},
+		{"boots", saveBoots, boots},
+		{"anchors", saveAnchors, anchors},
+		{"gates", saveGates, gates},
+		{"dead letters", saveLetters, letters},
+		{"dates", noteDates, t.datesToNote()},
+	} {
+		if _, err := t.run(step.bulk, step.values, nil); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+// savePersons writes who is new. If another server was first with one of them,
+// the whole intake must be done again, for its rows name the other person.
+func (t *Intake) savePersons() error {
+	// In one order, so that two servers do not wait for each other.
+	slices.SortFunc(t.identities, func(a, b identity) int { return bytes.Compare(a[:], b[:]) })
+	var values []any
+	for _, id := range t.identities {
+		values = append(values, id[:], int64(t.persons[id].id))
+	}
+	n, err := t.run(saveIdentities, values, nil)
+	if err == nil && n < int64(len(t.identities)) {
+		err = errAgain
+	}
+	if err != nil {
+		return fmt.Errorf("identities: %w", err)
+	}
+	if _, err := t.run(savePeople, t.people, nil); err != nil {
+		return fmt.Errorf("people: %w", err)
+	}
+	if _, err := t.run(saveDetails, t.details, nil); err != nil {
+		return fmt.Errorf("details: %w", err)
+	}
+	return nil
+}
+
+func (e *Epoch) values(to []any) []any {
+	var previous, ended any
+	if p := e.opened.Previous; p != nil {
+		previous = p[:]
+	}
+	if e.ended != 0 {
+		ended = e.ended
+	}
+	return append(to, e.no, e.Book.no, e.ID[:], e.Ledger.Marshal(), int64(e.Safe), int64(e.opened.By), previous,
+		int64(e.opened.Carried), int64(e.opened.Lost), int64(e.opened.Last), ended, e.checkins, e.late, e.received)
+}
+
+func (b bootOf) values(to []any) []any {
+	s := b.epoch.span(b.boot)
+	return append(to, b.epoch.no, b.epoch.boots[b.boot], b.boot[:], int64(s.First), int64(s.Last), s.Start, s.End, s.Arrived, s.ArrivedSince)
+}
+
+// numberGates gives each gate of the rows a number, and returns the values of
+// those that had none.
+func (t *Intake) numberGates() (values []any) {
+	for i := range t.rows {
+		b := t.rows[i].Under.Book
+		g := gateOf(&t.rows[i])
+		if _, ok := b.gates[g]; ok {
+			continue
+		}
+		no := int64(len(b.gates)) + 1
+		b.gates[g], b.dirty = no, true
+		values = append(values, b.no, no, g.place, g.name)
+	}
+	return values
+}
+
+// gateOf returns the gate of a row. A kiosk may send any text: what is none
+// would make PostgreSQL refuse the whole intake.
+func gateOf(r *Row) gate {
+	name := strings.ToValidUTF8(r.Header.Gate, "\uFFFD")
+	if strings.Contains(name, "\x00") {
+		name = strings.ReplaceAll(name, "\x00", "\uFFFD")
+	}
+	return gate{r.Under.Book.Place, name}
+}
+
+// datesToNote returns the values of boots whose check-ins are to be dated again:
+// those about which an anchor says more, and those around a boot that has come
+// between others.
+func (t *Intake) datesToNote() (values []any) {
+	again := map[bootOf]bool{}
+	mark := func(e *Epoch, boot when.Boot) {
+		for _, b := range e.Boots.Around(boot) {
+			if _, ok := e.boots[b]; ok {
+				again[bootOf{e, b}] = true
+			}
+		}
+	}
+	for _, a := range t.anchors {
+		for _, e := range a.book.epochs {
+			mark(e, a.anchor.Boot)
+		}
+	}
+	for _, b := range t.news {
+		// Nothing that follows all others and has no anchor says more of them.
+		spans := b.epoch.Boots.Spans()
+		if len(spans) > 1 && (spans[len(spans)-1].Boot != b.boot || b.anchored()) {
+			mark(b.epoch, b.boot)
+		}
+	}
+	for b := range again {
+		s := b.epoch.span(b.boot)
+		values = append(values, b.epoch.no, b.epoch.boots[b.boot], int64(s.First), int64(s.Last))
+	}
+	return values
+}
+
+func (b bootOf) anchored() bool {
+	for a := range b.epoch.Book.anchors {
+		if a.Boot == b.boot {
+			return true
+		}
+	}
+	return false
+}
