@@ -1,0 +1,121 @@
+package v4l2_test
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/qrgate/qrgate/hw/camera/v4l2"
+)
+
+func TestCheck(t *testing.T) {
+	for _, tt := range []struct {
+		c    v4l2.Config
+		want string
+	}{
+		{v4l2.Config{Device: "auto"}, ""},
+		{v4l2.Config{Device: "/dev/v4l/by-id/usb-046d_0825-video-index0", Width: 1280, Height: 720, Rate: 15, Format: "mjpeg", Exposure: 5 * time.Millisecond, Mains: 50}, ""},
+		{v4l2.Config{Device: "usb:046d:0825"}, ""},
+		{v4l2.Config{}, "device"},
+		{v4l2.Config{Device: "video0"}, "device"},
+		{v4l2.Config{Device: "auto", Width: 640}, "width"},
+		{v4l2.Config{Device: "auto", Width: -640, Height: 480}, "size"},
+		{v4l2.Config{Device: "auto", Width: 64000, Height: 48000}, "size"},
+		{v4l2.Config{Device: "auto", Rate: -1}, "rate"},
+		{v4l2.Config{Device: "auto", Rate: math.NaN()}, "rate"},
+		{v4l2.Config{Device: "auto", Rate: 0.0001}, "rate"},
+		{v4l2.Config{Device: "auto", Format: "h264"}, "yuyv"},
+		{v4l2.Config{Device: "auto", Exposure: time.Microsecond}, "exposure"},
+		{v4l2.Config{Device: "auto", Exposure: time.Minute}, "exposure"},
+		{v4l2.Config{Device: "auto", Mains: 55}, "mains"},
+	} {
+		err := tt.c.Check()
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("Check(%+v) = %v, want %q", tt.c, err, tt.want)
+		}
+	}
+}
+
+// machine is a root folder with cameras as udev and sysfs show them.
+func machine(t *testing.T, links ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	var errs []error
+	write := func(path, text string) {
+		path = filepath.Join(root, path)
+		errs = append(errs, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text+"\n"), 0o644))
+	}
+	for _, l := range links {
+		write("dev/v4l/by-id/"+l, "")
+	}
+	// Two nodes of one camera, the one with pictures second, and a codec of the board.
+	usb := "sys/devices/usb1/1-1"
+	write(usb+"/idVendor", "046d")
+	write(usb+"/idProduct", "0825")
+	write(usb+"/serial", "A1B2")
+	for node, index := range map[string]string{"video0": "1", "video1": "0"} {
+		write(usb+"/1-1:1.0/video4linux/"+node+"/index", index)
+		dir := filepath.Join(root, usb, "1-1:1.0/video4linux", node)
+		errs = append(errs, os.Symlink("../../../1-1:1.0", filepath.Join(dir, "device")))
+		class := filepath.Join(root, "sys/class/video4linux")
+		errs = append(errs, os.MkdirAll(class, 0o755), os.Symlink(dir, filepath.Join(class, node)))
+	}
+	write("sys/devices/platform/codec/video4linux/video10/index", "0")
+	codec := filepath.Join(root, "sys/devices/platform/codec/video4linux/video10")
+	errs = append(errs, os.Symlink("../../../codec", filepath.Join(codec, "device")))
+	errs = append(errs, os.Symlink(codec, filepath.Join(root, "sys/class/video4linux/video10")))
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func TestFind(t *testing.T) {
+	links := []string{"usb-046d_0825_A1B2-video-index1", "usb-046d_0825_A1B2-video-index0", "usb-zzz-video-index0"}
+	for _, tt := range []struct {
+		device string
+		links  []string
+		want   string // the node, or part of the error
+		bad    bool
+	}{
+		{device: "auto", links: links, want: "dev/v4l/by-id/usb-046d_0825_A1B2-video-index0"},
+		{device: "auto", want: "no camera in /dev/v4l/by-id", bad: true},
+		{device: "usb:046d:0825", want: "dev/video1"},
+		{device: "usb:046D:0825:A1B2", want: "dev/video1"},
+		{device: "usb:046d:0825:OTHER", want: "no camera usb:046d:0825:OTHER", bad: true},
+		{device: "usb:046d:0826", want: "no camera", bad: true},
+	} {
+		root := machine(t, tt.links...)
+		stop := errors.New("found")
+		var path string
+		_, err := v4l2.Open(v4l2.Config{Device: tt.device}, slog.New(slog.DiscardHandler), v4l2.Options{
+			Root: root,
+			Open: func(p string) (v4l2.Node, error) { path = p; return nil, stop },
+		})
+		switch {
+		case tt.bad && (errors.Is(err, stop) || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: found %s, error %v, want %q", tt.device, path, err, tt.want)
+		case !tt.bad && (!errors.Is(err, stop) || path != filepath.Join(root, tt.want)):
+			t.Errorf("%s: found %s, error %v, want %s", tt.device, path, err, tt.want)
+		}
+	}
+}
+
+// The kernel's own ioctl, on a device that is none of ours.
+func TestNotACamera(t *testing.T) {
+	_, err := v4l2.Open(v4l2.Config{Device: "/dev/null"}, slog.New(slog.DiscardHandler), v4l2.Options{})
+	if !errors.Is(err, unix.ENOTTY) || !strings.Contains(err.Error(), "/dev/null: not a video device") {
+		t.Errorf("Open of /dev/null: %v, want ENOTTY", err)
+	}
+	_, err = v4l2.Open(v4l2.Config{Device: filepath.Join(t.TempDir(), "video0")}, slog.New(slog.DiscardHandler), v4l2.Options{})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Open of no device: %v, want that there is none", err)
+	}
+}
