@@ -7,11 +7,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/camera/v4l2"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/port"
 	"github.com/qrgate/qrgate/hw/scan"
@@ -34,7 +37,7 @@ type Config struct {
 
 	Serial   []serialLine
 	Keyboard []keyboard
-	Cameras  []cameraFiles
+	Cameras  []cameraConfig
 
 	Panel panel.Config
 	GPIO  bool   // a panel of real pins; else lines
@@ -51,7 +54,14 @@ type keyboard struct {
 	profile scan.Profile
 }
 
-type cameraFiles struct {
+// A cameraConfig says where frames come from; one of its fields is set.
+type cameraConfig struct {
+	files   *filesConfig
+	program *camera.Program
+	device  *v4l2.Config
+}
+
+type filesConfig struct {
 	path string
 	rate float64
 }
@@ -89,11 +99,8 @@ type rawConfig struct {
 		Device, Layout, Profile string
 		Upper                   bool
 	}
-	Camera []struct {
-		Kind, Path string
-		Rate       float64
-	}
-	Panel struct {
+	Camera []rawCamera
+	Panel  struct {
 		Kind, Lines               string
 		Egress                    bool
 		Red, Amber, Green, Buzzer rawContact
@@ -105,6 +112,18 @@ type rawConfig struct {
 			Open           duration
 		}
 	}
+}
+
+type rawCamera struct {
+	Kind          string
+	Device        string
+	Command       []string
+	Path          string
+	Format        string
+	Width, Height int
+	Rate          float64
+	Exposure      duration
+	Mains         *int
 }
 
 // A duration is written as "4s".
@@ -237,13 +256,67 @@ func (c *Config) readSources(raw rawConfig, bad func(string, ...any)) {
 		}
 		c.Keyboard = append(c.Keyboard, kb)
 	}
-	for _, m := range raw.Camera {
-		if m.Kind != "files" || m.Path == "" || m.Rate < 0 || m.Rate > 60 {
-			bad(`camera: kind must be "files", with a path and a rate of at most 60 frames a second`)
+	for i, m := range raw.Camera {
+		cam, err := m.config()
+		if err != nil {
+			bad("camera %d: %w", i+1, err)
 			continue
 		}
-		c.Cameras = append(c.Cameras, cameraFiles{m.Path, m.Rate})
+		same := func(o cameraConfig) bool { return o.device != nil && o.device.Device == cam.device.Device }
+		if cam.device != nil && slices.ContainsFunc(c.Cameras, same) {
+			bad("camera %d: device %q is another camera's already", i+1, cam.device.Device)
+		}
+		c.Cameras = append(c.Cameras, cam)
 	}
+}
+
+// config checks one camera, also for keys that belong to another kind.
+func (m rawCamera) config() (cameraConfig, error) {
+	var c cameraConfig
+	var err error
+	var keys []string // of this kind
+	switch m.Kind {
+	case "v4l2":
+		keys = []string{"device", "format", "width", "height", "rate", "exposure", "mains"}
+		d := v4l2.Config{
+			Device: m.Device, Format: m.Format, Width: m.Width, Height: m.Height,
+			Rate: m.Rate, Exposure: time.Duration(m.Exposure), Mains: 50,
+		}
+		if d.Device == "" {
+			d.Device = "auto"
+		}
+		if m.Mains != nil {
+			d.Mains = *m.Mains
+		}
+		c.device, err = &d, d.Check()
+	case "command":
+		keys = []string{"command", "format", "width", "height"}
+		p := camera.Program{Args: m.Command, Format: camera.Format(m.Format), Width: m.Width, Height: m.Height}
+		if p.Format == "" {
+			p.Format = camera.MJPEG
+		}
+		c.program, err = &p, p.Check()
+	case "files":
+		keys = []string{"path", "rate"}
+		c.files = &filesConfig{m.Path, m.Rate}
+		if m.Path == "" || !(m.Rate >= 0 && m.Rate <= 60) {
+			err = errors.New("files: needs a path, and a rate of at most 60 frames a second")
+		}
+	default:
+		return c, fmt.Errorf(`kind must be "v4l2", "command" or "files", not %q`, m.Kind)
+	}
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"device", m.Device != ""}, {"command", m.Command != nil}, {"path", m.Path != ""}, {"format", m.Format != ""},
+		{"width", m.Width != 0}, {"height", m.Height != 0}, {"rate", m.Rate != 0}, {"exposure", m.Exposure != 0}, {"mains", m.Mains != nil},
+	} {
+		if k.set && !slices.Contains(keys, k.name) {
+			err = errors.Join(err, fmt.Errorf("key %s is not for kind %q", k.name, m.Kind))
+		}
+	}
+	return c, err
 }
 
 func (raw rawConfig) panel(door wire.KioskConfig) panel.Config {

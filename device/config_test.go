@@ -2,8 +2,14 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/camera/v4l2"
 )
 
 func reference(t testing.TB) string {
@@ -20,7 +26,7 @@ func TestReferenceParses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.sources() != 3 || c.Door.Place != "Chợ Đông Ba" || c.ServerName != "qr.example.vn" {
+	if c.sources() != 5 || c.Door.Place != "Chợ Đông Ba" || c.ServerName != "qr.example.vn" {
 		t.Errorf("reference.toml gives %d sources at %q, server %q", c.sources(), c.Door.Place, c.ServerName)
 	}
 }
@@ -34,7 +40,19 @@ func TestBadConfigurationSaysWhat(t *testing.T) {
 		{`accept = ["card"`, `accept = ["passport"`, "passport"},
 		{`limit_mib = 1024`, `limit_mib = 1`, "outbox.limit_mib"},
 		{`device = "auto"      # a path`, `device = "COM3" # a path`, "serial"},
-		{`kind = "files"`, `kind = "film"`, "camera"},
+		{`kind = "files"`, `kind = "film"`, "camera 3: kind"},
+		{`path = "/var/lib/qrgate/frames"`, `path = ""`, "camera 3: files: needs a path"},
+		{`rate = 10.0 `, `rate = 100.0 `, "camera 3: files"},
+		{`rate = 10.0 `, `device = "auto" `, "camera 3: key device is not for kind \"files\""},
+		{`device = "auto"   # a path, best in /dev/v4l`, `device = "video0"   # /dev/v4l`, "camera 1: v4l2: device"},
+		{`rate = 30.0`, `rate = 3000.0`, "camera 1: v4l2: rate"},
+		{`mains = 50`, `mains = 55`, "camera 1: v4l2: mains"},
+		{`width = 640       #`, `widht = 640       #`, "unknown key camera.widht"},
+		{`kind = "command"`, `kind = "v4l2"`, "camera 2: key command is not for kind"},
+		{`kind = "command"`, "kind = \"command\"\nmains = 0", "camera 2: key mains is not for kind"},
+		{`format = "mjpeg"  #`, `format = "h264"  #`, "camera 2: camera: format"},
+		{`format = "mjpeg"  #`, `format = "yuv420"  #`, "camera 2: camera: yuv420 of 0x0"},
+		{`[[camera]]  # the camera`, "[[camera]]\nkind = \"v4l2\"\n[[camera]]  # the camera", `camera 2: device "auto" is another camera's already`},
 		{`kind = "gpio"`, `kind = "neon"`, "panel.kind"},
 		{`state = "/var/lib/qrgate" `, `state = "here" `, "absolute"},
 	} {
@@ -45,6 +63,37 @@ func TestBadConfigurationSaysWhat(t *testing.T) {
 		if _, err := parseConfig(text); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("with %s: error %v, want one that names %s", tt.new, err, tt.want)
 		}
+	}
+}
+
+func TestCamerasAreReadAsWritten(t *testing.T) {
+	c, err := parseConfig(reference(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []cameraConfig{
+		{device: &v4l2.Config{Device: "auto", Width: 640, Height: 480, Rate: 30, Mains: 50}},
+		{program: &camera.Program{Format: camera.MJPEG, Args: []string{
+			"rpicam-vid", "-n", "-t", "0", "-v", "0", "--width", "640", "--height", "480", "--codec", "mjpeg", "--flush", "-o", "-",
+		}}},
+		{files: &filesConfig{"/var/lib/qrgate/frames", 10}},
+	}
+	if diff := cmp.Diff(want, c.Cameras, cmp.AllowUnexported(cameraConfig{}, filesConfig{})); diff != "" {
+		t.Errorf("cameras of reference.toml: -want +got\n%s", diff)
+	}
+	// The defaults are those that reference.toml shows.
+	text := reference(t)
+	for _, line := range strings.SplitAfter(text, "\n") {
+		if key, _, _ := strings.Cut(line, " "); slices.Contains([]string{"device", "format", "exposure", "mains"}, key) &&
+			strings.Index(text, line) > strings.Index(text, "[[camera]]") {
+			text = strings.Replace(text, line, "", 1)
+		}
+	}
+	if c, err = parseConfig(text); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, c.Cameras, cmp.AllowUnexported(cameraConfig{}, filesConfig{})); diff != "" {
+		t.Errorf("without keys that have a default: -want +got\n%s", diff)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/camera/v4l2"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/port"
 	"github.com/qrgate/qrgate/hw/port/pty"
@@ -203,7 +204,7 @@ func openSources(c Config, log *slog.Logger) (*scan.Group, func(), error) {
 		all, closers = append(all, src), append(closers, src)
 	}
 	for i, m := range c.Cameras {
-		open := func() (camera.Frames, error) { return camera.OpenFiles(m.path, camera.FileOptions{Rate: m.rate}) }
+		open := func() (camera.Frames, error) { return m.open(log) }
 		src := camera.NewSource(strconv.Itoa(i+1), open, qrread.Options{}, log)
 		all, closers = append(all, src), append(closers, src)
 	}
@@ -212,6 +213,16 @@ func openSources(c Config, log *slog.Logger) (*scan.Group, func(), error) {
 			c.Close()
 		}
 	}, nil
+}
+
+func (c cameraConfig) open(log *slog.Logger) (camera.Frames, error) {
+	switch {
+	case c.device != nil:
+		return v4l2.Open(*c.device, log, v4l2.Options{})
+	case c.program != nil:
+		return camera.Start(*c.program, log)
+	}
+	return camera.OpenFiles(c.files.path, camera.FileOptions{Rate: c.files.rate})
 }
 
 // fillBeat puts what the machine knows of itself into a beat.
@@ -242,6 +253,8 @@ func fillBeat(b *wire.Beat, h board.Health, scanners []scan.Health, unrecorded u
 			sb.Fault = "stuck"
 		case s.Babbling:
 			sb.Fault = "babbling"
+		case s.Blind != "":
+			sb.Fault = s.Blind
 		case !s.Present:
 			sb.Fault = "absent"
 		}

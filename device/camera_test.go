@@ -1,0 +1,29 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/qrgate/qrgate/hw/board"
+	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+func TestBlindCameraIsAFaultInTheBeat(t *testing.T) {
+	for _, tt := range []struct {
+		h    scan.Health
+		want string
+	}{
+		{scan.Health{Source: "camera:1", Present: true}, ""},
+		{scan.Health{Source: "camera:1", Present: true, Blind: camera.Black}, "black"},
+		{scan.Health{Source: "camera:1", Present: true, Blind: camera.Frozen}, "frozen"},
+		{scan.Health{Source: "camera:1", Present: true, Silent: true, Blind: camera.Dark}, "silent"},
+		{scan.Health{Source: "camera:1"}, "absent"},
+	} {
+		var b wire.Beat
+		fillBeat(&b, board.Health{}, []scan.Health{tt.h}, 0)
+		if len(b.Scanners) != 1 || b.Scanners[0].Fault != tt.want || b.Scanners[0].Name != "camera:1" {
+			t.Errorf("beat of %+v has scanners %+v, want fault %q", tt.h, b.Scanners, tt.want)
+		}
+	}
+}
