@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package main
 
 import (
@@ -11,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +32,7 @@ type Config struct {
 	Broker    string   // address to listen on; empty with an external broker
 	Names     []string // that kiosks and servers reach the broker under
 	BrokerURL string   // that this server connects to
+	Client    string   // this server's own name at the broker
 
 	Portal   string // address of the portal
 	Metrics  string // address of metrics; empty means none
@@ -47,6 +47,23 @@ func (c Config) keysDir() string { return filepath.Join(c.State, "keys") }
 func (c Config) daysDir() string { return filepath.Join(c.State, "days") }
 func (c Config) tlsDir() string  { return filepath.Join(c.State, "tls") }
 
+// serverName is what the broker's certificate must be for.
+func (c Config) serverName() string {
+	if c.Broker != "" {
+		return c.Names[0]
+	}
+	u, err := url.Parse(c.BrokerURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// serverNames are the names that servers may have at a broker. An external
+// broker's list of rules holds them all, so that a second server can be added
+// without touching it.
+var serverNames = []string{"server-1", "server-2", "server-3", "server-4", "server-5", "server-6", "server-7", "server-8", "server-9"}
+
 type rawConfig struct {
 	State    string
 	Master   string
@@ -59,6 +76,7 @@ type rawConfig struct {
 		Listen string
 		Names  []string
 		URL    string
+		Client string
 	}
 	Portal struct {
 		Listen   string
@@ -94,6 +112,7 @@ func parseConfig(text string) (Config, error) {
 	var raw rawConfig
 	raw.State, raw.LogLevel = defaultState, "info"
 	raw.Broker.Listen, raw.Broker.Names = ":8883", []string{"localhost", "127.0.0.1", "::1"}
+	raw.Broker.Client = serverNames[0]
 	raw.Portal.Listen = "127.0.0.1:8080"
 	raw.Metrics.Listen = "127.0.0.1:9464"
 	raw.Ingest.RetentionDays = 21
@@ -113,7 +132,7 @@ func parseConfig(text string) (Config, error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	c := Config{
 		State: raw.State, Master: raw.Master, Store: raw.Store.DSN,
-		Broker: raw.Broker.Listen, Names: raw.Broker.Names, BrokerURL: raw.Broker.URL,
+		Broker: raw.Broker.Listen, Names: raw.Broker.Names, BrokerURL: raw.Broker.URL, Client: raw.Broker.Client,
 		Portal: raw.Portal.Listen, Metrics: raw.Metrics.Listen, HelpLine: raw.Portal.HelpLine,
 		Workers: raw.Ingest.Workers, Retention: time.Duration(raw.Ingest.RetentionDays) * 24 * time.Hour,
 	}
@@ -151,8 +170,14 @@ func parseConfig(text string) (Config, error) {
 	if u, err := url.Parse(c.BrokerURL); err != nil || u.Scheme != "tls" || u.Port() == "" {
 		bad("broker.url: must be tls://host:port, not %q", c.BrokerURL)
 	}
+	if !slices.Contains(serverNames, c.Client) {
+		bad("broker.client: must be one of server-1 to server-9, not %q", c.Client)
+	}
 	if len(c.Names) == 0 {
 		bad("broker.names: at least one host name or address is needed")
+	}
+	if c.Portal == "" {
+		bad("portal.listen: must be host:port")
 	}
 	for key, addr := range map[string]string{"portal.listen": c.Portal, "metrics.listen": c.Metrics} {
 		if _, _, err := net.SplitHostPort(addr); err != nil && addr != "" {

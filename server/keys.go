@@ -1,8 +1,7 @@
-//go:build unfinished
-
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -51,7 +50,14 @@ func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		if err := enrol.Init(c.keysDir(), master, *root, time.Now()); err != nil {
 			return err
 		}
-		if err := migrate(ctx, environment{config: c, out: env.out, log: env.log}); err != nil {
+		if err := migrate(ctx, env); err != nil {
+			return err
+		}
+		_, _, ca, err := loadKeys(c)
+		if err != nil {
+			return err
+		}
+		if _, err := writeTLS(c, ca); err != nil {
 			return err
 		}
 		fmt.Fprintf(env.out, "New server in %s.\n\nTake these two files off this machine, to two different places, and keep copies:\n  %s  wraps every key; the server needs it to start\n  %s  signs the list of keys; needed only to change keys\n", c.State, c.Master, *root)
@@ -83,23 +89,21 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		if len(env.args) == 0 {
 			return fmt.Errorf("%w: say add, list or revoke", errUsage)
 		}
-		s, err := store.Open(ctx, env.config.Store, store.Options{})
-		if err != nil {
-			return err
-		}
-		defer s.Close()
+		var do func(*store.Store) error
 		switch verb, args := env.args[0], env.args[1:]; {
 		case verb == "list" && len(args) == 0:
-			return listKiosks(ctx, env, s)
+			do = func(s *store.Store) error { return listKiosks(ctx, env, s) }
 		case verb == "add" && len(args) == 1 && *place != "":
 			if *out == "" {
 				*out = args[0]
 			}
-			return addKiosk(ctx, env, s, args[0], *place, *out)
+			do = func(s *store.Store) error { return addKiosk(ctx, env, s, args[0], *place, *out) }
 		case verb == "revoke" && len(args) == 1:
-			return s.RevokeKiosk(ctx, args[0])
+			do = func(s *store.Store) error { return s.RevokeKiosk(ctx, args[0]) }
+		default:
+			return fmt.Errorf("%w: kiosk add ID -place NAME [-out DIR] | list | revoke ID", errUsage)
 		}
-		return fmt.Errorf("%w: kiosk add ID -place NAME [-out DIR] | list | revoke ID", errUsage)
+		return withStore(ctx, env.config, do)
 	}
 }
 
@@ -145,6 +149,7 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	number := f.Uint("number", 0, "the card's `number`, from 1")
 	issue := f.Uint("issue", 1, "rises each time the card is replaced")
 	kind := f.String("kind", "card", "kind of card: card, family, staff, test")
+	count := f.Uint("count", 1, "`how many` cards, with numbers from -number on")
 	days := f.Int("days", 365, "`days` of validity, from today")
 	picture := f.String("png", "", "write the code as an image to this `file`")
 	return func(_ context.Context, env environment) error {
@@ -152,8 +157,10 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", errUsage, err)
-		case *number == 0 || *number > 1<<32-1 || *issue > 255 || *days < 1 || *days > 3650:
+		case *number == 0 || *number > 1<<32-1 || *count == 0 || *count > 1<<32-*number || *issue > 255 || *days < 1 || *days > 3650:
 			return fmt.Errorf("%w: -number from 1, -issue up to 255, -days 1 to 3650", errUsage)
+		case *picture != "" && *count != 1:
+			return fmt.Errorf("%w: -png is for one card", errUsage)
 		}
 		_, keys, _, err := loadKeys(env.config)
 		if err != nil {
@@ -164,20 +171,23 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		if err != nil {
 			return err
 		}
-		text, err := pass.Sign(pass.OwnCard{
-			Kind: k, Key: uint8(id), Number: uint32(*number), Issue: uint8(*issue),
-			First: pass.DayOf(now), Last: pass.DayOf(now.AddDate(0, 0, *days)),
-		}, key)
-		if err != nil {
-			return err
-		}
-		if *picture != "" {
-			if err := writeCode(*picture, text); err != nil {
+		out := bufio.NewWriter(env.out)
+		for n := *number; n < *number+*count; n++ {
+			text, err := pass.Sign(pass.OwnCard{
+				Kind: k, Key: uint8(id), Number: uint32(n), Issue: uint8(*issue),
+				First: pass.DayOf(now), Last: pass.DayOf(now.AddDate(0, 0, *days)),
+			}, key)
+			if err != nil {
 				return err
 			}
+			if *picture != "" {
+				if err := writeCode(*picture, text); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintln(out, text)
 		}
-		fmt.Fprintln(env.out, text)
-		return nil
+		return out.Flush()
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Command qrgate-server takes check-ins from kiosks over MQTT, keeps them, and
 // shows them as they arrive.
 //
@@ -60,7 +58,10 @@ var commands = []command{
 	{"init", "", "make the keys and the database of a new server", initFlags},
 	{"migrate", "", "bring the database to this version", noFlags(migrate)},
 	{"kiosk", "add ID | list | revoke ID", "kiosks that may deliver", kioskFlags},
-	{"card", "", "sign one card and print its text", cardFlags},
+	{"card", "", "sign cards and print their texts", cardFlags},
+	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
+	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},
+	{"dead-letters", "", "print what was received and could not be used", noFlags(deadLetters)},
 	{"backup", "FILE", "write a backup of the database", noFlags(backup)},
 	{"verify-backup", "FILE", "read a backup to its end; kiosks may then forget what it holds", noFlags(verifyBackup)},
 	{"restore", "FILE", "fill an empty database from a backup", noFlags(restore)},

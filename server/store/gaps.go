@@ -14,72 +14,83 @@ import (
 // between its records is a gap: live records overtake older ones.
 const GapAfter = 5 * time.Minute
 
-// A Gap is records that should be here and are not.
-type Gap struct {
-	Kiosk   string
-	Epoch   wire.Epoch
-	Missing []wire.Range
-	Ended   bool // a later epoch has begun and brought what it could: they will not come
+// An EpochLedger is what is held of one epoch.
+type EpochLedger struct {
+	Kiosk    string
+	Epoch    wire.Epoch
+	Opened   wire.OpenedBy // zero if its first record has not come
+	Lost     uint64        // records of the epoch before that the kiosk lost, as it says
+	Through  uint64        // all of 1..Through are held
+	Newest   uint64
+	Missing  []wire.Range // neither held nor carried over by a later epoch
+	Ended    bool         // a later epoch has begun
+	Final    bool         // and has brought all that it carries over
+	Forked   bool         // the kiosk's storage was copied or put back
+	Received time.Time    // of the last batch
+
+	settled bool // the kiosk has been connected for GapAfter
 }
 
-// Gaps returns every gap as of now. Of an epoch that goes on, records are
-// missing when its kiosk has been connected for GapAfter and others stay
-// behind newer ones; of one that has ended, when the epoch after it has brought
-// all that it carries over.
-func (s *Store) Gaps(ctx context.Context, now time.Time) ([]Gap, error) {
-	type epoch struct {
-		Gap
-		ledger  deliver.Ledger
-		next    bool // the epoch after it has brought everything
-		last    uint64
-		present bool
-	}
-	var all []epoch
+// Gap reports whether something is missing that should be here: not yet while a
+// kiosk has just connected, and not yet while a later epoch brings it.
+func (l EpochLedger) Gap() bool {
+	return len(l.Missing) > 0 && (l.Final || !l.Ended && l.settled)
+}
+
+// Ledgers returns what is held of every epoch of every kiosk as of now, in the
+// order in which the server heard of them.
+func (s *Store) Ledgers(ctx context.Context, now time.Time) ([]EpochLedger, error) {
+	var all []EpochLedger
 	err := s.each(ctx, func(r *sql.Rows) error {
-		var e epoch
+		var l EpochLedger
 		var id, ledger, nextLedger []byte
-		var up, since int64
-		var last, carried sql.NullInt64
-		if err := r.Scan(&e.Kiosk, &id, &ledger, &e.Ended, &up, &since, &nextLedger, &last, &carried); err != nil {
+		var up, since, received int64
+		var nextLast, nextCarried sql.NullInt64
+		err := r.Scan(&l.Kiosk, &id, &ledger, &l.Opened, &l.Lost, &l.Ended, &received, &up, &since, &nextLedger, &nextLast, &nextCarried)
+		if err != nil {
 			return err
 		}
-		copy(e.Epoch[:], id)
-		e.present = up != 0 && now.Sub(time.UnixMilli(since)) >= GapAfter
-		if err := e.ledger.Unmarshal(ledger); err != nil {
+		copy(l.Epoch[:], id)
+		l.Received = milli(received)
+		l.settled = up != 0 && now.Sub(time.UnixMilli(since)) >= GapAfter
+		var held deliver.Ledger
+		if err := held.Unmarshal(ledger); err != nil {
 			return err
 		}
+		l.Through, l.Newest, l.Forked = held.Through(), held.Newest(), held.Forked()
+		last := l.Newest
 		if nextLedger != nil {
 			var next deliver.Ledger
 			if err := next.Unmarshal(nextLedger); err != nil {
 				return err
 			}
-			// The first record of an epoch says how many it carries over, and
-			// those follow it.
-			e.next = next.Through() > uint64(carried.Int64)
-			e.last = uint64(last.Int64)
+			// An epoch's first record says how many it carries over, and those
+			// follow it.
+			l.Final = next.Through() > uint64(nextCarried.Int64)
+			last = max(last, uint64(nextLast.Int64))
 		}
-		all = append(all, e)
+		l.Missing = held.Gaps(last)
+		all = append(all, l)
 		return nil
-	}, `SELECT k.id, e.epoch, e.ledger, CASE WHEN e.ended IS NULL THEN 0 ELSE 1 END,
+	}, `SELECT k.id, e.epoch, e.ledger, e.opened_by, e.lost, CASE WHEN e.ended IS NULL THEN 0 ELSE 1 END, e.received,
 			COALESCE(p.up, 0), COALESCE(p.since, 0), n.ledger, n.last, n.carried
 		FROM epochs e JOIN kiosks k ON k.no = e.kiosk_no LEFT JOIN presences p ON p.kiosk_no = k.no
 		LEFT JOIN epochs n ON n.kiosk_no = e.kiosk_no AND n.previous = e.epoch
 		ORDER BY e.no`)
 	if err != nil {
-		return nil, fmt.Errorf("store: gaps: %w", err)
+		return nil, fmt.Errorf("store: ledgers: %w", err)
 	}
-	var gaps []Gap
-	for _, e := range all {
-		to := e.ledger.Newest()
-		switch {
-		case e.Ended && e.next:
-			to = max(to, e.last)
-		case e.Ended || !e.present:
-			continue
-		}
-		if e.Missing = e.ledger.Gaps(to); len(e.Missing) > 0 {
-			gaps = append(gaps, e.Gap)
+	return all, nil
+}
+
+// Gaps returns the epochs that have a gap as of now.
+func (s *Store) Gaps(ctx context.Context, now time.Time) ([]EpochLedger, error) {
+	all, err := s.Ledgers(ctx, now)
+	var gaps []EpochLedger
+	for _, l := range all {
+		if l.Gap() {
+			gaps = append(gaps, l)
 		}
 	}
-	return gaps, nil
+	return gaps, err
 }

@@ -68,34 +68,41 @@ func New(ctx context.Context, dir string, p Programs, o Options) (*Stage, error)
 	}
 	for _, addr := range []*string{&s.Portal, &s.Metrics, &s.Broker} {
 		if *addr == "" {
-			if *addr, err = freeAddress(); err != nil {
+			if *addr, err = FreeAddress(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	listen := fmt.Sprintf("listen = %q", s.Broker)
 	if o.Broker != "" {
 		s.Broker = strings.TrimPrefix(o.Broker, "tls://")
-		listen = fmt.Sprintf("listen = \"\"\nurl = %q", o.Broker)
 	}
-	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nlisten = %q\nhelp_line = \"19001075\"\n[metrics]\nlisten = %q\n%s\n",
-		s.serverState(), o.Store, listen, s.Portal, s.Metrics, o.Extra)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(s.serverConfig(), []byte(config), 0o600); err != nil {
+	if err := s.writeConfig(s.serverConfig(), "server-1", s.Portal, s.Metrics); err != nil {
 		return nil, err
 	}
 	_, err = s.Server(ctx, "init")
 	return s, err
 }
 
-func (s *Stage) serverState() string  { return filepath.Join(s.Dir, "server") }
+func (s *Stage) writeConfig(path, name, portal, metrics string) error {
+	broker := fmt.Sprintf("listen = %q", s.Broker)
+	if s.options.Broker != "" {
+		broker = fmt.Sprintf("listen = \"\"\nurl = %q", s.options.Broker)
+	}
+	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nclient = %q\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nlisten = %q\nhelp_line = \"19001075\"\n[metrics]\nlisten = %q\n%s\n",
+		s.ServerState(), s.options.Store, broker, name, portal, metrics, s.options.Extra)
+	return os.WriteFile(path, []byte(config), 0o600)
+}
+
+// ServerState is the server's state directory.
+func (s *Stage) ServerState() string  { return filepath.Join(s.Dir, "server") }
 func (s *Stage) serverConfig() string { return filepath.Join(s.Dir, "server.toml") }
 
-// freeAddress returns an address of 127.0.0.1 on which nobody listened a moment
+// FreeAddress returns an address of 127.0.0.1 on which nobody listened a moment
 // ago.
-func freeAddress() (string, error) {
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -132,10 +139,25 @@ func (s *Stage) StartServer(ctx context.Context) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.await(ctx, p, "http://"+s.Portal+"/readyz"); err != nil {
+	return p, s.await(ctx, p, "http://"+s.Portal+"/readyz")
+}
+
+// StartSecondServer starts another server beside the first, on the same keys,
+// database and broker, which must be external ones, and returns when it serves.
+func (s *Stage) StartSecondServer(ctx context.Context) (*Process, error) {
+	portal, err := FreeAddress()
+	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	config := filepath.Join(s.Dir, "server-2.toml")
+	if err := s.writeConfig(config, "server-2", portal, ""); err != nil {
+		return nil, err
+	}
+	p, err := s.start("server-2", s.programs.Server, "serve", "-config", config)
+	if err != nil {
+		return nil, err
+	}
+	return p, s.await(ctx, p, "http://"+portal+"/readyz")
 }
 
 func (s *Stage) await(ctx context.Context, p *Process, url string) error {

@@ -6,7 +6,7 @@ import (
 	"database/sql"
 	"testing"
 
-	"github.com/qrgate/qrgate/server/store/pgtest"
+	"github.com/qrgate/qrgate/sync/e2e/pgtest"
 )
 
 func TestDSNIsDurableAndEmpty(t *testing.T) {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+// withStore opens the database for one command.
+func withStore(ctx context.Context, c Config, do func(*store.Store) error) error {
+	if _, err := os.Stat(c.State); err != nil {
+		return fmt.Errorf("state directory: %w; run qrgate-server init for a new server", err)
+	}
+	s, err := store.Open(ctx, c.Store, store.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.Close())
+}
+
+func oneFile(env environment) (string, error) {
+	if len(env.args) != 1 {
+		return "", fmt.Errorf("%w: name one file", errUsage)
+	}
+	return env.args[0], nil
+}
+
+func migrate(ctx context.Context, env environment) error {
+	return withStore(ctx, env.config, func(*store.Store) error { return nil })
+}
+
+// backup writes a new file, under its own name only when it is whole and on
+// disk.
+func backup(ctx context.Context, env environment) error {
+	path, err := oneFile(env)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s exists already; a backup never replaces another", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = withStore(ctx, env.config, func(s *store.Store) error { return s.Backup(ctx, f) })
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil { // unlike a rename it replaces nothing
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.out, "%s\nNow check it, best on another machine: qrgate-server verify-backup %s\n", path, path)
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// verifyBackup reads a backup to its end and then lets kiosks forget what it
+// holds.
+func verifyBackup(ctx context.Context, env environment) error {
+	return withBackup(env, func(f io.Reader) error {
+		report, err := store.VerifyBackup(ctx, f, env.config.State)
+		if err != nil {
+			return err
+		}
+		printReport(env.out, report)
+		return withStore(ctx, env.config, func(s *store.Store) error { return s.MarkSafe(ctx, report) })
+	})
+}
+
+func restore(ctx context.Context, env environment) error {
+	return withBackup(env, func(f io.Reader) error {
+		return withStore(ctx, env.config, func(s *store.Store) error {
+			report, err := s.Restore(ctx, f)
+			if err != nil {
+				return err
+			}
+			printReport(env.out, report)
+			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.")
+			return nil
+		})
+	})
+}
+
+func withBackup(env environment, do func(io.Reader) error) error {
+	path, err := oneFile(env)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return do(f)
+}
+
+func printReport(w io.Writer, r store.BackupReport) {
+	fmt.Fprintf(w, "backup %s of %s, generation %d: %d rows, whole\n", r.ID, time.UnixMilli(r.Made).In(qrgate.Zone).Format(time.DateTime), r.Generation, r.Rows)
+}
+
+func checkConfig(_ context.Context, env environment) error {
+	fmt.Fprintln(env.out, "the configuration is sound")
+	return nil
+}
+
+func printVersion(_ context.Context, env environment) error {
+	fmt.Fprintln(env.out, version)
+	return nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qrgate/qrgate/server/broker"
+	"github.com/qrgate/qrgate/server/enrol"
+	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/mqttlink"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// feedSize is how many check-ins the live page shows.
+const feedSize = 50
+
+// shutdownTimeout is how long pages may take to end.
+const shutdownTimeout = 5 * time.Second
+
+// serve takes check-ins until ctx ends: what has been received is committed and
+// answered before the link and the broker end.
+func serve(ctx context.Context, env environment) error {
+	c, log := env.config, env.log
+	master, keys, ca, err := loadKeys(c)
+	if err != nil {
+		return err
+	}
+	days, err := vault.Open(vault.Dir(c.daysDir()), master, vault.Options{})
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, c.Store, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	cert, err := writeTLS(c, ca)
+	if err != nil {
+		return err
+	}
+	in, link, ready, err := newIngest(ctx, env, keys, ca, days, s)
+	if err != nil {
+		return err
+	}
+	var embedded *broker.Broker
+	if c.Broker != "" {
+		embedded, err = broker.New(c.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
+			Takeover: func(id string) { log.Warn("a second connection under one name ended the first", "name", id) },
+			Log:      log.With("task", "broker"),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	pages := portal.New(s, in.Feed, log.With("task", "portal"), portal.Options{HelpLine: c.HelpLine, Ready: func(ctx context.Context) error {
+		if !ready.Load() {
+			return errors.New("no connection to the broker")
+		}
+		return s.Healthy(ctx)
+	}})
+	listeners, err := listen(c.Portal, c.Metrics)
+	if err != nil {
+		return err
+	}
+
+	// Each of these ends what the one after it still needs.
+	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLink()
+	brokerCtx, stopBroker := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBroker()
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
+	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
+	if embedded != nil {
+		tasks.Go(func() error { return embedded.Run(brokerCtx) })
+		tasks.Go(func() error { return disconnectRevoked(ctx, env, s, embedded) })
+	}
+	tasks.Go(func() error { return serveHTTP(ctx, listeners[0], pages) })
+	if listeners[1] != nil {
+		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready)) })
+	}
+	log.Info("serving", "version", version, "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
+	return tasks.Wait()
+}
+
+// newIngest wires what takes check-ins in. The flag says whether its link is
+// connected.
+func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
+	c := env.config
+	seals, err := keys.Seals()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	opener, err := seal.NewOpener(seals)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	id, key, err := keys.Signer(wire.ForReceipt, time.Now())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	tlsConfig, err := ca.LinkTLS(c.Client, c.serverName(), time.Now)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	recent, err := s.Recent(ctx, feedSize)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ready := new(atomic.Bool)
+	var link *mqttlink.Link
+	link, err = mqttlink.New(mqttlink.Options{
+		URL: c.BrokerURL, ClientID: c.Client, TLS: tlsConfig, InFlight: 1024, Queue: 4096, Backoff: 100 * time.Millisecond,
+		OnUp: func(ctx context.Context) {
+			ready.Store(true)
+			publishKeys(ctx, env, s, link, keys.Signed())
+		},
+		OnDown: func(error) { ready.Store(false) },
+		Log:    env.log.With("task", "link"),
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	in, err := ingest.New(ingest.Parts{
+		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent),
+	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Log: env.log.With("task", "ingest")})
+	return in, link, ready, err
+}
+
+// publishKeys leaves the list of keys with the broker for every kiosk. An
+// embedded broker forgets it when it ends.
+func publishKeys(ctx context.Context, env environment, s *store.Store, link *mqttlink.Link, signed []byte) {
+	kiosks, err := s.ActiveKiosks(ctx)
+	if err != nil {
+		env.log.Warn("kiosks not listed", "err", err)
+		return
+	}
+	for _, id := range kiosks {
+		if err := link.Publish(ctx, wire.Topic(id, wire.DownKeys), signed, true); err != nil {
+			if ctx.Err() == nil {
+				env.log.Warn("list of keys not published", "kiosk", id, "err", err)
+			}
+			return // with the next connection
+		}
+	}
+}
+
+// revokedEvery is how soon a kiosk that was revoked by another process loses
+// its connection. What it sends counts no more from the revocation on.
+const revokedEvery = time.Second
+
+func disconnectRevoked(ctx context.Context, env environment, s *store.Store, b *broker.Broker) error {
+	done := map[string]bool{}
+	tick := time.NewTicker(revokedEvery)
+	defer tick.Stop()
+	for {
+		revoked, err := s.RevokedKiosks(ctx)
+		if err != nil && ctx.Err() == nil {
+			env.log.Warn("revoked kiosks not listed", "err", err)
+		}
+		for _, id := range revoked {
+			if !done[id] {
+				b.Disconnect(id)
+				done[id] = true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// writeTLS makes the broker's certificate and, for an external broker, the
+// files that its configuration names; see package broker.
+func writeTLS(c Config, ca *enrol.CA) (*enrol.ServerCertificate, error) {
+	if err := os.MkdirAll(c.tlsDir(), 0o700); err != nil {
+		return nil, err
+	}
+	cert, err := ca.ServerCertificate(c.tlsDir(), c.Names, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	for name, content := range map[string][]byte{"ca.pem": ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(serverNames...))} {
+		path := filepath.Join(c.tlsDir(), name)
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+			continue // a broker or a second server may be reading it
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return cert, nil
+}
+
+// listen opens the addresses of the portal and of the metrics, of which the
+// second may be empty.
+func listen(addrs ...string) ([]net.Listener, error) {
+	all := make([]net.Listener, len(addrs))
+	for i, addr := range addrs {
+		if addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			for _, open := range all[:i] {
+				if open != nil {
+					open.Close()
+				}
+			}
+			return nil, err
+		}
+		all[i] = l
+	}
+	return all, nil
+}
+
+// serveHTTP serves h until ctx ends, and then lets what is under way end.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10,
+		// A stream ends with the server.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		stopped <- server.Shutdown(ctx)
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("http %s: %w", l.Addr(), err)
+	}
+	return <-stopped
+}
