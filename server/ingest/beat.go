@@ -34,11 +34,13 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 		in.refuse(m.kiosk, "beat", err)
 		return
 	}
-	// The time is taken as late as can be: what passed since the beat arrived
-	// is part of the round trip that the kiosk measures.
-	answer := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli()}
-	in.offer(wire.Topic(m.kiosk, wire.DownBeat), wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, answer))
-	in.nBeats.Add(1)
+	in.offer(func() (string, []byte) {
+		// The time is taken as late as can be: what passed since the beat
+		// arrived is part of the round trip that the kiosk measures.
+		a := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli()}
+		in.nBeats.Add(1)
+		return wire.Topic(m.kiosk, wire.DownBeat), wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, a)
+	})
 	in.alive.add(store.Presence{Kiosk: m.kiosk, Beat: b, Contact: m.at})
 
 	held, err := in.Store.Held(ctx, m.kiosk, b.Epoch)
@@ -50,16 +52,15 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 		return
 	}
 	r := held.Ledger.Receipt(m.kiosk, b.Epoch, held.Safe)
-	r.Generation, r.Time = held.Generation, in.now().UnixMilli()
-	in.offer(wire.Topic(m.kiosk, wire.DownReceipt), r.Seal(in.Sign.ID, in.Sign.Key))
-	in.nReceipts.Add(1)
+	r.Generation = held.Generation
+	in.offer(in.receipt(r))
 }
 
 // offer hands an answer to the senders, or drops it if they have no room: the
 // next beat asks again.
-func (in *Ingest) offer(topic string, payload []byte) {
+func (in *Ingest) offer(a answer) {
 	select {
-	case in.answers <- answer{topic, payload}:
+	case in.answers <- a:
 	default:
 		in.nDropped.Add(1)
 	}

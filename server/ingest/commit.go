@@ -19,44 +19,47 @@ import (
 const commitTimeout = time.Minute
 
 // commitAll commits what the workers have opened until they end.
-func (in *Ingest) commitAll() {
-	for first := range in.opened {
-		all := []*delivery{first}
-		n := len(first.records)
-	more:
-		for n < in.o.Group {
-			select {
-			case d, ok := <-in.opened:
-				if !ok {
-					break more
-				}
-				all = append(all, d)
-				n += len(d.records)
-			default:
-				break more
-			}
+func (in *Ingest) commitAll(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	for {
+		all := in.opened.take()
+		if all == nil {
+			return
 		}
-		err := in.commit(all)
-		if err == nil {
-			continue
+		if failed, err := in.commitMost(ctx, all); err != nil {
+			// They stay unanswered and come again.
+			in.nFailed.Add(uint64(len(failed)))
+			b := failed[0].batch
+			in.log.Error("batches not stored", "batches", len(failed), "kiosk", b.Kiosk, "epoch", b.Epoch.String(), "first", b.First, "err", err)
 		}
-		if len(all) > 1 {
-			in.log.Warn("intake failed, batches are tried one by one", "err", err, "batches", len(all))
-			for _, d := range all {
-				if err := in.commit([]*delivery{d}); err != nil {
-					in.fail(d, err)
-				}
-			}
-			continue
-		}
-		in.fail(first, err)
 	}
 }
 
-// fail leaves a batch unanswered. It comes again.
-func (in *Ingest) fail(d *delivery, err error) {
-	in.nFailed.Add(1)
-	in.log.Error("batch not stored", "kiosk", d.batch.Kiosk, "epoch", d.batch.Epoch, "first", d.batch.First, "err", err)
+// commitMost commits all, or if that fails halves of it, until what no
+// transaction can take is alone. It returns what is left and an error of it.
+func (in *Ingest) commitMost(ctx context.Context, all []*delivery) (failed []*delivery, err error) {
+	if err = in.commit(ctx, all); err == nil {
+		return nil, nil
+	}
+	if len(all) == 1 || !in.healthy(ctx) {
+		return all, err
+	}
+	for _, half := range [][]*delivery{all[:len(all)/2], all[len(all)/2:]} {
+		if f, e := in.commitMost(ctx, half); e != nil {
+			failed, err = append(failed, f...), e
+		}
+	}
+	if len(failed) == 0 {
+		return nil, nil
+	}
+	return failed, err
+}
+
+// healthy reports whether it is worth trying smaller transactions.
+func (in *Ingest) healthy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return in.Store.Healthy(ctx) == nil
 }
 
 // An intake is what one transaction has come to, until it is committed.
@@ -66,8 +69,9 @@ type intake struct {
 	now time.Time
 
 	fresh    map[identity]person
-	receipts map[*store.Epoch]*wire.Receipt
-	rejects  map[*store.Epoch][]wire.Reject
+	answered map[*store.Epoch][]wire.Reject // epochs that get a receipt, with what it lists
+	receipts []*wire.Receipt
+	refused  []refusal
 	counts   map[string]int
 	seen     []store.Sighting
 
@@ -75,8 +79,8 @@ type intake struct {
 }
 
 // commit takes deliveries into one transaction and answers them.
-func (in *Ingest) commit(all []*delivery) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	kiosks := make([]string, len(all))
 	for i, d := range all {
@@ -85,19 +89,15 @@ func (in *Ingest) commit(all []*delivery) error {
 	var k *intake
 	err := in.Store.Intake(ctx, kiosks, func(t *store.Intake) error {
 		k = &intake{
-			in: in, t: t, now: in.now(), fresh: map[identity]person{}, receipts: map[*store.Epoch]*wire.Receipt{},
-			rejects: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
+			in: in, t: t, now: in.now(), fresh: map[identity]person{}, answered: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
 		}
 		for _, d := range all {
 			if err := k.take(d); err != nil {
 				return fmt.Errorf("kiosk %s, epoch %s, from %d: %w", d.batch.Kiosk, d.batch.Epoch, d.batch.First, err)
 			}
 		}
-		for e := range k.receipts {
-			r := e.Ledger.Receipt(e.Book.Kiosk, e.ID, e.Safe)
-			r.Generation = t.Generation
-			r.Rejects = k.rejects[e]
-			k.receipts[e] = r
+		for e, rejects := range k.answered {
+			k.receipt(e, rejects)
 		}
 		return nil
 	})
@@ -113,18 +113,46 @@ func (in *Ingest) commit(all []*delivery) error {
 	in.nForks.Add(k.forks)
 	in.nScattered.Add(k.scattered)
 	in.known.add(k.fresh)
+	for _, r := range k.refused {
+		in.refuse(r.kiosk, "batch", r.err)
+	}
 	for _, r := range k.receipts {
-		in.sendReceipt(r)
+		// It waits for a sender: a committer that ran ahead of its receipts
+		// would only make kiosks repeat themselves.
+		in.answers <- in.receipt(r)
 	}
 	in.Feed.Stored(k.counts, k.seen)
 	return nil
 }
 
-// sendReceipt signs a receipt for what is committed.
-func (in *Ingest) sendReceipt(r *wire.Receipt) {
-	r.Time = in.now().UnixMilli()
-	in.answer(wire.Topic(r.Kiosk, wire.DownReceipt), r.Seal(in.Sign.ID, in.Sign.Key))
-	in.nReceipts.Add(1)
+// receipt notes the receipt of an epoch as it is when all is taken in, or
+// several if one has no room for all rejects.
+func (k *intake) receipt(e *store.Epoch, rejects []wire.Reject) {
+	for {
+		r := e.Ledger.Receipt(e.Book.Kiosk, e.ID, e.Safe)
+		r.Generation = k.t.Generation
+		n := min(len(rejects), wire.MaxReceiptRejects)
+		r.Rejects, rejects = rejects[:n:n], rejects[n:]
+		k.receipts = append(k.receipts, r)
+		if len(rejects) == 0 {
+			return
+		}
+	}
+}
+
+// receipt returns the answer that says what is committed.
+func (in *Ingest) receipt(r *wire.Receipt) answer {
+	return func() (string, []byte) {
+		r.Time = in.now().UnixMilli()
+		in.nReceipts.Add(1)
+		return wire.Topic(r.Kiosk, wire.DownReceipt), r.Seal(in.Sign.ID, in.Sign.Key)
+	}
+}
+
+// A refusal is a batch that stays unanswered.
+type refusal struct {
+	kiosk string
+	err   error
 }
 
 // take enters one delivery.
@@ -132,10 +160,14 @@ func (k *intake) take(d *delivery) error {
 	b := d.batch
 	book := k.t.Book(b.Kiosk)
 	if book == nil || book.Revoked {
-		k.in.refuse(b.Kiosk, "batch", qrgate.ErrRevoked)
+		k.refused = append(k.refused, refusal{b.Kiosk, qrgate.ErrRevoked})
 		return nil
 	}
 	e, err := book.Epoch(b.Epoch)
+	if errors.Is(err, qrgate.ErrInvalid) {
+		k.refused = append(k.refused, refusal{b.Kiosk, err})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -148,17 +180,26 @@ func (k *intake) take(d *delivery) error {
 		return err
 	}
 	e.Touch(k.now)
-	k.receipts[e] = nil
 	k.batches++
-	k.repeated += uint64(len(d.records) - len(taken.Fresh))
 	if taken.Fork {
+		k.answered[e] = nil
 		k.forks++
 		return nil
 	}
-	came := make(map[int]bool, len(taken.Carried)) // under a later epoch already
+	k.repeated += uint64(len(d.records) - len(taken.Fresh))
+	var came map[int]bool // under a later epoch already
 	for _, i := range taken.Carried {
+		if came == nil {
+			came = make(map[int]bool, len(taken.Carried))
+		}
 		came[i] = true
 	}
+	for _, i := range taken.Fresh {
+		if r := &d.records[i]; k.homeless(r, e) {
+			*r = record{raw: r.raw, reject: wire.ReasonRecord}
+		}
+	}
+	k.answered[e] = append(k.answered[e], rejects(d)...)
 	// All of the batch's times are noted before any record is dated by them.
 	if err := k.note(d, e, taken.Fresh); err != nil {
 		return err
@@ -171,12 +212,30 @@ func (k *intake) take(d *delivery) error {
 	return nil
 }
 
+// rejects lists what cannot be used of d, also of records that were held before:
+// the receipt that named them first may be lost.
+func rejects(d *delivery) []wire.Reject {
+	var all []wire.Reject
+	for i := range d.records {
+		if r := &d.records[i]; r.reject != wire.NoReason {
+			all = append(all, wire.Reject{Seq: d.batch.First + uint64(i), Reason: r.reject})
+		}
+	}
+	return all
+}
+
 // written returns the epoch in which r was first written.
 func (k *intake) written(r *record, under *store.Epoch) (*store.Epoch, error) {
 	if r.origin == nil {
 		return under, nil
 	}
 	return under.Book.Epoch(*r.origin)
+}
+
+// homeless reports whether r comes from one epoch more than a kiosk may have.
+func (k *intake) homeless(r *record, under *store.Epoch) bool {
+	_, err := k.written(r, under)
+	return errors.Is(err, qrgate.ErrInvalid)
 }
 
 // note tells the store of the boots and anchors in fresh records.
@@ -218,9 +277,6 @@ func (k *intake) note(d *delivery, under *store.Epoch, fresh []int) error {
 
 // enter stores one record that was not held before.
 func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) error {
-	if r.reject != wire.NoReason {
-		return k.reject(r, under, seq)
-	}
 	written, err := k.written(r, under)
 	if err != nil {
 		return err
@@ -228,6 +284,10 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	if written != under {
 		written.Ledger.Carry(r.header.Seq)
 		written.Touch(k.now)
+	}
+	if r.reject != wire.NoReason {
+		k.rejected++
+		return k.t.Reject(under, seq, r.reject, r.raw, k.now)
 	}
 	switch r.header.Kind {
 	case wire.KindOpened:
@@ -309,18 +369,10 @@ func (k *intake) person(r *record) (person, error) {
 // detailPass is the field name of what a foreign pass said of a person.
 const detailPass = "pass"
 
-// drop counts a check-in that came after the end of its retention: it is held,
+// drop counts a check-in that came after the end of its retention: it is held
 // and receipted, and nothing is kept of it.
 func (k *intake) drop(under *store.Epoch) error {
 	under.Late()
 	k.late++
 	return nil
-}
-
-func (k *intake) reject(r *record, under *store.Epoch, seq uint64) error {
-	k.rejected++
-	if n := len(k.rejects[under]); n < wire.MaxReceiptRejects {
-		k.rejects[under] = append(k.rejects[under], wire.Reject{Seq: seq, Reason: r.reject})
-	}
-	return k.t.Reject(under, seq, r.reject, r.raw, k.now)
 }

@@ -79,7 +79,7 @@ type Ingest struct {
 	batches chan message
 	beats   chan message
 	status  chan message
-	opened  chan *delivery
+	opened  *tray
 	answers chan answer
 
 	alive presences
@@ -95,11 +95,9 @@ type message struct {
 	at      time.Time
 }
 
-// An answer is a signed message on its way to a kiosk.
-type answer struct {
-	topic   string
-	payload []byte
-}
+// An answer is a message to a kiosk. It is called by the sender, so that many
+// are signed at once and while the next transaction runs.
+type answer func() (topic string, payload []byte)
 
 // New returns an Ingest of parts, all of which are required.
 func New(p Parts, o Options) (*Ingest, error) {
@@ -126,7 +124,7 @@ func New(p Parts, o Options) (*Ingest, error) {
 		batches: make(chan message, o.Queue),
 		beats:   make(chan message, o.Queue),
 		status:  make(chan message, o.Queue),
-		opened:  make(chan *delivery, o.Workers),
+		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
 		alive:   presences{news: map[string]store.Presence{}},
 	}, nil
@@ -176,14 +174,27 @@ func (in *Ingest) Run(ctx context.Context) error {
 	tasks := new(errgroup.Group)
 	tasks.Go(func() error { // the committer ends when no worker can hand it anything
 		workers.Wait()
-		close(in.opened)
+		in.opened.close()
 		return nil
 	})
 	committed := make(chan struct{})
-	tasks.Go(func() error { defer close(committed); in.commitAll(); return nil })
+	tasks.Go(func() error { defer close(committed); in.commitAll(ctx); return nil })
+	out, stop := context.WithCancel(context.WithoutCancel(ctx)) // answers outlive the request to end
+	var answering sync.WaitGroup
 	for range senders {
-		tasks.Go(func() error { in.send(ctx, committed); return nil })
+		answering.Go(func() { in.send(out, committed) })
 	}
+	answered := make(chan struct{})
+	tasks.Go(func() error { answering.Wait(); close(answered); return nil })
+	tasks.Go(func() error {
+		defer stop()
+		<-ctx.Done()
+		select {
+		case <-answered:
+		case <-time.After(lastWords): // the broker is silent; the batches come again
+		}
+		return nil
+	})
 	tasks.Go(func() error { in.answerBeats(ctx); return nil })
 	tasks.Go(func() error { in.takeStatus(ctx); return nil })
 	tasks.Go(func() error { in.keepPresences(ctx); return nil })
@@ -219,35 +230,34 @@ func (in *Ingest) work(ctx context.Context) {
 				in.refuse(m.kiosk, "batch", err)
 				continue
 			}
-			in.opened <- d
+			in.opened.put(d)
 		}
 	}
 }
 
 func (in *Ingest) refuse(kiosk, what string, err error) {
-	in.nRefused.Add(1)
 	in.log.Warn(what+" refused", "kiosk", kiosk, "err", err)
+	in.nRefused.Add(1)
 }
 
-// send publishes answers. A receipt that is lost comes again with the repeated
-// batch that asks for it.
+// Times for one answer to reach the broker, and for all when Run is to end.
+const (
+	sendTimeout = 10 * time.Second
+	lastWords   = 10 * time.Second
+)
+
+// send publishes answers until there will be no more. A receipt that is lost
+// comes again with the repeated batch that asks for it.
 func (in *Ingest) send(ctx context.Context, committed <-chan struct{}) {
-	publish := func(a answer) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := in.Link.Publish(ctx, a.topic, a.payload, false); err != nil {
-			in.log.Debug("answer not sent", "topic", a.topic, "err", err)
-		}
-	}
 	for {
 		select {
 		case a := <-in.answers:
-			publish(a)
+			in.publish(ctx, a)
 		case <-committed:
 			for {
 				select {
 				case a := <-in.answers:
-					publish(a)
+					in.publish(ctx, a)
 				default:
 					return
 				}
@@ -256,9 +266,14 @@ func (in *Ingest) send(ctx context.Context, committed <-chan struct{}) {
 	}
 }
 
-// answer hands a signed message to the senders. It waits for them: a committer
-// that ran ahead of its receipts would only make kiosks repeat themselves.
-func (in *Ingest) answer(topic string, payload []byte) { in.answers <- answer{topic, payload} }
+func (in *Ingest) publish(ctx context.Context, a answer) {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	topic, payload := a()
+	if err := in.Link.Publish(ctx, topic, payload, false); err != nil {
+		in.log.Debug("answer not sent", "topic", topic, "err", err)
+	}
+}
 
 // redateEvery is how often the store is asked for check-ins to be dated again.
 const redateEvery = time.Second

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
@@ -61,12 +64,14 @@ func (in *Ingest) open(ctx context.Context, m message) (*delivery, error) {
 
 func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map[uint64]wire.Context) record {
 	decoded, header, err := wire.DecodeRecord(raw)
-	r := record{raw: raw, header: header, origin: decoded.Origin}
-	if err != nil || !sound(header) || r.origin == nil && header.Seq != seq {
-		r.reject = wire.ReasonRecord
-		return r
+	epoch, number := b.Epoch, seq
+	if decoded.Origin != nil {
+		epoch, number = *decoded.Origin, header.Seq
 	}
-	r.digest = decoded.Digest()
+	if err != nil || !sound(header) || header.Seq != number || decoded.Origin != nil && epoch == b.Epoch {
+		return record{raw: raw, reject: wire.ReasonRecord}
+	}
+	r := record{raw: raw, header: header, origin: decoded.Origin, digest: decoded.Digest()}
 	switch header.Kind {
 	case wire.KindCheckin, wire.KindAnchor, wire.KindOpened:
 	default:
@@ -75,10 +80,6 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 	}
 	if len(decoded.Box) == 0 {
 		return r
-	}
-	epoch := b.Epoch
-	if r.origin != nil {
-		epoch = *r.origin
 	}
 	plain, err := in.Opener.Open(contexts[decoded.Context], wire.AdditionalData(b.Kiosk, epoch, decoded.Header), decoded.Sealed())
 	var subject wire.Subject
@@ -97,7 +98,7 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 
 // Bounds of what a sound header may say, in milliseconds. They only keep
 // arithmetic from overflowing: what a kiosk says of the time is judged by
-// package when.
+// package when. A gate's name goes into a database that takes no NUL.
 const (
 	maxSince = int64(100 * 365 * 24 * time.Hour / time.Millisecond)
 	maxWall  = int64(1) << 50
@@ -106,7 +107,7 @@ const (
 
 func sound(h wire.Header) bool {
 	ok := h.Since >= 0 && h.Since <= maxSince && h.Wall > -maxWall && h.Wall < maxWall && h.Error >= 0 && h.Error < maxWall &&
-		h.Seq < 1<<62 && len(h.Gate) <= maxGate
+		h.Seq < 1<<62 && len(h.Gate) <= maxGate && utf8.ValidString(h.Gate) && !strings.ContainsFunc(h.Gate, unicode.IsControl)
 	if a := h.Anchor; a != nil {
 		ok = ok && a.Server > 0 && a.Server < maxWall && a.Error >= 0 && a.Error < maxWall
 	}

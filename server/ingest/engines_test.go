@@ -1,0 +1,5 @@
+//go:build !full
+
+package ingest_test
+
+var engines = []engine{sqlite}
