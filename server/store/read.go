@@ -44,8 +44,8 @@ func (s *Store) Recent(ctx context.Context, n int) ([]Sighting, error) {
 	return all, nil
 }
 
-// Checkins calls fn with every check-in of a kiosk in the order in which it
-// wrote them, for reports and checks.
+// Checkins calls fn with every check-in of a kiosk, epoch by epoch and each in
+// the order in which the kiosk wrote them, for reports and checks.
 func (s *Store) Checkins(ctx context.Context, kiosk string, fn func(qrgate.Checkin) error) error {
 	err := s.each(ctx, func(r *sql.Rows) error {
 		c := qrgate.Checkin{Kiosk: kiosk}

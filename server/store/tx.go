@@ -59,6 +59,12 @@ func pgCode(err error) string {
 }
 
 func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
+	defer func() {
+		// The drivers have other words for it.
+		if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+	}()
 	begin := "BEGIN"
 	t := &tx{s: s, ctx: ctx}
 	if s.dialect == sqlite {

@@ -1,0 +1,5 @@
+//go:build !full
+
+package store_test
+
+var engines = []engine{sqlite}
