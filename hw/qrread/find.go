@@ -28,18 +28,16 @@ func (r *Reader) find(p *plane, step int) {
 }
 
 func (r *Reader) findInRow(p *plane, y int) {
-	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth)
+	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth, p.share)
 	for i := range len(r.edges.at) - 5 {
-		e := r.edges.at[i : i+6 : i+6]
-		runs := [5]float32{e[1] - e[0], e[2] - e[1], e[3] - e[2], e[4] - e[3], e[5] - e[4]}
-		if size, ok := finderRuns(&runs); ok && size >= minModule {
+		if e, size, ok := r.edges.finder(i); ok && size >= minModule {
 			r.confirm(p, (e[2]+e[3])/2, float32(y)+0.5, size, r.edges.way(i))
 		}
 	}
 }
 
 // finderRuns reports whether five runs stand as 1:1:3:1:1 and the size of one module.
-func finderRuns(runs *[5]float32) (float32, bool) {
+func finderRuns(runs [5]float32) (float32, bool) {
 	size := (runs[0] + runs[1] + runs[2] + runs[3] + runs[4]) / 7
 	// Ink spreads and lenses blur: dark runs grow by what light ones lose, so
 	// neighbours are compared in pairs and single runs only roughly.
@@ -104,19 +102,17 @@ func (r *Reader) profile(p *plane, x, y, dx, dy, size, sign float32) (module, sh
 		t := float32(i) * step
 		r.line = append(r.line, uint8(p.greyAt(x+t*dx, y+t*dy)+0.5))
 	}
-	r.rays.scan(r.line, p.depth)
+	r.rays.scan(r.line, p.depth, p.share)
 	centre := float32(n) + 0.5
 	for i := range len(r.rays.at) - 5 {
-		e := r.rays.at[i : i+6 : i+6]
-		if !(e[2] < centre && e[3] >= centre) || r.rays.way(i) != sign {
+		if r.rays.way(i) != sign || r.rays.ends[i+2] > n || r.rays.ends[i+4] < n {
 			continue
 		}
-		runs := [5]float32{e[1] - e[0], e[2] - e[1], e[3] - e[2], e[4] - e[3], e[5] - e[4]}
-		for k := range runs {
-			runs[k] *= step
+		e, module, ok := r.rays.finder(i)
+		if !(e[2] < centre && e[3] >= centre) {
+			continue
 		}
-		module, ok = finderRuns(&runs)
-		return module, ((e[0]+e[5]+e[2]+e[3])/4 - centre) * step, ok
+		return module * step, ((e[0]+e[5]+e[2]+e[3])/4 - centre) * step, ok
 	}
 	return 0, 0, false
 }
@@ -126,6 +122,11 @@ func (r *Reader) module(p *plane, f *finder, dx, dy float32) float32 {
 	if size, _, ok := r.profile(p, f.x, f.y, dx, dy, f.size, f.sign); ok {
 		return size
 	}
+	return f.along(dx, dy)
+}
+
+// along estimates the same from the size.
+func (f *finder) along(dx, dy float32) float32 {
 	// A level line through a turned square is longer than its side.
 	return f.size * max(dx, -dx, dy, -dy)
 }

@@ -19,12 +19,13 @@ const (
 // corner, the second to the right, the third below, as the symbol itself is turned.
 type triple struct {
 	at         [3][2]float32 // their centres
-	guessed    int           // which of them was not found, -1 for none
-	wb, wc     float32       // how much deeper the second and the third lie than the first, as a ratio
-	n          float32       // modules between the centres, estimated
-	cost       float32       // lower is likelier
-	unit, sign float32       // pixels a module, polarity
-	clip       float32       // the relief that counts as full black or white
+	finders    [3]*finder
+	guessed    int     // which of them was not found, -1 for none
+	wb, wc     float32 // how much deeper the second and the third lie than the first, as a ratio
+	n          float32 // modules between the centres, estimated
+	cost       float32 // lower is likelier
+	unit, sign float32 // pixels a module, polarity
+	clip       float32 // the relief that counts as full black or white
 }
 
 // group ranks triples of the finders found and leaves the best in r.triples.
@@ -48,10 +49,22 @@ func (r *Reader) group(p *plane) {
 			}
 		}
 	})
-	slices.SortStableFunc(r.triples, func(a, b triple) int { return cmp.Compare(a.cost, b.cost) })
-	if len(r.triples) > maxTriples {
-		r.triples = r.triples[:maxTriples]
+	r.best(2 * maxTriples)
+	n := 0
+	for i := range r.triples {
+		if t := r.triples[i]; r.refine(p, &t) {
+			r.triples[n] = t
+			n++
+		}
 	}
+	r.triples = r.triples[:n]
+	r.best(maxTriples)
+}
+
+// best leaves the n likeliest triples.
+func (r *Reader) best(n int) {
+	slices.SortStableFunc(r.triples, func(a, b triple) int { return cmp.Compare(a.cost, b.cost) })
+	r.triples = r.triples[:min(n, len(r.triples))]
 }
 
 // eachSign calls fn with the strongest finders of each polarity.
@@ -88,29 +101,48 @@ func (r *Reader) consider(p *plane, a, b, c *finder) {
 	u, v := hypot(ux, uy), hypot(vx, vy)
 	cosine := (ux*vx + uy*vy) / (u * v)
 	ratio := max(u, v) / min(u, v)
-	if cosine > 0.7 || cosine < -0.7 || ratio > 2.5 {
+	if cosine > 0.85 || cosine < -0.85 || ratio > 2.5 {
 		return
 	}
+	t := triple{at: [3][2]float32{{a.x, a.y}, {b.x, b.y}, {c.x, c.y}}, guessed: -1, sign: a.sign}
 	ux, uy, vx, vy = ux/u, uy/u, vx/v, vy/v
-	au, av := r.module(p, a, ux, uy), r.module(p, a, vx, vy)
-	bu, cv := r.module(p, b, ux, uy), r.module(p, c, vx, vy)
+	if !t.measure(u, v, a.along(ux, uy), b.along(ux, uy), a.along(vx, vy), c.along(vx, vy), 2.5) {
+		return
+	}
+	t.cost += 0.3*cosine*cosine + 0.15*(ratio-1) - 0.05*float32(min(a.hits, b.hits, c.hits, 4))
+	t.finders = [3]*finder{a, b, c}
+	r.triples = append(r.triples, t)
+}
+
+// refine measures a triple again, along its own sides.
+func (r *Reader) refine(p *plane, t *triple) bool {
+	a, b, c := t.finders[0], t.finders[1], t.finders[2]
+	ux, uy := b.x-a.x, b.y-a.y
+	vx, vy := c.x-a.x, c.y-a.y
+	u, v := hypot(ux, uy), hypot(vx, vy)
+	ux, uy, vx, vy = ux/u, uy/u, vx/v, vy/v
+	rough := t.cost
+	if !t.measure(u, v, r.module(p, a, ux, uy), r.module(p, b, ux, uy), r.module(p, a, vx, vy), r.module(p, c, vx, vy), 1.5) {
+		return false
+	}
+	t.cost += rough
+	t.clip = p.clip(a, b, c)
+	return true
+}
+
+// measure sets what follows from the sides u and v of the triple and the sizes
+// of a module along them at their ends, and the cost. It reports false when no
+// symbol looks like that.
+func (t *triple) measure(u, v, au, bu, av, cv, limit float32) bool {
 	// Along a line seen in perspective, the distance of two points is the number
 	// of modules times the geometric mean of their sizes at both ends.
 	nu, nv := u/sqrt(au*bu), v/sqrt(av*cv)
-	n := sqrt(nu * nv)
+	t.n = sqrt(nu * nv)
+	t.wb, t.wc = sqrt(au/bu), sqrt(av/cv)
+	t.unit = (u + v) / (2 * t.n)
 	uneven := max(nu, nv) / min(nu, nv)
-	if n < minDistance || n > maxModules || uneven > 1.5 {
-		return
-	}
-	wb, wc := sqrt(au/bu), sqrt(av/cv)
-	cost := 1.5*(uneven-1) + 0.3*cosine*cosine + 0.15*(ratio-1) + 0.5*(off(wb, 1)+off(wc, 1))
-	cost -= 0.05 * float32(min(a.hits, b.hits, c.hits, 4))
-	r.triples = append(r.triples, triple{
-		at:      [3][2]float32{{a.x, a.y}, {b.x, b.y}, {c.x, c.y}},
-		guessed: -1,
-		wb:      wb, wc: wc, n: n, cost: cost, unit: (u + v) / (2 * n), sign: a.sign,
-		clip: p.clip(a, b, c),
-	})
+	t.cost = 1.5*(uneven-1) + 0.5*(off(t.wb, 1)+off(t.wc, 1))
+	return t.n >= minDistance && t.n <= maxModules && uneven < limit
 }
 
 // clip returns the relief that finders show.
@@ -135,10 +167,7 @@ func (r *Reader) pair(p *plane) {
 			}
 		}
 	})
-	slices.SortStableFunc(r.triples, func(a, b triple) int { return cmp.Compare(a.cost, b.cost) })
-	if len(r.triples) > maxPairs {
-		r.triples = r.triples[:maxPairs]
-	}
+	r.best(maxPairs)
 }
 
 // suppose notes the triples that two finders may belong to.

@@ -9,6 +9,7 @@ type plane struct {
 	relief       []int16 // w*h, negative where darker than the surroundings
 	scale        float32 // pixels of the plane for one pixel of the frame
 	noise        float32
+	share        int
 	depth        int // how much grey must change before it counts as an edge
 
 	own  []uint8  // pixels, when the plane is not a view of the frame
@@ -18,7 +19,7 @@ type plane struct {
 // view makes p show pixels of the frame.
 func (p *plane) view(pix []uint8, w, h, stride int) {
 	p.w, p.h, p.stride, p.pix, p.scale = w, h, stride, pix, 1
-	p.noise = p.measureNoise()
+	p.noise, p.share = p.measureNoise(), 4
 	p.depth = depthFor(p.noise)
 	p.raise(h / 24)
 }
@@ -42,8 +43,8 @@ func (p *plane) smooth(q *plane) {
 			c0, c1 = c1, c2
 		}
 	}
-	p.noise = q.noise / 3
-	p.depth = depthFor(p.noise)
+	p.noise, p.share = q.noise/3, 4
+	p.depth = max(5, int(4*p.noise))
 }
 
 // halve makes p a copy of q at half the size.
@@ -57,7 +58,7 @@ func (p *plane) halve(q *plane) {
 			dst[x] = uint8((int(a[2*x]) + int(a[2*x+1]) + int(b[2*x]) + int(b[2*x+1]) + 2) >> 2)
 		}
 	}
-	p.noise = q.noise / 2
+	p.noise, p.share = q.noise/2, 4
 	p.depth = depthFor(p.noise)
 }
 

@@ -186,7 +186,10 @@ func (r *Reader) register(p *plane, t *triple, g *guess) {
 	if t.guessed >= 0 {
 		steps[[3]int{0, 1, 3}[t.guessed]] = 1.2
 	}
-	for range 40 {
+	for round := range 40 {
+		if round == 4 && best < minMatch-0.1 {
+			break // nothing comes near
+		}
 		moved := false
 		for k := range steps {
 			s := steps[k] * t.unit

@@ -3,9 +3,6 @@ package qrread
 import (
 	"image"
 	"time"
-
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
 // Defaults for the zero Options.
@@ -54,7 +51,6 @@ type Stats struct {
 type Reader struct {
 	opt   Options
 	stats Stats
-	plain gozxing.Reader
 	field *field
 
 	end     time.Time // of the frame at hand
@@ -80,7 +76,7 @@ func New(opt Options) *Reader {
 	if opt.MaxPixels == 0 {
 		opt.MaxPixels = DefaultMaxPixels
 	}
-	return &Reader{opt: opt, plain: qrcode.NewQRCodeReader(), field: newField()}
+	return &Reader{opt: opt, field: newField()}
 }
 
 // Stats returns the counts so far.
@@ -92,7 +88,7 @@ func (r *Reader) Stats() Stats { return r.stats }
 func (r *Reader) Read(img *image.Gray) []Code {
 	r.stats.Frames++
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	if w <= 0 || h <= 0 {
+	if w < 21 || h < 21 {
 		return nil
 	}
 	if w > r.opt.MaxPixels/h || img.Stride < w || len(img.Pix) < (h-1)*img.Stride+w {
@@ -105,30 +101,16 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	}
 	r.end = time.Now().Add(limit)
 
+	r.finders = r.finders[:0]
 	r.frame.view(img.Pix, w, h, img.Stride)
 	defer func() { r.frame.pix = nil }()
-	r.finders = r.finders[:0]
-	if w < 21 || h < 21 {
-		return nil
-	}
-	for r.round = 0; r.round < 4; r.round++ {
+	for r.round = range searches {
 		if r.late() {
 			return nil
 		}
-		switch r.round {
-		case 0:
-			r.find(&r.frame, 3)
-		case 1:
-			r.copied.smooth(&r.frame)
-			r.find(&r.copied, 2)
-		case 2:
-			r.find(&r.frame, 1)
-		case 3:
-			r.copied.halve(&r.frame)
-			r.find(&r.copied, 3)
-		}
+		r.search()
 		r.group(&r.frame)
-		if codes := r.pass(&r.frame); codes != nil {
+		if codes := r.tryAll(); codes != nil {
 			return codes
 		}
 	}
@@ -136,16 +118,29 @@ func (r *Reader) Read(img *image.Gray) []Code {
 		return nil
 	}
 	r.pair(&r.frame)
-	if codes := r.pass(&r.frame); codes != nil {
-		return codes
+	return r.tryAll()
+}
+
+// searches is the number of ways to look for finder patterns. Each adds to what
+// those before it found.
+const searches = 4
+
+// search looks for finder patterns in the way of this round.
+func (r *Reader) search() {
+	switch r.round {
+	case 0:
+		r.find(&r.frame, 3)
+	case 1: // noise
+		r.copied.smooth(&r.frame)
+		r.find(&r.copied, 2)
+	case 2: // small modules and uneven light
+		r.frame.share = 5
+		r.frame.depth = max(6, int(4*r.frame.noise))
+		r.find(&r.frame, 2)
+	case 3: // large symbols of rough grain
+		r.copied.halve(&r.frame)
+		r.find(&r.copied, 3)
 	}
-	if r.late() {
-		return nil
-	}
-	if c, ok := r.readPlain(img, w, h); ok {
-		return []Code{c}
-	}
-	return nil
 }
 
 // late reports whether the frame's time is over, and counts the first time.
@@ -161,20 +156,17 @@ func (r *Reader) late() bool {
 	return true
 }
 
-// pass looks for codes in one plane.
-func (r *Reader) pass(p *plane) []Code {
-	var codes []Code
+// tryAll reads the first triple that can be read.
+func (r *Reader) tryAll() []Code {
 	for i := range r.triples {
 		if r.late() {
-			break
+			return nil
 		}
-		t := &r.triples[i]
-		if c, ok := r.try(p, t); ok {
-			codes = append(codes, c)
-			break
+		if c, ok := r.try(&r.frame, &r.triples[i]); ok {
+			return []Code{c}
 		}
 	}
-	return codes
+	return nil
 }
 
 // try reads the symbol whose finders are t.
@@ -198,31 +190,6 @@ func (r *Reader) try(p *plane, t *triple) (Code, bool) {
 				c.Corners[k] = Point{float64(x / p.scale), float64(y / p.scale)}
 			}
 			return c, true
-		}
-	}
-	return Code{}, false
-}
-
-func (r *Reader) readPlain(img *image.Gray, w, h int) (c Code, ok bool) {
-	defer func() {
-		if recover() != nil {
-			r.stats.Panics++
-			c, ok = Code{}, false
-		}
-	}()
-	src, err := gozxing.NewPlanarYUVLuminanceSource(img.Pix, img.Stride, h, 0, 0, w, h, false)
-	if err != nil {
-		return Code{}, false
-	}
-	for _, s := range []gozxing.LuminanceSource{src, gozxing.NewInvertedLuminanceSource(src)} {
-		bmp, err := gozxing.NewBinaryBitmap(gozxing.NewHybridBinarizer(s))
-		if err != nil {
-			return Code{}, false
-		}
-		r.stats.Attempts++
-		res, err := r.plain.Decode(bmp, nil)
-		if err == nil {
-			return Code{Text: res.GetText()}, true
 		}
 	}
 	return Code{}, false
