@@ -104,6 +104,11 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	if err != nil {
 		return err
 	}
+	for kiosk, n := range k.t.Held { // carried over, and known from before
+		k.counts[kiosk] -= n
+		k.checkins -= uint64(n)
+		k.repeated += uint64(n)
+	}
 	in.nCommits.Add(1)
 	in.nBatches.Add(k.batches)
 	in.nCheckins.Add(k.checkins)

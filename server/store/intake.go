@@ -20,6 +20,9 @@ import (
 type Intake struct {
 	*tx
 	Generation uint64
+	// Held is, once Intake has returned, how many of a kiosk's rows made none
+	// because they were stored already.
+	Held map[string]int
 
 	careful    bool // every row may be stored already
 	books      map[string]*Book
@@ -87,7 +90,7 @@ func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) er
 	var last *Intake
 	careful := false
 	err := s.write(ctx, func(t *tx) error {
-		last = &Intake{tx: t, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{}}
+		last = &Intake{tx: t, Held: map[string]int{}, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{}}
 		if err := last.begin(kiosks); err != nil {
 			return fmt.Errorf("store: books: %w", err)
 		}

@@ -33,6 +33,7 @@ func (t *Intake) saveRows() error {
 		if r.Twice || t.careful {
 			twice = r.values(twice)
 			under[r.Under.no] = r.Under
+			t.Held[r.Under.Book.Kiosk]++
 		} else {
 			plain = append(plain, r)
 			r.Under.checkins++
@@ -50,9 +51,12 @@ func (t *Intake) saveRows() error {
 	}
 	_, err := t.run(insertOnce, twice, func(r *sql.Rows) error {
 		var no int64
-		err := r.Scan(&no)
+		if err := r.Scan(&no); err != nil {
+			return err
+		}
 		under[no].checkins++
-		return err
+		t.Held[under[no].Book.Kiosk]--
+		return nil
 	})
 	return err
 }
