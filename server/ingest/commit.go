@@ -86,10 +86,14 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	for i, d := range all {
 		kiosks[i] = d.batch.Kiosk
 	}
+	unknown := in.unknown(all)
 	var k *intake
 	err := in.Store.Intake(ctx, kiosks, func(t *store.Intake) error {
 		k = &intake{
 			in: in, t: t, now: in.now(), fresh: map[identity]person{}, answered: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
+		}
+		if err := t.Expect(unknown); err != nil {
+			return err
 		}
 		for _, d := range all {
 			if err := k.take(d); err != nil {
@@ -128,6 +132,26 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	}
 	in.Feed.Stored(k.counts, k.seen)
 	return nil
+}
+
+// unknown returns the identities in all of whom nobody is remembered. The store
+// is asked for them at once.
+func (in *Ingest) unknown(all []*delivery) []identity {
+	var ids []identity
+	seen := map[identity]bool{}
+	for _, d := range all {
+		for i := range d.records {
+			r := &d.records[i]
+			if !r.named || r.person != 0 || seen[r.who] {
+				continue
+			}
+			if r.person = in.known.get(r.who); r.person == 0 { // nor since it was opened
+				seen[r.who] = true
+				ids = append(ids, r.who)
+			}
+		}
+	}
+	return ids
 }
 
 // receipt notes the receipt of an epoch as it is when all is taken in, or
@@ -311,7 +335,7 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	if row.Day < qrgate.DayOf(k.now.Add(-k.in.o.Retention)) {
 		return k.drop(under)
 	}
-	if r.who != nil {
+	if r.named {
 		who, err := k.person(r)
 		if err != nil {
 			return err
@@ -349,17 +373,17 @@ func (k *intake) see(r *store.Row) {
 
 // person returns who holds the identity of r, somebody new if nobody does.
 func (k *intake) person(r *record) (person, error) {
-	if who, ok := k.fresh[*r.who]; ok {
+	if r.person != 0 {
+		return r.person, nil
+	}
+	if who, ok := k.fresh[r.who]; ok {
 		return who, nil
 	}
-	if who, ok := k.in.known.get(*r.who); ok {
-		return who, nil
-	}
-	who, isNew, err := k.t.Person(*r.who, vault.NewPerson)
+	who, isNew, err := k.t.Person(r.who, vault.NewPerson)
 	if err != nil {
 		return 0, err
 	}
-	k.fresh[*r.who] = who
+	k.fresh[r.who] = who
 	if !isNew || r.detail == nil {
 		return who, nil
 	}

@@ -34,11 +34,16 @@ type record struct {
 	digest wire.Digest
 	reject wire.Reason // why it cannot be used, or NoReason
 
-	who    *identity     // nil if nobody was identified
+	named  bool // somebody was identified:
+	who    identity
+	person person        // who has it, if that is remembered
 	detail *wire.Subject // what a pass that we did not issue said of them
 }
 
-type identity [16]byte
+type (
+	identity = [16]byte
+	person   = qrgate.Person
+)
 
 // open verifies a batch and opens its records. The error means that nothing of
 // it is to be believed.
@@ -131,8 +136,8 @@ func (in *Ingest) identify(r *record, s *wire.Subject) {
 		r.reject = wire.ReasonRecord
 		return
 	}
-	id := identity(in.Vault.Identity(kind, number))
-	r.who = &id
+	r.named, r.who = true, in.Vault.Identity(kind, number)
+	r.person = in.known.get(r.who)
 }
 
 // keyTTL is how long a kiosk's public key is used before the store is asked
@@ -184,17 +189,15 @@ func (k *keyring) of(ctx context.Context, kiosk string) (ed25519.PublicKey, erro
 type persons struct {
 	limit int
 
-	mu sync.Mutex
+	mu sync.RWMutex
 	of map[identity]person
 }
 
-type person = qrgate.Person
-
-func (p *persons) get(id identity) (person, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	who, ok := p.of[id]
-	return who, ok
+// get returns who has id, or 0.
+func (p *persons) get(id identity) person {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.of[id]
 }
 
 func (p *persons) add(fresh map[identity]person) {
