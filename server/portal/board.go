@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 )
 
@@ -117,7 +118,7 @@ func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
 	}
 	now := b.now()
 	next := &snapshot{no: before.no + 1, rows: make([]row, len(kiosks))}
-	sums := figures{Read: momentOf(now, now)}
+	sums := figures{Read: momentOf(now, qrgate.DayOf(now))}
 	var table, text strings.Builder
 	for i, k := range kiosks {
 		v := kioskOf(k, now)

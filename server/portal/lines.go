@@ -5,7 +5,9 @@ import (
 	"html/template"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 )
 
@@ -13,36 +15,51 @@ import (
 // page shows, because streams are not all at the same point.
 const linesKept = 256
 
-// lines renders check-ins, each once for all viewers.
+// lines renders check-ins, each once for all viewers of a day.
 type lines struct {
 	pages *template.Template
+	now   func() time.Time
 
 	mu       sync.Mutex
-	now, old map[store.Sighting]string
+	cur, old map[lineKey]string
+}
+
+type lineKey struct {
+	store.Sighting
+	today qrgate.Day
 }
 
 // of returns the HTML of check-ins in their order.
 func (l *lines) of(all []store.Sighting) (string, error) {
+	today := qrgate.DayOf(l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var b strings.Builder
 	for _, s := range all {
-		html, ok := l.now[s]
-		if !ok {
-			html, ok = l.old[s]
-			if !ok {
-				var one strings.Builder
-				if err := l.pages.ExecuteTemplate(&one, "checkin", lineOf(s)); err != nil {
-					return "", fmt.Errorf("portal: check-in of %q: %w", s.Kiosk, err)
-				}
-				html = one.String()
-			}
-			if l.now == nil || len(l.now) >= linesKept {
-				l.now, l.old = make(map[store.Sighting]string, linesKept), l.now
-			}
-			l.now[s] = html
+		html, err := l.one(lineKey{s, today})
+		if err != nil {
+			return "", err
 		}
 		b.WriteString(html)
 	}
 	return b.String(), nil
+}
+
+func (l *lines) one(k lineKey) (string, error) {
+	if html, ok := l.cur[k]; ok {
+		return html, nil
+	}
+	html, ok := l.old[k]
+	if !ok {
+		var b strings.Builder
+		if err := l.pages.ExecuteTemplate(&b, "checkin", lineOf(k.Sighting, k.today)); err != nil {
+			return "", fmt.Errorf("portal: check-in of %q: %w", k.Kiosk, err)
+		}
+		html = b.String()
+	}
+	if l.cur == nil || len(l.cur) >= linesKept {
+		l.cur, l.old = make(map[lineKey]string, linesKept), l.cur
+	}
+	l.cur[k] = html
+	return html, nil
 }

@@ -55,7 +55,7 @@ func New(s *store.Store, feed *ingest.Feed, log *slog.Logger, o Options) http.Ha
 	}
 	p.assets, p.pages = openAssets()
 	p.board = newBoard(s, p.pages, log, now, p.refresh)
-	p.lines = &lines{pages: p.pages}
+	p.lines = &lines{pages: p.pages, now: now}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", p.live)

@@ -30,14 +30,15 @@ type moment struct {
 	ISO, Text string
 }
 
-// momentOf returns t as seen at now: without the date on the same day.
-func momentOf(t, now time.Time) moment {
+// momentOf returns t as a page of that day shows it: without the date if it is
+// the same.
+func momentOf(t time.Time, today qrgate.Day) moment {
 	if t.IsZero() {
 		return moment{}
 	}
 	t = t.In(qrgate.Zone)
 	layout := "02/01/2006 15:04"
-	if qrgate.DayOf(t) == qrgate.DayOf(now) {
+	if qrgate.DayOf(t) == today {
 		layout = "15:04:05"
 	}
 	return moment{ISO: t.Format(time.RFC3339), Text: t.Format(layout)}
@@ -61,7 +62,7 @@ func kioskOf(k store.KioskStatus, now time.Time) kiosk {
 	if k.Received.After(contact) {
 		contact = k.Received
 	}
-	v.LastContact = momentOf(contact, now)
+	v.LastContact = momentOf(contact, qrgate.DayOf(now))
 	sign := contact
 	if k.Changed.After(sign) {
 		sign = k.Changed
@@ -131,7 +132,8 @@ type line struct {
 // that shows minutes.
 const certainly = time.Minute
 
-func lineOf(s store.Sighting) line {
+// lineOf returns a check-in as a page of that day shows it.
+func lineOf(s store.Sighting, today qrgate.Day) line {
 	kind := s.Pass
 	if _, err := pass.ParseKind(kind.String()); err != nil {
 		kind = pass.Unknown // of a later release
@@ -161,7 +163,7 @@ func lineOf(s store.Sighting) line {
 	}
 	received := time.UnixMilli(s.Received)
 	at := time.UnixMilli(min(max(s.Said, s.Earliest), s.Latest))
-	v.At = momentOf(at, received)
+	v.At = momentOf(at, today)
 	v.About = s.Latest-s.Earliest > certainly.Milliseconds()
 	if late := received.Sub(at); v.About {
 		v.Delay, v.DelayEN = "giờ chưa chắc chắn", "time not certain"

@@ -68,6 +68,7 @@
     watch = setTimeout(() => { show("lost"); later(quiet); listen(); }, ms);
   };
   const heard = () => { show("live"); later(quiet); };
+  show("wait");
   later(quiet);
   listen();
 })();
