@@ -56,7 +56,7 @@ func OpenBatch(data []byte, kiosk string, key ed25519.PublicKey) (*Batch, error)
 		return nil, fmt.Errorf("wire: batch version %d: %w", b.V, ErrVersion)
 	case b.Kiosk != kiosk:
 		return nil, fmt.Errorf("wire: batch of kiosk %q from kiosk %q: %w", b.Kiosk, kiosk, ErrSignature)
-	case len(b.Records) == 0 || b.First == 0 || b.First > 1<<62:
+	case len(b.Records) == 0 || b.First == 0 || b.First > maxSeq:
 		return nil, fmt.Errorf("wire: batch of %d records from %d: %w", len(b.Records), b.First, ErrMalformed)
 	case len(b.Records) > MaxBatchRecords || len(b.Contexts) > MaxBatchRecords:
 		return nil, fmt.Errorf("wire: batch of %d records, %d contexts: %w", len(b.Records), len(b.Contexts), ErrTooLarge)

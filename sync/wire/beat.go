@@ -78,6 +78,23 @@ type BeatAnswer struct {
 	Time  int64    `cbor:"4,keyasint"` // Unix milliseconds
 }
 
+// OpenBeatAnswer verifies and decodes the answer to a beat of kiosk. key returns
+// the receipt key for an id, or nil. Whether the answer belongs to a beat that
+// was asked is the caller's to compare: only then its time is one.
+func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.PublicKey) (*BeatAnswer, error) {
+	var a BeatAnswer
+	if err := Open(ForBeat, data, key, &a); err != nil {
+		return nil, err
+	}
+	switch {
+	case a.V != Version:
+		return nil, fmt.Errorf("wire: beat answer version %d: %w", a.V, ErrVersion)
+	case a.Kiosk != kiosk:
+		return nil, fmt.Errorf("wire: beat answer for kiosk %q: %w", a.Kiosk, ErrSignature)
+	}
+	return &a, nil
+}
+
 // MaxStatus is the largest [Online] message in bytes; it is also the largest
 // last will.
 const MaxStatus = 256

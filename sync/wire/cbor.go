@@ -18,6 +18,7 @@ const (
 	MaxBatchBytes   = 32 << 10 // of the records in one batch, before compression
 	MaxRecord       = 8 << 10  // bytes of one record; an HC1 code is about 4 kB
 	maxInflated     = 256 << 10
+	maxSeq          = 1 << 62 // sequence number; no sum of two overflows
 )
 
 // Errors of decoding. They are wrapped with the fact that was wrong.
@@ -61,8 +62,9 @@ func Encode(v any) []byte {
 	return b
 }
 
-// Decode reads one CBOR value of at most [MaxMessage] bytes into v. Bytes after
-// it, duplicate keys, tags and endless lengths are refused.
+// Decode reads one CBOR value of at most 256 KiB into v, which is more than any
+// message inflates to. Bytes after it, duplicate keys, tags and endless lengths
+// are refused.
 func Decode(b []byte, v any) error {
 	if len(b) > maxInflated {
 		return fmt.Errorf("wire: %d bytes: %w", len(b), ErrTooLarge)

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -88,7 +89,11 @@ func Open(p Purpose, b []byte, key func(id uint32) ed25519.PublicKey, doc any) e
 	if e.Packed {
 		var err error
 		if body, err = unpacker().DecodeAll(e.Body, nil); err != nil {
-			return fmt.Errorf("wire: %s: %w: %w", p, ErrTooLarge, err)
+			kind := ErrMalformed
+			if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+				kind = ErrTooLarge
+			}
+			return fmt.Errorf("wire: %s: %w: %w", p, kind, err)
 		}
 	}
 	return Decode(body, doc)

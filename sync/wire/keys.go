@@ -26,7 +26,11 @@ type KeyList struct {
 // MaxKeys is the largest number of keys in a list.
 const MaxKeys = 64
 
-// OpenKeyList verifies and decodes a key list against the root's public key.
+// publicBytes is the length of an Ed25519 and of an X25519 public key.
+const publicBytes = 32
+
+// OpenKeyList verifies and decodes a key list against the root's public key. A
+// purpose of a later release may have keys of any kind.
 func OpenKeyList(data []byte, root ed25519.PublicKey) (*KeyList, error) {
 	var l KeyList
 	if err := Open(ForKeys, data, func(uint32) ed25519.PublicKey { return root }, &l); err != nil {
@@ -37,6 +41,14 @@ func OpenKeyList(data []byte, root ed25519.PublicKey) (*KeyList, error) {
 	}
 	if len(l.Keys) > MaxKeys {
 		return nil, fmt.Errorf("wire: key list of %d keys: %w", len(l.Keys), ErrTooLarge)
+	}
+	for _, k := range l.Keys {
+		switch k.Purpose {
+		case ForReceipt, ForConfig, ForSeal, ForCard, ForEvent:
+			if len(k.Public) != publicBytes {
+				return nil, fmt.Errorf("wire: %s key %d of %d bytes: %w", k.Purpose, k.ID, len(k.Public), ErrMalformed)
+			}
+		}
 	}
 	return &l, nil
 }

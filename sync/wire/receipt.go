@@ -73,12 +73,14 @@ func OpenReceipt(data []byte, kiosk string, key func(id uint32) ed25519.PublicKe
 		return nil, fmt.Errorf("wire: receipt for kiosk %q: %w", r.Kiosk, ErrSignature)
 	case len(r.Ranges) > MaxReceiptRanges || len(r.Rejects) > MaxReceiptRejects:
 		return nil, fmt.Errorf("wire: receipt of %d ranges, %d rejects: %w", len(r.Ranges), len(r.Rejects), ErrTooLarge)
+	case r.Through > maxSeq:
+		return nil, fmt.Errorf("wire: receipt through %d: %w", r.Through, ErrMalformed)
 	case r.Safe > r.Through:
 		return nil, fmt.Errorf("wire: receipt safe to %d, through %d: %w", r.Safe, r.Through, ErrMalformed)
 	}
 	last := r.Through
 	for _, g := range r.Ranges {
-		if g.From <= last+1 || g.To < g.From {
+		if g.From <= last+1 || g.To < g.From || g.To > maxSeq {
 			return nil, fmt.Errorf("wire: receipt range %d-%d: %w", g.From, g.To, ErrMalformed)
 		}
 		last = g.To

@@ -240,7 +240,7 @@ func DecodeRecord(b []byte) (Record, Header, error) {
 	if err := Decode(r.Header, &h); err != nil {
 		return r, h, err
 	}
-	if h.Seq == 0 || h.Kind == 0 {
+	if h.Seq == 0 || h.Seq > maxSeq || h.Kind == 0 {
 		return r, h, fmt.Errorf("wire: record without number or kind: %w", ErrMalformed)
 	}
 	if (h.Kind == KindAnchor) != (h.Anchor != nil) || (h.Kind == KindOpened) != (h.Opened != nil) {
