@@ -12,7 +12,11 @@ type pose struct {
 	// corners are where the centres of three finders, and the place that would
 	// be the fourth's, lie in the plane: top left, top right, bottom right, bottom left.
 	corners [4][2]float32
-	dim     int
+	// bend moves places, in modules, before they are mapped: a symbol that is not
+	// flat. See at.
+	bend [8]float32
+	bent bool
+	dim  int
 }
 
 // place sets the map from the corners. It reports false for corners that no
@@ -42,6 +46,17 @@ func (q *pose) place() bool {
 
 // at returns where the place (u, v) of the symbol lies in the plane.
 func (q *pose) at(u, v float32) (x, y float32) {
+	if q.bent {
+		// s and t run from -1 to 1 between the finders. Paper bent across is seen
+		// narrower where it turns away, its sides bowed and its middle larger or
+		// smaller, as it is nearer or farther. The same for paper bent down.
+		s := (u-3.5)*2/float32(q.dim-7) - 1
+		t := (v-3.5)*2/float32(q.dim-7) - 1
+		ss, tt := 1-s*s, 1-t*t
+		b := &q.bend
+		u += ss*(b[0]+s*b[1]) + tt*(b[6]+s*b[7])
+		v += tt*(b[4]+t*b[5]) + ss*(b[2]+t*b[3])
+	}
 	w := 1 / (q.g*u + q.h*v + q.i)
 	return (q.a*u + q.b*v + q.c) * w, (q.d*u + q.e*v + q.f) * w
 }
@@ -192,17 +207,8 @@ func (r *Reader) register(p *plane, t *triple, g *guess) {
 		}
 		moved := false
 		for k := range steps {
-			s := steps[k] * t.unit
-			for _, d := range [4][2]float32{{s, 0}, {-s, 0}, {0, s}, {0, -s}} {
-				q := g.pose
-				q.corners[k][0] += d[0]
-				q.corners[k][1] += d[1]
-				if !q.place() {
-					continue
-				}
-				if m := p.match(&q, l.known, t.sign, t.clip); m > best {
-					best, g.pose, moved = m, q, true
-				}
+			if r.nudge(p, t, l, g, &g.pose.corners[k], steps[k]*t.unit, &best) {
+				moved = true
 			}
 		}
 		if moved {
@@ -213,6 +219,91 @@ func (r *Reader) register(p *plane, t *triple, g *guess) {
 		}
 		for k := range steps {
 			steps[k] = max(steps[k]/2, 0.05)
+		}
+	}
+	g.score = best
+}
+
+// nudge moves one point of the pose of g by a step in the best of four
+// directions, if that fits better.
+func (r *Reader) nudge(p *plane, t *triple, l *layout, g *guess, at *[2]float32, step float32, best *float32) bool {
+	was, kept := *at, g.pose
+	moved := false
+	for _, d := range [4][2]float32{{step, 0}, {-step, 0}, {0, step}, {0, -step}} {
+		at[0], at[1] = was[0]+d[0], was[1]+d[1]
+		if !g.pose.place() {
+			continue
+		}
+		if m := p.match(&g.pose, l.known, t.sign, t.clip); m > *best {
+			*best, kept, moved = m, g.pose, true
+		}
+	}
+	g.pose = kept
+	return moved
+}
+
+// guessBent returns the likeliest versions and bends for a triple that looks
+// like a symbol but could not be read flat.
+func (r *Reader) guessBent(p *plane, t *triple) []guess {
+	r.guesses = r.guesses[:0]
+	// The finders stand where the paper turns away, so modules count too many.
+	most := min(int((t.n+7-17)/4)+2, maxVersion)
+	for v := max(most-5, 1); v <= most; v++ {
+		l := r.layout(v)
+		g := guess{version: v, score: -1}
+		q := pose{dim: l.dim}
+		if !q.complete(&t.at, t.wb, t.wc) {
+			continue
+		}
+		q.bent = true
+		share := 0.04 * float32(l.dim)
+		for way := 0; way < 8; way += 4 {
+			for narrow := range 4 {
+				for bow := -1; bow <= 1; bow++ {
+					for swell := -2; swell <= 2; swell++ {
+						q.bend = [8]float32{}
+						q.bend[way+1] = float32(narrow) * share
+						q.bend[way+2] = float32(bow) * share
+						q.bend[way+3] = float32(swell) * share
+						if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
+							g.score, g.pose = s, q
+						}
+					}
+				}
+			}
+		}
+		if g.score >= minQuick {
+			r.guesses = append(r.guesses, g)
+		}
+	}
+	slices.SortStableFunc(r.guesses, func(x, y guess) int { return cmp.Compare(y.score, x.score) })
+	return r.guesses[:min(len(r.guesses), 2)]
+}
+
+// bend does what register does for a symbol that is not flat.
+func (r *Reader) bend(p *plane, t *triple, g *guess) {
+	l := r.layout(g.version)
+	g.pose.bent = true
+	best := p.match(&g.pose, l.known, t.sign, t.clip)
+	for step := float32(1); step > 0.07; step /= 2 {
+		for range 10 {
+			moved := false
+			for k := range g.pose.bend {
+				was := g.pose.bend[k]
+				for _, v := range [2]float32{was + step, was - step} {
+					q := g.pose
+					q.bend[k] = v
+					if m := p.match(&q, l.known, t.sign, t.clip); m > best {
+						best, g.pose, moved = m, q, true
+					}
+				}
+			}
+			for k := range g.pose.corners {
+				moved = r.nudge(p, t, l, g, &g.pose.corners[k], step*t.unit/2, &best) || moved
+			}
+			if !moved {
+				break
+			}
 		}
 	}
 	g.score = best

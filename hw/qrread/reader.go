@@ -171,26 +171,51 @@ func (r *Reader) tryAll() []Code {
 
 // try reads the symbol whose finders are t.
 func (r *Reader) try(p *plane, t *triple) (Code, bool) {
+	var near guess // the best that could not be read
 	for _, g := range r.guess(p, t) {
 		r.register(p, t, &g)
 		if g.score < minMatch {
 			continue
 		}
-		l := r.layout(g.version)
-		r.grid.sample(p, &g.pose, t.sign)
-		c, ok := r.decode(&r.grid, l)
-		if !ok {
-			r.grid.equalise(l)
-			c, ok = r.decode(&r.grid, l)
+		if c, ok := r.read(p, t, &g); ok {
+			return c, true
 		}
-		if ok {
-			n := float32(l.dim)
-			for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
-				x, y := g.pose.at(at[0], at[1])
-				c.Corners[k] = Point{float64(x / p.scale), float64(y / p.scale)}
-			}
+		if g.score > near.score {
+			near = g
+		}
+	}
+	if near.score == 0 {
+		return Code{}, false
+	}
+	bent := append(r.guessBent(p, t), near)
+	for i := range bent {
+		if r.late() {
+			break
+		}
+		r.bend(p, t, &bent[i])
+		if c, ok := r.read(p, t, &bent[i]); ok {
 			return c, true
 		}
 	}
 	return Code{}, false
+}
+
+// read samples the symbol that lies as g says, and decodes it.
+func (r *Reader) read(p *plane, t *triple, g *guess) (Code, bool) {
+	l := r.layout(g.version)
+	r.grid.sample(p, &g.pose, t.sign)
+	c, ok := r.decode(&r.grid, l)
+	if !ok {
+		r.grid.equalise(l)
+		c, ok = r.decode(&r.grid, l)
+	}
+	if !ok {
+		return Code{}, false
+	}
+	n := float32(l.dim)
+	for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
+		x, y := g.pose.at(at[0], at[1])
+		c.Corners[k] = Point{float64(x), float64(y)}
+	}
+	return c, true
 }
