@@ -114,3 +114,22 @@ func FuzzParseTyped(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParsePosterCode(f *testing.F) {
+	for _, s := range []string{pass.PosterCode(48211, 3), "", "-", "AAAAACB2-", "AAAAACB2-256", "aaaa acb2 - 1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		place, version, err := pass.ParsePosterCode(s)
+		if err != nil {
+			if !errors.Is(err, pass.ErrMalformed) {
+				t.Fatalf("ParsePosterCode(%q) error = %v, want %v", s, err, pass.ErrMalformed)
+			}
+			return
+		}
+		code := pass.PosterCode(place, version)
+		if p, v, err := pass.ParsePosterCode(code); err != nil || p != place || v != version {
+			t.Errorf("ParsePosterCode(%q), read from %q, = %d, %d, %v, want %d, %d", code, s, p, v, err, place, version)
+		}
+	})
+}

@@ -15,7 +15,9 @@
 //	kind 1 | key 1 | number 4 | issue 1 | first day 2 | last day 2 | people 1 | event 3 | lane 1 | Ed25519 signature 64
 //
 // Numbers are big endian. The bits leave no slack, and only the one text that
-// encodes a card is accepted, so a card has one text and one digest.
+// encodes a card is accepted, in capitals or, from a keyboard scanner under
+// CapsLock, in small letters throughout: whoever compares cards compares
+// [OwnCard] values.
 //
 // Foreign codes (CCCD, BHYT, the national personal QR) are unsigned: they
 // identify and prove nothing. Of their fields a [Subject] keeps what tracing

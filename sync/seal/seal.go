@@ -70,8 +70,8 @@ func New(keyID uint32, public []byte) (*Sealer, error) {
 }
 
 // Seal encrypts plain, bound to additional, and returns the box with the context
-// that opens it. now decides when the context is too old; it needs to be
-// monotonic, not right.
+// that opens it. now decides when the context is too old; it need not be right,
+// and one that goes back ends the context too.
 func (s *Sealer) Seal(now time.Time, additional, plain []byte) (wire.Sealed, wire.Context, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *Sealer) Forget(now time.Time) {
 }
 
 func (s *Sealer) forget(now time.Time) {
-	if s.aead != nil && (s.counter >= MaxPerContext || now.Sub(s.made) >= MaxAge) {
+	if age := now.Sub(s.made); s.counter >= MaxPerContext || age >= MaxAge || age < 0 {
 		s.aead = nil
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +100,60 @@ func TestContextIsForgotten(t *testing.T) {
 	}
 }
 
+// Nobody comes after the last visitor of the day: the key must not wait for the
+// next one to be dropped.
+func TestIdleSealerForgets(t *testing.T) {
+	s, _ := pair(t)
+	start := time.Unix(1000, 0)
+	contextAt := func(now time.Time) uint64 {
+		t.Helper()
+		box, _, err := s.Seal(now, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return box.Context
+	}
+	first := contextAt(start)
+	s.Forget(start.Add(seal.MaxAge - time.Second))
+	if contextAt(start) != first {
+		t.Error("context is forgotten before its time")
+	}
+	s.Forget(start.Add(seal.MaxAge))
+	second := contextAt(start)
+	if second == first {
+		t.Errorf("context is kept for %s by an idle sealer", seal.MaxAge)
+	}
+	if contextAt(start.Add(-time.Second)) == second {
+		t.Error("context of the future is kept: a clock that was set back would keep it for ever")
+	}
+}
+
+func TestNonceIsNeverUsedTwiceAtOnce(t *testing.T) {
+	s, _ := pair(t)
+	var mu sync.Mutex
+	var tasks sync.WaitGroup
+	seen := map[[2]uint64]bool{}
+	for range 4 {
+		tasks.Go(func() {
+			for range seal.MaxPerContext {
+				box, _, err := s.Seal(time.Unix(0, 0), nil, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				n := [2]uint64{box.Context, box.Counter}
+				if seen[n] {
+					t.Errorf("context and counter %v are used twice", n)
+				}
+				seen[n] = true
+				mu.Unlock()
+			}
+		})
+	}
+	tasks.Wait()
+}
+
 func TestNonceIsNeverUsedTwice(t *testing.T) {
 	s, _ := pair(t)
 	seen := map[[2]uint64]bool{}
@@ -123,6 +178,30 @@ func TestHostileContext(t *testing.T) {
 			t.Errorf("Open in context %x: error %v, want ErrBox", enc, err)
 		}
 	}
+}
+
+func TestKeysOfAWrongLength(t *testing.T) {
+	for _, n := range []int{0, 31, 33} {
+		if _, err := seal.New(1, make([]byte, n)); err == nil {
+			t.Errorf("New with a public key of %d bytes succeeds", n)
+		}
+		if _, err := seal.NewOpener(map[uint32][]byte{1: make([]byte, n)}); err == nil {
+			t.Errorf("NewOpener with a private key of %d bytes succeeds", n)
+		}
+	}
+}
+
+// FuzzOpen lets a kiosk send any context and box.
+func FuzzOpen(f *testing.F) {
+	_, o := pair(f)
+	f.Add(make([]byte, 32), []byte("header"), make([]byte, 20), uint64(0))
+	f.Fuzz(func(t *testing.T, enc, additional, box []byte, counter uint64) {
+		ctx := wire.NewContext(1, enc)
+		got, err := o.Open(ctx, additional, wire.Sealed{Key: 1, Context: ctx.ID, Counter: counter, Box: box})
+		if !errors.Is(err, seal.ErrBox) {
+			t.Errorf("Open(box of %d bytes that nobody sealed) = %d bytes, error %v, want ErrBox", len(box), len(got), err)
+		}
+	})
 }
 
 func BenchmarkSeal(b *testing.B) {

@@ -202,6 +202,65 @@ func TestTLSTime(t *testing.T) {
 	}
 }
 
+// A school's kiosk is off all summer, and meanwhile its certificate ends. Until
+// the server has spoken nothing is called expired, and what was recorded before
+// that is dated to the day it happened.
+func TestOffFor120Days(t *testing.T) {
+	const off = 120 * 24 * time.Hour
+	back := noon.Add(off)
+	issued, ends := noon.AddDate(0, -1, 0), noon.AddDate(0, 2, 0)
+	for _, tt := range []struct {
+		name  string
+		wall  func() time.Time
+		state when.State
+	}{
+		{"clock chip that is right", func() time.Time { return back }, when.Chip},
+		{"saved time", func() time.Time { return noon }, when.Chip},
+		{"chip at 1970", at(1970), when.Floor},
+		{"chip at 2099", at(2099), when.Floor},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &machine{now: noon, wall: func() time.Time { return noon }}
+			before := m.clock(when.Boot{1}, noon.AddDate(-1, 0, 0))
+			b := when.NewBoots(noon.AddDate(-1, 0, 0).UnixMilli())
+			a, _ := m.ask(before, 0, 0)
+			b.Anchor(a)
+			b.Add(when.Span{Boot: when.Boot{1}, First: 1, Last: 1, Arrived: noon.UnixMilli()})
+
+			m = &machine{now: back, since: time.Minute, wall: tt.wall}
+			c := m.clock(when.Boot{2}, before.Floor())
+			seen := c.Read()
+			if seen.State != tt.state {
+				t.Errorf("Read() = %+v after the summer, want state %s", seen, tt.state)
+			}
+			if got := c.TLSTime(issued); got.Before(issued) || !got.Before(ends) {
+				t.Errorf("TLSTime = %s, which calls a certificate of %s to %s invalid", got, issued, ends)
+			}
+			if got := c.Floor(); got.Before(noon.Add(-time.Second)) || got.After(noon.Add(time.Second)) {
+				t.Errorf("Floor() = %s after the summer, want about %s", got, noon)
+			}
+			b.Add(when.Span{Boot: when.Boot{2}, First: 2, Last: 2, Start: seen.Since, End: seen.Since, ArrivedSince: seen.Since, Arrived: back.Add(time.Hour).UnixMilli()})
+			truth := back.UnixMilli()
+			if i := b.Bounds(seen.Boot, seen.Since); i.Earliest > truth || i.Latest < truth {
+				t.Errorf("Bounds before the first answer = %+v, the truth is %d", i, truth)
+			}
+
+			m.pass(time.Hour)
+			a, due := m.ask(c, time.Second, time.Second)
+			if !due {
+				t.Fatal("the first sample of a boot makes no anchor")
+			}
+			b.Anchor(a)
+			if i := b.Bounds(seen.Boot, seen.Since); i.Earliest > truth || i.Latest < truth || i.Latest-i.Earliest > 10_000 {
+				t.Errorf("Bounds after the first answer = %+v, want ten seconds about %d", i, truth)
+			}
+			if got := c.TLSTime(issued); got.Before(ends) {
+				t.Errorf("TLSTime = %s synced, want a time after %s: now the certificate has ended", got, ends)
+			}
+		})
+	}
+}
+
 // An event of a simulated kiosk, and when it truly happened.
 type event struct {
 	boot  when.Boot
