@@ -13,8 +13,9 @@ const lockedColumns = "SELECT id, no, version, place, state FROM kiosks WHERE id
 
 var (
 	findKiosks = inOf(lockedColumns, "")
-	// All servers lock in one order, so that none waits in a circle.
-	lockKiosks = inOf(lockedColumns, ` ORDER BY id COLLATE "C" FOR UPDATE`)
+	// All servers lock in one order, so that none waits in a circle, and leave
+	// the key free, so that a row that names a kiosk does not wait.
+	lockKiosks = inOf(lockedColumns, ` ORDER BY id COLLATE "C" FOR NO KEY UPDATE`)
 
 	loadEpochs = inOf(`SELECT kiosk_no, no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received
 		FROM epochs WHERE kiosk_no`, " ORDER BY no")

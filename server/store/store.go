@@ -44,6 +44,13 @@ type Store struct {
 	books  map[string]*Book
 }
 
+// Connections at once: PostgreSQL has a hundred for all servers, and each of
+// SQLite has its cache.
+const (
+	openConns = 20
+	idleConns = 5
+)
+
 type dialect string
 
 const (
@@ -80,8 +87,12 @@ func (s *Store) open(ctx context.Context, dsn string) (err error) {
 			return err
 		}
 		s.writing.SetMaxOpenConns(1)
-		s.read, err = sql.Open("sqlite", sqliteDSN(path, true))
-		return err
+		if s.read, err = sql.Open("sqlite", sqliteDSN(path, true)); err != nil {
+			return err
+		}
+		s.read.SetMaxOpenConns(openConns)
+		s.read.SetMaxIdleConns(idleConns)
+		return nil
 	}
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		// The text may hold a password.
@@ -91,6 +102,8 @@ func (s *Store) open(ctx context.Context, dsn string) (err error) {
 	if s.writing, err = sql.Open("pgx", dsn); err != nil {
 		return err
 	}
+	s.writing.SetMaxOpenConns(openConns)
+	s.writing.SetMaxIdleConns(idleConns)
 	s.read = s.writing
 	return s.read.PingContext(ctx)
 }
@@ -103,12 +116,13 @@ func sqliteDSN(path string, reader bool) string {
 		"synchronous(full)",
 		"foreign_keys(on)",
 		"secure_delete(on)",
-		"cache_size(-65536)",
 		"journal_size_limit(67108864)",
 	}}
 	if reader {
 		q["_txlock"] = []string{"deferred"}
-		q["_pragma"] = append(q["_pragma"], "query_only(on)")
+		q["_pragma"] = append(q["_pragma"], "query_only(on)", "cache_size(-8192)")
+	} else {
+		q["_pragma"] = append(q["_pragma"], "cache_size(-65536)")
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
@@ -136,10 +150,16 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	// A server that is older than the database runs beside a newer one.
-	if _, err = p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	for try := 1; ; try++ {
+		if _, err = p.Up(ctx); err == nil {
+			return nil
+		}
+		// Of two processes that open a new SQLite file at once, one finds the
+		// tables that the other has just made.
+		if s.dialect == postgres || try == tries || ctx.Err() != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
 	}
-	return nil
 }
 
 // begin takes the writer and gives a new database its generation.

@@ -65,26 +65,25 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
 			err = fmt.Errorf("%w: %w", ended, err)
 		}
 	}()
-	begin := "BEGIN"
 	t := &tx{s: s, ctx: ctx}
 	if s.dialect == sqlite {
-		begin = "BEGIN IMMEDIATE"
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.conn = s.writer
 		// Of a statement that was interrupted nobody knows whether it ran, and
 		// after a BEGIN that did the writer would be stuck. They are short.
 		t.ctx = context.WithoutCancel(ctx)
-	} else {
-		if t.conn, err = s.writing.Conn(ctx); err != nil {
-			return err
-		}
-		defer t.conn.Close()
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := t.conn.ExecContext(t.ctx, begin); err != nil {
+	if s.dialect == postgres {
+		t.conn, err = s.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer t.conn.Close()
+	} else if _, err := t.conn.ExecContext(t.ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	done := false
@@ -106,13 +105,35 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
 	return nil
 }
 
+// connect returns a connection of PostgreSQL in a transaction. Those in the pool
+// are dead after the server was restarted, and a BEGIN that failed cost nothing.
+func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
+	for n := 0; ; n++ {
+		c, err := s.writing.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = c.ExecContext(ctx, "BEGIN"); err == nil {
+			return c, nil
+		}
+		discard(c)
+		c.Close()
+		if n == idleConns || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// discard takes a connection out of the pool.
+func discard(c *sql.Conn) { c.Raw(func(any) error { return driver.ErrBadConn }) }
+
 func (t *tx) rollback() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), 10*time.Second)
 	defer cancel()
 	// An SQLite connection whose COMMIT failed may have no transaction left.
 	_, err := t.conn.ExecContext(ctx, "ROLLBACK")
 	if err != nil && t.s.dialect == postgres {
-		t.conn.Raw(func(any) error { return driver.ErrBadConn }) // takes it out of the pool
+		discard(t.conn)
 	}
 }
 
