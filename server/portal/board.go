@@ -108,6 +108,7 @@ type figures struct {
 	Total  int64
 	Up     int
 	Active int
+	Queued int64 // at all kiosks that are not revoked
 	Read   moment
 }
 
@@ -125,6 +126,9 @@ func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
 		sums.Total += v.Checkins
 		if !v.Revoked {
 			sums.Active++
+			if k.Beat != nil {
+				sums.Queued += queuedOf(k.Beat)
+			}
 		}
 		if v.Up {
 			sums.Up++

@@ -5,6 +5,7 @@ package portal_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,27 +121,59 @@ func TestBrowserFitsEveryScreen(t *testing.T) {
 		w := newWorld(t)
 		crowd(w, n)
 		url := w.serve(brisk())
-		for _, size := range [][2]int{{320, 640}, {390, 844}, {820, 1180}, {1024, 768}, {1100, 800}, {1440, 900}, {1920, 1080}} {
-			for _, scheme := range []string{"light", "dark"} {
-				p.look(size[0], size[1], scheme)
-				p.visit(url)
-				p.wait(`!document.querySelector("[data-when=live]").hidden`)
-				name := fmt.Sprintf("live-%d-%dx%d-%s", n, size[0], size[1], scheme)
-				if over := p.eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`); over != 0.0 {
-					t.Errorf("%s scrolls sideways by %v", name, over)
-				}
-				cut := p.eval(`[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200))`)
-				if len(cut.([]any)) != 0 {
-					t.Errorf("%s cuts off %q", name, cut)
-				}
-				p.shoot(name, false)
-				if n == 2 || scheme == "light" {
-					p.shoot(name+"-whole", true)
-				}
+		for _, size := range [][2]int{{320, 640}, {390, 844}, {703, 900}, {820, 1180}, {1100, 800}, {1440, 900}, {1920, 1080}} {
+			p.look(size[0], size[1], "light")
+			p.visit(url)
+			p.wait(`!document.querySelector("[data-when=live]").hidden`)
+			name := fmt.Sprintf("live-%d-%dx%d", n, size[0], size[1])
+			if over := p.eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`); over != 0.0 {
+				t.Errorf("%s scrolls sideways by %v", name, over)
 			}
+			cut := p.eval(`[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200))`)
+			if len(cut.([]any)) != 0 {
+				t.Errorf("%s cuts off %q", name, cut)
+			}
+			p.shoot(name + "-light")
+			p.look(size[0], size[1], "dark")
+			p.shoot(name + "-dark")
 		}
 	}
 	if c := p.complaints(); c != nil {
 		t.Errorf("the browser complains: %v", c)
 	}
+}
+
+// Without script the page says how it stays fresh, and does.
+func TestBrowserWithoutScript(t *testing.T) {
+	w := newWorld(t)
+	w.kiosk("gate-0001", "Chợ Đông Ba")
+	p := startChromium(t).open()
+	p.look(390, 844, "light")
+	p.script(false)
+	p.visit(w.serve(brisk()))
+	if says := p.eval(`document.querySelector("#link").innerText`); !strings.Contains(fmt.Sprint(says), "Tự tải lại") || strings.Contains(fmt.Sprint(says), "Trực tiếp") {
+		t.Errorf("without script the page says %q", says)
+	}
+	p.shoot("still")
+	w.checkin("gate-0001", "Chợ Đông Ba", 1, store.Sighting{Gate: "Cổng chính"})
+	p.wait(`document.querySelector("#checkins").innerText.includes("Cổng chính")`)
+}
+
+func TestBrowserShowsWhatWentWrong(t *testing.T) {
+	p := startChromium(t).open()
+	w := newWorld(t)
+	var server *httptest.Server
+	url := w.serve(brisk(), func(s *httptest.Server) { server = s })
+	for _, scheme := range []string{"light", "dark"} {
+		p.look(390, 844, scheme)
+		p.visit(url + "/nothing")
+		p.wait(`document.querySelector("h1").innerText.includes("Không có trang này")`)
+		p.shoot("missing-" + scheme)
+	}
+	p.visit(url)
+	p.wait(`!document.querySelector("[data-when=live]").hidden`)
+	server.Listener.Close()
+	server.CloseClientConnections()
+	p.wait(`!document.querySelector("[data-when=lost]").hidden`)
+	p.shoot("lost")
 }

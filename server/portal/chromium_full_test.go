@@ -212,15 +212,15 @@ func (p *tab) wait(expression string) {
 		if time.Since(begin) > 30*time.Second {
 			p.t.Fatalf("%s is %v, %v after 30 seconds; the page says %v", expression, value, err, p.eval("document.body.innerText"))
 		}
-		p.tryEval("new Promise((done) => setTimeout(done, 20))")
+		<-time.After(20 * time.Millisecond) // the browser has no other way to tell
 	}
 }
 
-// shoot leaves a picture of the page, or of all of it, beside the test's results.
-func (p *tab) shoot(name string, whole bool) {
+// shoot leaves a picture of the page among the test's artifacts.
+func (p *tab) shoot(name string) {
 	p.t.Helper()
 	var v struct{ Data string }
-	p.call(p.session, "Page.captureScreenshot", args{"format": "png", "captureBeyondViewport": whole}, &v)
+	p.call(p.session, "Page.captureScreenshot", args{"format": "png"}, &v)
 	png, err := base64.StdEncoding.DecodeString(v.Data)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), png, 0o644)

@@ -71,7 +71,7 @@ func kioskOf(k store.KioskStatus, now time.Time) kiosk {
 	case v.Revoked:
 		v.State = label{"bad", "■", "Thu hồi", "Revoked"}
 	case !k.Up && sign.IsZero():
-		v.State = label{"off", "○", "Chưa từng kết nối", "Never connected"}
+		v.State = label{"off", "○", "Chưa kết nối", "Not seen yet"}
 	case !k.Up:
 		v.State = label{"warn", "○", "Mất liên lạc", "Offline"}
 	case now.Sub(sign) > silentAfter:
@@ -81,22 +81,26 @@ func kioskOf(k store.KioskStatus, now time.Time) kiosk {
 		v.State, v.Up = label{"good", "●", "Trực tuyến", "Online"}, true
 	}
 	if b := k.Beat; b != nil {
-		v.Queued = number(int64(b.Queued))
+		v.Queued = number(queuedOf(b))
 		v.Clock = clockOf(b)
 	}
 	return v
 }
 
+// queuedOf returns how many records a kiosk says to hold. What no kiosk can hold
+// is cut, so that sums stay sums.
+func queuedOf(b *wire.Beat) int64 { return int64(min(b.Queued, 1<<40)) }
+
 func clockOf(b *wire.Beat) label {
 	within := ""
 	if b.Error > 0 {
-		within = " ±" + seconds(b.Error)
+		within = " ±" + bound(b.Error)
 	}
 	switch b.State {
 	case when.Synced:
-		return label{"good", "✓", "Khớp" + within, "In sync"}
+		return label{"good", "✓", "Khớp", "In sync" + within}
 	case when.Holding:
-		return label{"off", "≈", "Tự giữ giờ" + within, "Holding"}
+		return label{"off", "≈", "Tự giữ giờ", "Holding" + within}
 	case when.Chip:
 		return label{"warn", "?", "Chưa đối chiếu", "Not checked"}
 	case when.Floor, when.Unset:
@@ -105,13 +109,17 @@ func clockOf(b *wire.Beat) label {
 	return label{"warn", "?", "Không rõ", "Unknown"}
 }
 
-// seconds returns a bound in milliseconds as seconds, rounded up.
-func seconds(ms int64) string {
-	tenths := (ms + 99) / 100
-	if tenths >= 100 {
-		return number((tenths+9)/10) + " s"
+// bound returns milliseconds as people compare them, rounded up.
+func bound(ms int64) string {
+	const second, hour = 1000, 3600 * 1000
+	switch {
+	case ms <= 10*second:
+		tenths := (ms + 99) / 100
+		return fmt.Sprintf("%d,%d s", tenths/10, tenths%10)
+	case ms <= hour:
+		return number((ms-1)/second+1) + " s"
 	}
-	return fmt.Sprintf("%d,%d s", tenths/10, tenths%10)
+	return number((ms-1)/hour+1) + " h"
 }
 
 // A line is one check-in in the list of the latest.
