@@ -265,10 +265,7 @@ func (d *driver) Wait(most time.Duration) (bool, error) {
 		d.mu.Lock()
 		ready, gone := len(d.filled) > 0, d.gone
 		d.mu.Unlock()
-		switch {
-		case gone:
-			return false, unix.ENODEV
-		case ready:
+		if ready || gone {
 			return true, nil
 		}
 		select {

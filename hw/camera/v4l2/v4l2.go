@@ -144,7 +144,9 @@ func (c *Camera) choose(want Config) (mode, error) {
 		}
 		rank, l := layoutOf(f.fourcc)
 		if rank < 0 || want.Format != "" && want.Format != l.name {
-			others = append(others, f.fourcc.String())
+			if len(others) < 8 {
+				others = append(others, f.fourcc.String())
+			}
 			continue
 		}
 		for _, m := range c.modes(rank, want) {
@@ -154,7 +156,7 @@ func (c *Camera) choose(want Config) (mode, error) {
 		}
 	}
 	if !found {
-		return mode{}, fmt.Errorf("camera offers only the formats %q", others)
+		return mode{}, fmt.Errorf("camera does not have the format, but %q", others)
 	}
 	return best, nil
 }
@@ -300,7 +302,7 @@ func (c *Camera) Next(ctx context.Context) (*image.Gray, time.Time, error) {
 		}
 		ready, err := c.node.Wait(waitStep)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("v4l2: unplugged: %w", err)
+			return nil, time.Time{}, fmt.Errorf("v4l2: wait: %w", err)
 		}
 		at := time.Now()
 		var (
@@ -342,7 +344,7 @@ func (c *Camera) newest() (last buffer, n int, err error) {
 		if err == unix.EAGAIN {
 			break
 		}
-		if err != nil { // ENODEV: unplugged; EIO: what the driver holds is undefined
+		if err != nil { // ENODEV: unplugged; EIO: whose buffers are whose is undefined
 			return last, n, fmt.Errorf("v4l2: take frame: %w", err)
 		}
 		if int64(b.index) >= int64(len(c.memory)) {

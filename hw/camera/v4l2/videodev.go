@@ -1,7 +1,6 @@
 package v4l2
 
 import (
-	"fmt"
 	"io/fs"
 	"time"
 	"unsafe"
@@ -168,8 +167,8 @@ type Node interface {
 	Map(offset int64, length int) ([]byte, error)
 	Unmap(b []byte) error
 
-	// Wait waits at most d for a filled buffer and reports whether there is
-	// one. It fails when the device is gone.
+	// Wait waits at most d and reports whether a filled buffer can be taken, or
+	// the taking would tell what is wrong.
 	Wait(d time.Duration) (bool, error)
 
 	Close() error
@@ -209,17 +208,11 @@ func (n node) Unmap(b []byte) error { return unix.Munmap(b) }
 
 func (n node) Wait(d time.Duration) (bool, error) {
 	fds := []unix.PollFd{{Fd: int32(n), Events: unix.POLLIN}}
-	switch _, err := unix.Poll(fds, int(d.Milliseconds())); {
-	case err == unix.EINTR:
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("poll: %w", err)
-	case fds[0].Revents&unix.POLLIN != 0:
-		return true, nil
-	case fds[0].Revents != 0:
-		return false, unix.ENODEV
+	events, err := unix.Poll(fds, int(d.Milliseconds()))
+	if err != nil && err != unix.EINTR {
+		return false, err
 	}
-	return false, nil
+	return events > 0, nil
 }
 
 func (n node) Close() error { return unix.Close(int(n)) }
