@@ -23,7 +23,7 @@ const (
 // maxScans bounds the work of unpacking: a progressive JPEG touches all its
 // pixels once a scan, and a scan may be as short as a dozen bytes. Cameras send
 // one, programs that save photographs about ten.
-const maxScans = 64
+const maxScans = 24
 
 var (
 	errScans = errors.New("jpeg: too many scans")

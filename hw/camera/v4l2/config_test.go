@@ -1,6 +1,8 @@
 package v4l2_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -8,11 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
+	"github.com/qrgate/qrgate/hw/qrread"
+	"github.com/qrgate/qrgate/hw/scan"
 )
 
 func TestCheck(t *testing.T) {
@@ -118,4 +124,64 @@ func TestNotACamera(t *testing.T) {
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Open of no device: %v, want that there is none", err)
 	}
+}
+
+// A camera that is pulled out and put in again may come back under another
+// number. The source goes on reading it.
+func TestCameraComesBackUnderAnotherNumber(t *testing.T) {
+	root := machine(t)
+	class := filepath.Join(root, "sys/class/video4linux")
+	synctest.Test(t, func(t *testing.T) {
+		drivers := map[string]*driver{}
+		for _, node := range []string{"video1", "video7"} {
+			drivers[filepath.Join(root, "dev", node)] = newDriver(offer{fourcc: "GREY", sizes: small})
+		}
+		first, second := drivers[filepath.Join(root, "dev/video1")], drivers[filepath.Join(root, "dev/video7")]
+		open := func() (camera.Frames, error) {
+			return v4l2.Open(v4l2.Config{Device: "usb:046d:0825", Width: 16, Height: 8}, quiet, v4l2.Options{
+				Root: root,
+				Open: func(p string) (v4l2.Node, error) { return drivers[p], nil },
+			})
+		}
+		src := camera.NewSource("door", open, qrread.Options{MaxPixels: 1}, quiet)
+		defer src.Close()
+		run := func(d *driver) scan.Health { // for five seconds, with frames from d
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+			defer stop()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for v := byte(0); ctx.Err() == nil; v++ {
+					time.Sleep(100 * time.Millisecond)
+					d.expose(bytes.Repeat([]byte{100, v}, 64))
+				}
+			}()
+			if _, err := src.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("Next = %v", err)
+			}
+			<-done
+			return src.Health()
+		}
+		if h := run(first); !h.Present || h.Faulty() {
+			t.Fatalf("plugged in: %+v", h)
+		}
+		first.pull()
+		if err := os.Remove(filepath.Join(class, "video1")); err != nil {
+			t.Fatal(err)
+		}
+		if h := run(first); h.Present || h.Unplugs != 1 || !strings.Contains(h.LastError, "no camera usb:046d:0825") {
+			t.Errorf("pulled out: %+v", h)
+		}
+		node := filepath.Join(root, "sys/devices/usb1/1-1/1-1:1.0/video4linux/video1")
+		if err := os.Symlink(node, filepath.Join(class, "video7")); err != nil {
+			t.Fatal(err)
+		}
+		run(second)
+		if h := run(second); !h.Present || h.Faulty() {
+			t.Errorf("plugged in as video7: %+v", h)
+		}
+		if first.closed != 1 || second.lost > 60 {
+			t.Errorf("first closed %d times; second dropped %d of 100 frames", first.closed, second.lost)
+		}
+	})
 }
