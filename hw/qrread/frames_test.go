@@ -1,14 +1,21 @@
 package qrread_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"image"
+	"image/draw"
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/hw/camera"
+	"github.com/google/go-cmp/cmp"
 )
 
 // A frame is one camera frame with the texts that can be seen in it.
@@ -27,6 +34,57 @@ func (f *frame) right(texts []string) bool {
 // wrong reports whether texts holds one that is not in the frame.
 func (f *frame) wrong(texts []string) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return !slices.Contains(f.texts, s) })
+}
+
+// The conditions of the committed frames, and how many frames of each must be
+// read at least. A change that reads more raises its floor.
+var floors = map[string]int{
+	"creased": 2, "curved": 2, "defocus": 2, "far": 3, "finger": 2, "glare": 3, "inverted": 2, "lowcontrast": 1,
+	"lowlight": 2, "mixed": 1, "moire": 2, "motion": 2, "nominal": 2, "none": 0, "rotation": 2, "shadow": 1,
+	"tilt": 2, "twocards": 3, "worn": 3,
+}
+
+func TestCommittedFrames(t *testing.T) {
+	r := patient()
+	read, seen := make(map[string]int), make(map[string]int)
+	for _, f := range loadFrames(t, committedFrames, 0) {
+		seen[f.condition]++
+		got := texts(r.Read(f.img))
+		if f.wrong(got) {
+			t.Errorf("Read(%s) = %q, want only %q", f.name, got, f.texts)
+		}
+		if f.right(got) {
+			read[f.condition]++
+		}
+	}
+	for c := range seen {
+		if floor, ok := floors[c]; !ok || read[c] < floor {
+			t.Errorf("%s: read %d of %d frames, want at least %d", c, read[c], seen[c], floor)
+		}
+	}
+	if got := r.Stats().Panics; got > 0 {
+		t.Errorf("Panics = %d, want 0", got)
+	}
+}
+
+// The manifest says what the folder holds, no more and no less.
+func TestManifestIsComplete(t *testing.T) {
+	images, err := filepath.Glob(filepath.Join(committedFrames, "*.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named, got []string
+	for _, f := range loadFrames(t, committedFrames, 0) {
+		named = append(named, f.name)
+	}
+	for _, path := range images {
+		got = append(got, filepath.Base(path))
+	}
+	slices.Sort(named)
+	slices.Sort(got)
+	if d := cmp.Diff(named, got); d != "" {
+		t.Errorf("images (-in the manifest +in the folder)\n%s", d)
+	}
 }
 
 // committedFrames is the set that lies in the repository.
@@ -69,7 +127,7 @@ func loadFrames(tb testing.TB, dir string, h int) []frame {
 		for _, c := range l.Codes {
 			f.texts = append(f.texts, c.Text)
 		}
-		if f.img, err = camera.Load(filepath.Join(dir, l.File)); err != nil {
+		if f.img, err = load(filepath.Join(dir, l.File)); err != nil {
 			tb.Fatal(err)
 		}
 		frames = append(frames, f)
@@ -78,4 +136,32 @@ func loadFrames(tb testing.TB, dir string, h int) []frame {
 		tb.Fatalf("%s: no frames of %d lines", dir, h)
 	}
 	return frames
+}
+
+// load reads a JPEG, a PNG or a binary PGM.
+func load(path string) (*image.Gray, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if strings.HasSuffix(path, ".pgm") {
+		var w, h, most int
+		in := bufio.NewReader(f)
+		if _, err := fmt.Fscanf(in, "P5\n%d %d\n%d\n", &w, &h, &most); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		img := image.NewGray(image.Rect(0, 0, w, h))
+		if _, err := io.ReadFull(in, img.Pix); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return img, nil
+	}
+	src, _, err := image.Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	img := image.NewGray(image.Rect(0, 0, src.Bounds().Dx(), src.Bounds().Dy()))
+	draw.Draw(img, img.Rect, src, src.Bounds().Min, draw.Src)
+	return img, nil
 }

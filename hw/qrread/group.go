@@ -126,6 +126,7 @@ func (r *Reader) refine(p *plane, t *triple) bool {
 		return false
 	}
 	t.cost += rough
+	p.lift(t.unit)
 	t.clip = p.clip(a, b, c)
 	return true
 }
@@ -180,6 +181,7 @@ func (r *Reader) suppose(p *plane, a, b *finder) {
 	if n < minDistance || n > maxModules || ma > 1.7*mb || mb > 1.7*ma {
 		return
 	}
+	p.lift(d / n)
 	t := triple{n: n, unit: d / n, sign: a.sign, clip: p.clip(a, b)}
 	t.cost = off(ma/mb, 1) - 0.05*float32(min(a.hits, b.hits, 4))
 	pa, pb := [2]float32{a.x, a.y}, [2]float32{b.x, b.y}

@@ -33,6 +33,8 @@ func (r *Reader) layout(version int) *layout {
 	return r.layouts[version]
 }
 
+const aside = 0.25 // modules
+
 const maxVersion = (maxModules + 7 - 17) / 4
 
 func newLayout(number int) *layout {
@@ -51,7 +53,12 @@ func newLayout(number int) *layout {
 		}
 		if !taken[i] {
 			taken[i] = true
-			l.known = append(l.known, m)
+			// Off its centre, each in another direction: where print is sharp the
+			// centres alone would fit equally well half a module away.
+			off := m
+			off.x += [4]float32{aside, -aside, -aside, aside}[len(l.known)%4]
+			off.y += [4]float32{aside, aside, -aside, -aside}[len(l.known)%4]
+			l.known = append(l.known, off)
 		}
 		return m
 	}

@@ -6,7 +6,7 @@ package qrread
 type plane struct {
 	w, h, stride int
 	pix          []uint8
-	relief       []int16 // w*h, negative where darker than the surroundings
+	relief       []int16 // w*h, negative where darker than the surroundings; see lift
 	scale        float32 // pixels of the plane for one pixel of the frame
 	noise        float32
 	share        int
@@ -14,6 +14,9 @@ type plane struct {
 
 	own  []uint8  // pixels, when the plane is not a view of the frame
 	cols []uint32 // sums of the columns of the band under the window
+
+	reliefs [2][]int16 // of narrow and wide surroundings, made when first wanted
+	lifted  [2]bool
 }
 
 // view makes p show pixels of the frame.
@@ -21,7 +24,7 @@ func (p *plane) view(pix []uint8, w, h, stride int) {
 	p.w, p.h, p.stride, p.pix, p.scale = w, h, stride, pix, 1
 	p.noise, p.share = p.measureNoise(), 4
 	p.depth = depthFor(p.noise)
-	p.raise(h / 24)
+	p.lifted = [2]bool{}
 }
 
 // smooth makes p a copy of q, each pixel the mean of 3x3.
@@ -70,13 +73,28 @@ func (p *plane) alloc(w, h int) {
 	p.w, p.h, p.stride, p.pix = w, h, w, p.own
 }
 
-// raise computes the relief over windows that reach half pixels to each side.
-func (p *plane) raise(half int) {
-	w, h := p.w, p.h
-	if cap(p.relief) < w*h {
-		p.relief = make([]int16, w*h)
+// lift makes p.relief fit for a symbol with modules of some size. The
+// surroundings must be wider than a finder pattern, but no wider than needed to
+// follow the edge of a shadow.
+func (p *plane) lift(module float32) {
+	k, half := 0, p.h/24
+	if 3*module > float32(half) {
+		k, half = 1, p.h/7
 	}
-	p.relief = p.relief[:w*h]
+	if !p.lifted[k] {
+		p.lifted[k] = true
+		p.reliefs[k] = p.raise(p.reliefs[k], half)
+	}
+	p.relief = p.reliefs[k]
+}
+
+// raise computes the relief over windows that reach half pixels to each side.
+func (p *plane) raise(relief []int16, half int) []int16 {
+	w, h := p.w, p.h
+	if cap(relief) < w*h {
+		relief = make([]int16, w*h)
+	}
+	relief = relief[:w*h]
 	if cap(p.cols) < w {
 		p.cols = make([]uint32, w)
 	}
@@ -104,7 +122,7 @@ func (p *plane) raise(half int) {
 			rows--
 		}
 		row := p.pix[y*p.stride:][:w]
-		dst := p.relief[y*w:][:w]
+		dst := relief[y*w:][:w]
 		var sum uint32
 		width, was := 0, 0
 		var inv float32
@@ -128,6 +146,7 @@ func (p *plane) raise(half int) {
 			dst[x] = int16(row[x]) - int16(float32(sum)*inv)
 		}
 	}
+	return relief
 }
 
 // reliefAt returns the relief at a place, interpolated, and 0 outside.

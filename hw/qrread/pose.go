@@ -96,7 +96,8 @@ const (
 func (r *Reader) guess(p *plane, t *triple) []guess {
 	r.guesses = r.guesses[:0]
 	nearest := int(math.Round(float64((t.n + 7 - 17) / 4)))
-	for v := max(nearest-2, 1); v <= min(nearest+2, maxVersion); v++ {
+	spread := max(2, int(t.n)/32) // the sizes of modules are known to some per cent
+	for v := max(nearest-spread, 1); v <= min(nearest+spread, maxVersion); v++ {
 		l := r.layout(v)
 		g := guess{version: v, score: -1}
 		if t.guessed < 0 {

@@ -2,6 +2,7 @@ package qrread
 
 import (
 	"image"
+	"slices"
 	"time"
 )
 
@@ -83,7 +84,7 @@ func New(opt Options) *Reader {
 func (r *Reader) Stats() Stats { return r.stats }
 
 // Read returns the codes in img, nil when there are none or the frame is too
-// large. It stops at the first pass that reads anything: a frame with several
+// large. It stops at the first search that reads anything: a frame with several
 // codes may give all or only one of them. img is not changed and not kept.
 func (r *Reader) Read(img *image.Gray) []Code {
 	r.stats.Frames++
@@ -156,21 +157,55 @@ func (r *Reader) late() bool {
 	return true
 }
 
-// tryAll reads the first triple that can be read.
+// tryAll reads the triples, the likeliest first, until one can be read, and
+// then a few that have nothing to do with it, for there may be several cards.
 func (r *Reader) tryAll() []Code {
+	var codes []Code
+	more := maxMore
 	for i := range r.triples {
-		if r.late() {
-			return nil
+		t := &r.triples[i]
+		if codes != nil && slices.ContainsFunc(codes, func(c Code) bool { return c.covers(t) }) {
+			continue
 		}
-		if c, ok := r.try(&r.frame, &r.triples[i]); ok {
-			return []Code{c}
+		if more == 0 || r.late() {
+			break
+		}
+		if c, ok := r.try(&r.frame, t); ok {
+			codes = append(codes, c)
+		}
+		if codes != nil {
+			more--
 		}
 	}
-	return nil
+	return codes
+}
+
+// maxMore is the number of triples that are tried after one was read.
+const maxMore = 4
+
+// covers reports whether a finder of t lies in the symbol.
+func (c *Code) covers(t *triple) bool {
+	for i, at := range t.at {
+		if i == t.guessed {
+			continue
+		}
+		inside := 0
+		for k, a := range c.Corners {
+			b := c.Corners[(k+1)%4]
+			if (b.X-a.X)*(float64(at[1])-a.Y) > (b.Y-a.Y)*(float64(at[0])-a.X) {
+				inside++
+			}
+		}
+		if inside == 0 || inside == 4 { // whichever way round the corners go
+			return true
+		}
+	}
+	return false
 }
 
 // try reads the symbol whose finders are t.
 func (r *Reader) try(p *plane, t *triple) (Code, bool) {
+	p.lift(t.unit)
 	var near guess // the best that could not be read
 	for _, g := range r.guess(p, t) {
 		r.register(p, t, &g)
@@ -204,10 +239,10 @@ func (r *Reader) try(p *plane, t *triple) (Code, bool) {
 func (r *Reader) read(p *plane, t *triple, g *guess) (Code, bool) {
 	l := r.layout(g.version)
 	r.grid.sample(p, &g.pose, t.sign)
-	c, ok := r.decode(&r.grid, l)
+	c, mirrored, ok := r.decode(&r.grid, l)
 	if !ok {
 		r.grid.equalise(l)
-		c, ok = r.decode(&r.grid, l)
+		c, mirrored, ok = r.decode(&r.grid, l)
 	}
 	if !ok {
 		return Code{}, false
@@ -216,6 +251,9 @@ func (r *Reader) read(p *plane, t *triple, g *guess) (Code, bool) {
 	for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
 		x, y := g.pose.at(at[0], at[1])
 		c.Corners[k] = Point{float64(x), float64(y)}
+	}
+	if mirrored {
+		c.Corners[1], c.Corners[3] = c.Corners[3], c.Corners[1]
 	}
 	return c, true
 }

@@ -10,24 +10,25 @@ import (
 
 // decode reads the text out of a sampled grid. It tries the grid as it is or,
 // when the format bits fit better so, mirrored.
-func (r *Reader) decode(g *grid, l *layout) (Code, bool) {
+func (r *Reader) decode(g *grid, l *layout) (c Code, turned, ok bool) {
 	r.stats.Attempts++
 	format, fit := readFormat(g, l, false)
 	mirrored, fitMirrored := readFormat(g, l, true)
-	turned := fitMirrored > fit
+	turned = fitMirrored > fit
 	if turned {
 		format = mirrored
 	}
 	level, err := decoder.ErrorCorrectionLevel_ForBits(uint(format >> 3))
 	if err != nil {
-		return Code{}, false
+		return Code{}, false, false
 	}
 	r.codewords(g, l, format&7, turned)
 	data, ok := r.repair(l, level, format>>3)
 	if !ok {
-		return Code{}, false
+		return Code{}, false, false
 	}
-	return r.text(data, l.version, level)
+	c, ok = r.text(data, l.version, level)
+	return c, turned, ok
 }
 
 // readFormat returns the five format bits that the modules speak for most, and
