@@ -25,6 +25,9 @@ func (in *Ingest) answerBeats(ctx context.Context) {
 
 func (in *Ingest) answerBeat(ctx context.Context, m message) {
 	key, err := in.keys.of(ctx, m.kiosk)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		in.refuse(m.kiosk, "beat", err)
 		return
@@ -45,7 +48,9 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 
 	held, err := in.Store.Held(ctx, m.kiosk, b.Epoch)
 	if err != nil {
-		in.log.Warn("what is held of a kiosk is not known", "kiosk", m.kiosk, "err", err)
+		if ctx.Err() == nil {
+			in.log.Warn("what is held of a kiosk is not known", "kiosk", m.kiosk, "err", err)
+		}
 		return
 	}
 	if held.Ledger.Through() == b.Through {

@@ -58,7 +58,7 @@ type Stats struct {
 	Rejected  uint64 // records that became dead letters
 	Late      uint64 // check-ins past retention, dropped
 	Forks     uint64 // batches answered with a fork
-	Refused   uint64 // messages that did not verify
+	Refused   uint64 // messages that did not verify, or whose kiosk could not be looked up
 	Dropped   uint64 // messages that found a full queue
 	Failed    uint64 // batches that no transaction could take
 	Scattered uint64 // batches that came too far ahead of others, unanswered
@@ -226,11 +226,12 @@ func (in *Ingest) work(ctx context.Context) {
 			return
 		case m := <-in.batches:
 			d, err := in.open(ctx, m)
-			if err != nil {
+			switch {
+			case err == nil:
+				in.opened.put(d)
+			case ctx.Err() == nil:
 				in.refuse(m.kiosk, "batch", err)
-				continue
 			}
-			in.opened.put(d)
 		}
 	}
 }

@@ -28,11 +28,20 @@ type kiosk struct {
 	started time.Time        // when the boot began, as nobody but the test knows
 	now     func() time.Time // the truth
 
-	epoch    wire.Epoch
-	records  []cbor.RawMessage // that of number n is at n-1
-	chain    []wire.Hash       // after so many records
+	ledger
+	past     []ledger
 	contexts map[uint64]wire.Context
 }
+
+// A ledger is one epoch of a kiosk.
+type ledger struct {
+	epoch   wire.Epoch
+	records []cbor.RawMessage // that of number n is at n-1
+	chain   []wire.Hash       // after so many records
+	upTo    uint64            // the rest was carried over into the next epoch
+}
+
+func (l *ledger) last() uint64 { return uint64(len(l.records)) }
 
 // kiosk adds a kiosk to the world.
 func (w *world) kiosk(id string) *kiosk {
@@ -74,7 +83,10 @@ func (k *kiosk) reboot() {
 
 // open begins an epoch.
 func (k *kiosk) open(o wire.Opened) {
-	k.epoch, k.records, k.chain = wire.NewEpoch(), nil, []wire.Hash{{}}
+	if k.chain != nil {
+		k.past = append(k.past, k.ledger)
+	}
+	k.ledger = ledger{epoch: wire.NewEpoch(), chain: []wire.Hash{{}}}
 	h := k.header(wire.KindOpened)
 	h.Opened = &o
 	k.append(wire.NewRecord(h, wire.Sealed{}))
@@ -90,8 +102,6 @@ func (k *kiosk) header(kind wire.Kind) wire.Header {
 	}
 	return h
 }
-
-func (k *kiosk) last() uint64 { return uint64(len(k.records)) }
 
 func (k *kiosk) append(r wire.Record) uint64 { return k.appendRaw(wire.Encode(r)) }
 
@@ -155,8 +165,12 @@ func (k *kiosk) carry(from wire.Epoch, raw []byte) uint64 {
 // batch returns the records from..to.
 func (k *kiosk) batch(from, to uint64) *wire.Batch {
 	k.t.Helper()
+	return k.batchOf(&k.ledger, from, to)
+}
+
+func (k *kiosk) batchOf(l *ledger, from, to uint64) *wire.Batch {
 	b := &wire.Batch{
-		V: wire.Version, Kiosk: k.id, Epoch: k.epoch, First: from, Prev: k.chain[from-1], Last: k.last(), Records: k.records[from-1 : to],
+		V: wire.Version, Kiosk: k.id, Epoch: l.epoch, First: from, Prev: l.chain[from-1], Last: l.last(), Records: l.records[from-1 : to],
 	}
 	named := map[uint64]bool{}
 	for _, raw := range b.Records {

@@ -18,7 +18,8 @@ import (
 // all the same.
 type line struct {
 	mu       sync.Mutex
-	subs     []*subscription
+	exact    map[string][]*subscription // by topic
+	wild     []*subscription
 	retained map[string][]byte
 	turn     int
 	made     int  // subscriptions, ever
@@ -34,8 +35,8 @@ type letter struct {
 
 type subscription struct {
 	ctx    context.Context
-	group  string
-	filter []string
+	shared bool
+	filter string
 	fn     func(topic string, payload []byte)
 }
 
@@ -49,7 +50,9 @@ type weather struct {
 
 var _ deliver.Link = (*line)(nil)
 
-func newLine() *line { return &line{retained: map[string][]byte{}} }
+func newLine() *line {
+	return &line{exact: map[string][]*subscription{}, retained: map[string][]byte{}}
+}
 
 func (l *line) Publish(ctx context.Context, topic string, payload []byte, retain bool) error {
 	if err := ctx.Err(); err != nil {
@@ -91,20 +94,24 @@ func (l *line) deliver(letters []letter) {
 	}
 	var calls []call
 	for _, m := range letters {
-		groups := map[string][]*subscription{}
-		for _, s := range l.subs {
-			if s.ctx.Err() != nil || !matches(s.filter, m.topic) {
-				continue
-			}
-			if s.group == "" {
+		for _, s := range l.exact[m.topic] {
+			if s.ctx.Err() == nil {
 				calls = append(calls, call{s.fn, m})
-				continue
 			}
-			groups[s.group] = append(groups[s.group], s)
 		}
-		for _, members := range groups {
+		var group []*subscription // no test has two for one topic
+		for _, s := range l.wild {
+			switch {
+			case s.ctx.Err() != nil || !matches(s.filter, m.topic):
+			case s.shared:
+				group = append(group, s)
+			default:
+				calls = append(calls, call{s.fn, m})
+			}
+		}
+		if len(group) > 0 {
 			l.turn++
-			calls = append(calls, call{members[l.turn%len(members)].fn, m})
+			calls = append(calls, call{group[l.turn%len(group)].fn, m})
 		}
 	}
 	l.mu.Unlock()
@@ -114,16 +121,20 @@ func (l *line) deliver(letters []letter) {
 }
 
 func (l *line) Subscribe(ctx context.Context, filter string, fn func(string, []byte)) error {
-	s := &subscription{ctx: ctx, fn: fn}
+	s := &subscription{ctx: ctx, filter: filter, fn: fn}
 	if rest, ok := strings.CutPrefix(filter, "$share/"); ok {
-		s.group, filter, _ = strings.Cut(rest, "/")
+		s.shared = true
+		_, s.filter, _ = strings.Cut(rest, "/")
 	}
-	s.filter = strings.Split(filter, "/")
 	l.mu.Lock()
 	l.made++
-	l.subs = append(slices.DeleteFunc(l.subs, func(s *subscription) bool { return s.ctx.Err() != nil }), s)
+	if strings.Contains(s.filter, "+") {
+		l.wild = append(slices.DeleteFunc(l.wild, func(s *subscription) bool { return s.ctx.Err() != nil }), s)
+	} else {
+		l.exact[s.filter] = append(l.exact[s.filter], s)
+	}
 	var kept []letter
-	if s.group == "" {
+	if !s.shared {
 		for topic, payload := range l.retained {
 			if matches(s.filter, topic) {
 				kept = append(kept, letter{topic, payload})
@@ -137,9 +148,15 @@ func (l *line) Subscribe(ctx context.Context, filter string, fn func(string, []b
 	return nil
 }
 
-func matches(filter []string, topic string) bool {
-	parts := strings.Split(topic, "/")
-	return slices.EqualFunc(filter, parts, func(f, p string) bool { return f == "+" || f == p })
+// matches knows filters with one "+" at most.
+func matches(filter, topic string) bool {
+	before, after, wild := strings.Cut(filter, "+")
+	if !wild {
+		return filter == topic
+	}
+	rest, ok := strings.CutPrefix(topic, before)
+	name, ok2 := strings.CutSuffix(rest, after)
+	return ok && ok2 && !strings.Contains(name, "/")
 }
 
 // storm makes the line bad.
