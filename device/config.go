@@ -299,8 +299,8 @@ func (m rawCamera) config() (cameraConfig, error) {
 	case "files":
 		keys = []string{"path", "rate"}
 		c.files = &filesConfig{m.Path, m.Rate}
-		if m.Path == "" || !(m.Rate >= 0 && m.Rate <= 60) {
-			err = errors.New("files: needs a path, and a rate of at most 60 frames a second")
+		if m.Path == "" || m.Rate != 0 && !(m.Rate >= 0.01 && m.Rate <= 60) {
+			err = errors.New("files: needs a path, and a rate of 0.01 to 60 frames a second")
 		}
 	default:
 		return c, fmt.Errorf(`kind must be "v4l2", "command" or "files", not %q`, m.Kind)

@@ -4,8 +4,8 @@
 //
 // Its promise: whatever arrives in place of a picture - a bomb, half a frame, a
 // pulled cable, a panic of a decoder - costs that frame or opens the camera
-// again, and never ends the program; and a picture is never older than one
-// frame when its reading begins, however long the one before has taken.
+// again, and never ends the program; and what is read is always the newest
+// picture that has arrived, however long the one before has taken.
 //
 //	open := func() (camera.Frames, error) { return camera.Start(program, log) }
 //	src := camera.NewSource("door", open, qrread.Options{}, log)
