@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -23,7 +25,7 @@ func (t *tx) audit(action, object string) error {
 // AddKiosk adds a kiosk. The error is qrgate.ErrConflict if its id is taken and
 // qrgate.ErrInvalid if k can be no kiosk.
 func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
-	if !wire.ValidKiosk(k.ID) || k.Place == "" || len(k.Public) != 32 || k.State != qrgate.KioskActive {
+	if !wire.ValidKiosk(k.ID) || !validPlace(k.Place) || len(k.Public) != 32 || k.State != qrgate.KioskActive {
 		return fmt.Errorf("store: add kiosk %q: %w", k.ID, qrgate.ErrInvalid)
 	}
 	err := s.write(ctx, func(t *tx) error {
@@ -49,6 +51,11 @@ func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
 		return fmt.Errorf("store: add kiosk %q: %w", k.ID, err)
 	}
 	return nil
+}
+
+// validPlace reports whether both engines and a backup can hold a place's name.
+func validPlace(name string) bool {
+	return name != "" && utf8.ValidString(name) && !strings.Contains(name, "\x00")
 }
 
 // blob returns a placeholder whose type a SELECT list does not tell.

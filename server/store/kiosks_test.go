@@ -39,6 +39,8 @@ func TestAddKiosk(t *testing.T) {
 			{"no id", with(func(k *qrgate.Kiosk) { k.ID = "" }), qrgate.ErrInvalid},
 			{"wildcard", with(func(k *qrgate.Kiosk) { k.ID = "gate/+/00" }), qrgate.ErrInvalid},
 			{"no place", with(func(k *qrgate.Kiosk) { k.Place = "" }), qrgate.ErrInvalid},
+			{"zero byte", with(func(k *qrgate.Kiosk) { k.ID, k.Place = "gate-0003", "a\x00b" }), qrgate.ErrInvalid},
+			{"no UTF-8", with(func(k *qrgate.Kiosk) { k.ID, k.Place = "gate-0003", "a\xffb" }), qrgate.ErrInvalid},
 			{"short key", with(func(k *qrgate.Kiosk) { k.Public = public[:31] }), qrgate.ErrInvalid},
 			{"revoked", with(func(k *qrgate.Kiosk) { k.State = qrgate.KioskRevoked }), qrgate.ErrInvalid},
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -98,6 +99,33 @@ func (s *Store) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 		JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no ORDER BY d.received, d.epoch_no, d.seq`)
 	if err != nil {
 		return nil, fmt.Errorf("store: dead letters: %w", err)
+	}
+	return all, nil
+}
+
+// A VerifiedBackup is a backup whose records kiosks may forget.
+type VerifiedBackup struct {
+	ID         string
+	Generation uint64 // of the database that it was made of
+	Made       time.Time
+	Verified   time.Time
+	Rows       uint64
+	Digest     []byte // SHA-256 of its content
+}
+
+// Backups returns the verified backups, the newest first.
+func (s *Store) Backups(ctx context.Context) ([]VerifiedBackup, error) {
+	var all []VerifiedBackup
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var b VerifiedBackup
+		var made, verified int64
+		err := r.Scan(&b.ID, &b.Generation, &made, &verified, &b.Rows, &b.Digest)
+		b.Made, b.Verified = milli(made), milli(verified)
+		all = append(all, b)
+		return err
+	}, "SELECT id, generation, made, verified, rows, digest FROM backups ORDER BY made DESC, id")
+	if err != nil {
+		return nil, fmt.Errorf("store: backups: %w", err)
 	}
 	return all, nil
 }

@@ -139,12 +139,13 @@ CREATE TABLE details (
     sealed BYTEA NOT NULL
 );
 
+-- Backups that were verified.
 CREATE TABLE backups (
     id         TEXT PRIMARY KEY,
     generation BIGINT NOT NULL,
     made       BIGINT NOT NULL,
-    verified   BIGINT,
-    checkins   BIGINT NOT NULL,
+    verified   BIGINT NOT NULL,
+    rows       BIGINT NOT NULL,
     digest     BYTEA NOT NULL
 );
 

@@ -139,12 +139,13 @@ CREATE TABLE details (
     sealed BLOB NOT NULL
 ) STRICT;
 
+-- Backups that were verified.
 CREATE TABLE backups (
     id         TEXT PRIMARY KEY,
     generation INTEGER NOT NULL,
     made       INTEGER NOT NULL,
-    verified   INTEGER,
-    checkins   INTEGER NOT NULL,
+    verified   INTEGER NOT NULL,
+    rows       INTEGER NOT NULL,
     digest     BLOB NOT NULL
 ) STRICT;
 

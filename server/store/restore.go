@@ -1,0 +1,390 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	sqlite3 "modernc.org/sqlite"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/deliver"
+)
+
+// A BackupReport says what a backup holds.
+type BackupReport struct {
+	ID         string
+	Generation uint64
+	Made       int64 // Unix milliseconds
+	Rows       uint64
+	Digest     []byte // SHA-256 of its content
+
+	safe []safePoint
+}
+
+// A safePoint is how far an epoch's records are in a backup.
+type safePoint struct {
+	epochNo int64
+	through uint64
+}
+
+// VerifyBackup reads a backup to its end, restores it into a temporary database
+// in dir and counts what arrived there. A file that is no whole backup is
+// ErrBackup.
+func VerifyBackup(ctx context.Context, r io.Reader, dir string) (BackupReport, error) {
+	report, err := verifyBackup(ctx, r, dir)
+	if err != nil {
+		return report, fmt.Errorf("store: verify backup: %w", err)
+	}
+	return report, nil
+}
+
+func verifyBackup(ctx context.Context, r io.Reader, dir string) (report BackupReport, err error) {
+	tmp, err := os.MkdirTemp(dir, "verify-*")
+	if err != nil {
+		return report, err
+	}
+	defer os.RemoveAll(tmp)
+	s, err := Open(ctx, "sqlite:"+filepath.Join(tmp, "copy.db"), Options{})
+	if err != nil {
+		return report, err
+	}
+	defer s.Close()
+	if report, err = s.restore(ctx, r); err != nil {
+		return report, err
+	}
+	arrived := uint64(0)
+	for _, t := range tables {
+		var n uint64
+		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.Name).Scan(&n); err != nil {
+			return report, err
+		}
+		arrived += n
+	}
+	if arrived != report.Rows {
+		return report, fmt.Errorf("%w: %d of %d rows arrived", ErrBackup, arrived, report.Rows)
+	}
+	report.safe, err = s.safePoints(ctx)
+	return report, err
+}
+
+// safePoints returns how far each epoch is held without a gap.
+func (s *Store) safePoints(ctx context.Context) (all []safePoint, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var no int64
+		var held []byte
+		if err := r.Scan(&no, &held); err != nil {
+			return err
+		}
+		var l deliver.Ledger
+		if err := l.Unmarshal(held); err != nil {
+			return fmt.Errorf("%w: epoch %d: %w", ErrBackup, no, err)
+		}
+		all = append(all, safePoint{no, l.Through()})
+		return nil
+	}, "SELECT no, ledger FROM epochs")
+	return all, err
+}
+
+var saveSafe = bulkOf("UPDATE epochs SET safe = v.column2 FROM (VALUES ", "(CAST(? AS BIGINT), CAST(? AS BIGINT))",
+	") AS v WHERE epochs.no = v.column1 AND epochs.safe < v.column2")
+
+// MarkSafe lets kiosks forget what a verified backup of this database holds. A
+// backup of another generation is refused with qrgate.ErrConflict.
+func (s *Store) MarkSafe(ctx context.Context, r BackupReport) error {
+	var safe []any
+	for _, p := range r.safe {
+		safe = append(safe, p.epochNo, int64(p.through))
+	}
+	err := s.write(ctx, func(t *tx) error {
+		if s.dialect == postgres { // as an intake locks them
+			nothing := func(*sql.Rows) error { return nil }
+			if err := t.each(nothing, `SELECT no FROM kiosks ORDER BY id COLLATE "C" FOR NO KEY UPDATE`); err != nil {
+				return err
+			}
+		}
+		var g uint64
+		if err := t.each(func(r *sql.Rows) error { return r.Scan(&g) }, "SELECT generation FROM meta"); err != nil {
+			return err
+		}
+		if g != r.Generation {
+			return fmt.Errorf("backup is of generation %d, the database of %d: %w", r.Generation, g, qrgate.ErrConflict)
+		}
+		if _, err := t.run(saveSafe, safe, nil); err != nil {
+			return err
+		}
+		// Every server shall read the books anew.
+		if _, err := t.exec("UPDATE kiosks SET version = version + 1"); err != nil {
+			return err
+		}
+		_, err := t.exec("INSERT INTO backups (id, generation, made, verified, rows, digest) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+			r.ID, int64(r.Generation), r.Made, s.now().UnixMilli(), int64(r.Rows), r.Digest)
+		if err != nil {
+			return err
+		}
+		return t.audit("verify backup", r.ID)
+	})
+	if err != nil {
+		return fmt.Errorf("store: mark safe: %w", err)
+	}
+	return nil
+}
+
+// Restore fills an empty database from a backup and gives it a new generation,
+// so that kiosks send again what the backup lacks. A database that is not empty
+// is qrgate.ErrConflict, a file that is no whole backup ErrBackup; then the
+// database stays empty.
+func (s *Store) Restore(ctx context.Context, r io.Reader) (BackupReport, error) {
+	report, err := s.restore(ctx, r)
+	if err == nil {
+		err = s.write(ctx, func(t *tx) error { return t.audit("restore backup", report.ID) })
+	}
+	if err != nil {
+		return report, fmt.Errorf("store: restore: %w", err)
+	}
+	return report, nil
+}
+
+func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, err error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(backupWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return report, err
+	}
+	defer z.Close()
+	in := &frameReader{r: bufio.NewReader(z), sum: sha256.New()}
+	err = s.writeOnce(ctx, func(t *tx) error { // for in can be read but once
+		if err := t.empty(); err != nil {
+			return err
+		}
+		indexes, err := t.dropIndexes("checkins")
+		if err != nil {
+			return err
+		}
+		if report, err = t.restore(ctx, in); err != nil {
+			return err
+		}
+		for _, create := range indexes { // sorting once is quicker than keeping order
+			if _, err := t.exec(create); err != nil {
+				return err
+			}
+		}
+		next := max(int64(report.Generation)+1, s.now().UnixMilli())
+		if _, err := t.exec("UPDATE meta SET generation = ?", next); err != nil {
+			return err
+		}
+		// What a lost backup made safe is safe no more; this one has no verdict yet.
+		_, err = t.exec("UPDATE epochs SET safe = 0")
+		return err
+	})
+	return report, err
+}
+
+// empty refuses a database in which there is something.
+func (t *tx) empty() error {
+	if _, err := t.exec("UPDATE meta SET generation = generation"); err != nil { // one restore at a time
+		return err
+	}
+	for _, table := range tables {
+		found := false
+		err := t.each(func(*sql.Rows) error { found = true; return nil }, "SELECT 1 FROM "+table.Name+" LIMIT 1")
+		if err != nil {
+			return err
+		}
+		if found {
+			return fmt.Errorf("the database is not empty: there are %s: %w", table.Name, qrgate.ErrConflict)
+		}
+	}
+	return nil
+}
+
+// dropIndexes drops a table's indexes but its primary key, and returns the
+// statements that make them again.
+func (t *tx) dropIndexes(table string) (create []string, err error) {
+	query := "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+	if t.s.dialect == postgres {
+		query = `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ?
+			AND indexname NOT IN (SELECT conname FROM pg_constraint)`
+	}
+	var names []string
+	err = t.each(func(r *sql.Rows) error {
+		var name, sql string
+		err := r.Scan(&name, &sql)
+		names, create = append(names, name), append(create, sql)
+		return err
+	}, query, table)
+	for _, name := range names {
+		if err == nil {
+			_, err = t.exec("DROP INDEX " + name)
+		}
+	}
+	return create, err
+}
+
+func (t *tx) restore(ctx context.Context, in *frameReader) (BackupReport, error) {
+	var head backupHead
+	if err := in.read(&head); err != nil {
+		return BackupReport{}, err
+	}
+	if head.Magic != backupMagic || head.Generation >= math.MaxInt64 {
+		return BackupReport{}, fmt.Errorf("%w: it begins otherwise", ErrBackup)
+	}
+	report := BackupReport{ID: head.ID, Generation: head.Generation, Made: head.Made}
+	into, err := head.inserts()
+	if err != nil {
+		return report, err
+	}
+	var last *insert
+	for {
+		var frame struct {
+			Table  *int   `cbor:"1,keyasint"`
+			Values []any  `cbor:"2,keyasint"`
+			Rows   uint64 `cbor:"3,keyasint"`
+			Digest []byte `cbor:"4,keyasint"`
+		}
+		if err := in.read(&frame); err != nil {
+			return report, err
+		}
+		if frame.Table == nil {
+			report.Digest = in.sum.Sum(nil)
+			if frame.Rows != report.Rows || string(frame.Digest) != string(report.Digest) {
+				return report, fmt.Errorf("%w: its end does not match", ErrBackup)
+			}
+			if err := in.end(); err != nil {
+				return report, err
+			}
+			return report, last.flush(t)
+		}
+		i := *frame.Table
+		if i < 0 || i >= len(into) {
+			return report, fmt.Errorf("%w: a row of table %d", ErrBackup, i)
+		}
+		if next := into[i]; next != last || next.full() {
+			if err := last.flush(t); err != nil {
+				return report, err
+			}
+			if err := ctx.Err(); err != nil {
+				return report, err
+			}
+			last = next
+		}
+		if err := last.add(frame.Values); err != nil {
+			return report, err
+		}
+		report.Rows++
+	}
+}
+
+// An insert gathers rows of one table of a backup.
+type insert struct {
+	bulk  *bulk
+	table string
+	kinds []string
+	held  []any
+	bytes int
+}
+
+// inserts returns an insert for each of the backup's tables, all of which must
+// be ours.
+func (h *backupHead) inserts() ([]*insert, error) {
+	var all []*insert
+	for _, t := range h.Tables {
+		i := slices.IndexFunc(tables, func(known table) bool { return known.Name == t.Name })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: table %q is not known to this release", ErrBackup, t.Name)
+		}
+		if len(t.Columns) == 0 || slices.ContainsFunc(all, func(in *insert) bool { return in.table == t.Name }) {
+			return nil, fmt.Errorf("%w: table %q is there twice or has no columns", ErrBackup, t.Name)
+		}
+		in := &insert{table: t.Name}
+		for n, c := range t.Columns {
+			kind, ok := tables[i].kinds[c]
+			if !ok || slices.Contains(t.Columns[:n], c) {
+				return nil, fmt.Errorf("%w: column %q of table %q is there twice or not known to this release", ErrBackup, c, t.Name)
+			}
+			in.kinds = append(in.kinds, kind)
+		}
+		in.bulk = insertOf(t.Name, strings.Join(t.Columns, ", "), "")
+		all = append(all, in)
+	}
+	return all, nil
+}
+
+// full reports whether it is time to insert what is held: a megabyte, or a
+// statement's rows.
+func (in *insert) full() bool {
+	return in.bytes > 1<<20 || len(in.held) >= portions[0]*in.bulk.width
+}
+
+// add holds a row.
+func (in *insert) add(values []any) error {
+	if len(values) != len(in.kinds) {
+		return fmt.Errorf("%w: %s: a row of %d values", ErrBackup, in.table, len(values))
+	}
+	for i, v := range values {
+		kind := "?"
+		switch got := v.(type) {
+		case nil:
+			kind = in.kinds[i]
+		case int64:
+			kind = ""
+		case uint64:
+			if got <= math.MaxInt64 {
+				v, kind = int64(got), ""
+			}
+		case string:
+			// PostgreSQL takes no zero byte, so no backup has one.
+			if !strings.Contains(got, "\x00") {
+				kind = "t"
+			}
+			in.bytes += len(got)
+		case []byte:
+			kind = "b"
+			in.bytes += len(got)
+		}
+		if kind != in.kinds[i] {
+			return fmt.Errorf("%w: %s: value %d is none of its column", ErrBackup, in.table, i)
+		}
+		in.held = append(in.held, v)
+	}
+	return nil
+}
+
+func (in *insert) flush(t *tx) error {
+	if in == nil {
+		return nil
+	}
+	_, err := t.run(in.bulk, in.held, nil)
+	in.held, in.bytes = in.held[:0], 0
+	if err != nil && refused(err) {
+		return fmt.Errorf("%w: %s: %w", ErrBackup, in.table, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.table, err)
+	}
+	return nil
+}
+
+// refused reports whether the engine refused what it was given: the wrong type,
+// the same row twice, a row that names another which is not there.
+func refused(err error) bool {
+	if code := pgCode(err); code != "" {
+		const dataException, integrity = "22", "23"
+		return code[:2] == dataException || code[:2] == integrity
+	}
+	var lite *sqlite3.Error
+	if errors.As(err, &lite) {
+		const constraint, mismatch = 19, 20
+		return lite.Code()&0xff == constraint || lite.Code()&0xff == mismatch
+	}
+	return false
+}
