@@ -1,23 +1,32 @@
 package qrread
 
-// A plane is one grey picture together with its relief: grey minus the mean of
-// the neighbourhood. The relief makes shadows and faded print harmless without
-// deciding yet what is dark and what is light.
+import "slices"
+
+// A plane is one grey picture, with the mean grey of the surroundings of each
+// place. The difference of both, the relief, makes shadows and faded print
+// harmless without deciding yet what is dark and what is light.
 type plane struct {
 	w, h, stride int
 	pix          []uint8
-	relief       []int16 // w*h, negative where darker than the surroundings; see lift
 	scale        float32 // pixels of the plane for one pixel of the frame
 	noise        float32
 	share        int
 	depth        int // how much grey must change before it counts as an edge
 
-	own  []uint8  // pixels, when the plane is not a view of the frame
-	cols []uint32 // sums of the columns of the band under the window
+	own []uint8 // pixels, when the plane is not a view of the frame
 
-	reliefs [2][]int16 // of narrow and wide surroundings, made when first wanted
-	lifted  [2]bool
+	cw, ch int          // the picture in cells
+	cells  []uint32     // the sum of the pixels of each
+	around [2][]float32 // the means of narrow and wide surroundings of each cell
+	lifted [2]bool      // which of them are made
+	means  []float32    // the one in use
 }
+
+// cell is the side of a cell in pixels, a power of two.
+const (
+	cellBits = 3
+	cell     = 1 << cellBits
+)
 
 // view makes p show pixels of the frame.
 func (p *plane) view(pix []uint8, w, h, stride int) {
@@ -73,7 +82,7 @@ func (p *plane) alloc(w, h int) {
 	p.w, p.h, p.stride, p.pix = w, h, w, p.own
 }
 
-// lift makes p.relief fit for a symbol with modules of some size. The
+// lift makes the relief fit for a symbol with modules of some size. The
 // surroundings must be wider than a finder pattern, but no wider than needed to
 // follow the edge of a shadow.
 func (p *plane) lift(module float32) {
@@ -82,71 +91,53 @@ func (p *plane) lift(module float32) {
 		k, half = 1, p.h/7
 	}
 	if !p.lifted[k] {
+		if !p.lifted[1-k] {
+			p.count()
+		}
 		p.lifted[k] = true
-		p.reliefs[k] = p.raise(p.reliefs[k], half)
+		p.around[k] = p.spread(p.around[k], max((half+cell/2)/cell, 1))
 	}
-	p.relief = p.reliefs[k]
+	p.means = p.around[k]
 }
 
-// raise computes the relief over windows that reach half pixels to each side.
-func (p *plane) raise(relief []int16, half int) []int16 {
-	w, h := p.w, p.h
-	if cap(relief) < w*h {
-		relief = make([]int16, w*h)
-	}
-	relief = relief[:w*h]
-	if cap(p.cols) < w {
-		p.cols = make([]uint32, w)
-	}
-	cols := p.cols[:w]
-	clear(cols)
-	half = max(half, 2)
-	rows := 0
-	add := func(y int) {
-		for x, v := range p.pix[y*p.stride:][:w] {
-			cols[x] += uint32(v)
+// count sums up the cells. Those at the right and lower edge may be smaller.
+func (p *plane) count() {
+	p.cw, p.ch = (p.w+cell-1)/cell, (p.h+cell-1)/cell
+	p.cells = slices.Grow(p.cells[:0], p.cw*p.ch)[:p.cw*p.ch]
+	clear(p.cells)
+	for y := range p.h {
+		row := p.pix[y*p.stride:][:p.w]
+		sums := p.cells[y/cell*p.cw:][:p.cw]
+		x := 0
+		for ; x+cell <= len(row); x += cell {
+			c := row[x : x+cell : x+cell]
+			sums[x/cell] += uint32(c[0]) + uint32(c[1]) + uint32(c[2]) + uint32(c[3]) + uint32(c[4]) + uint32(c[5]) + uint32(c[6]) + uint32(c[7])
 		}
-		rows++
-	}
-	for y := range min(half, h) {
-		add(y)
-	}
-	for y := range h {
-		if y+half < h {
-			add(y + half)
+		for ; x < len(row); x++ {
+			sums[x/cell] += uint32(row[x])
 		}
-		if y > half {
-			for x, v := range p.pix[(y-half-1)*p.stride:][:w] {
-				cols[x] -= uint32(v)
+	}
+}
+
+// spread returns the mean of each cell and those up to reach cells away.
+func (p *plane) spread(means []float32, reach int) []float32 {
+	means = slices.Grow(means[:0], len(p.cells))[:len(p.cells)]
+	for cy := range p.ch {
+		y0, y1 := max(cy-reach, 0), min(cy+reach+1, p.ch)
+		high := min(y1*cell, p.h) - y0*cell
+		for cx := range p.cw {
+			x0, x1 := max(cx-reach, 0), min(cx+reach+1, p.cw)
+			wide := min(x1*cell, p.w) - x0*cell
+			var sum uint32
+			for y := y0; y < y1; y++ {
+				for _, c := range p.cells[y*p.cw+x0 : y*p.cw+x1] {
+					sum += c
+				}
 			}
-			rows--
-		}
-		row := p.pix[y*p.stride:][:w]
-		dst := relief[y*w:][:w]
-		var sum uint32
-		width, was := 0, 0
-		var inv float32
-		for _, c := range cols[:min(half, w)] {
-			sum += c
-			width++
-		}
-		for x := range dst {
-			if x+half < w {
-				sum += cols[x+half]
-				width++
-			}
-			if x > half {
-				sum -= cols[x-half-1]
-				width--
-			}
-			if width != was {
-				was = width
-				inv = 1 / float32(width*rows)
-			}
-			dst[x] = int16(row[x]) - int16(float32(sum)*inv)
+			means[cy*p.cw+cx] = float32(sum) / float32(high*wide)
 		}
 	}
-	return relief
+	return means
 }
 
 // reliefAt returns the relief at a place, interpolated, and 0 outside.
@@ -158,11 +149,11 @@ func (p *plane) reliefAt(x, y float32) float32 {
 	}
 	ix, iy := int(x), int(y)
 	fx, fy := x-float32(ix), y-float32(iy)
-	i := iy*p.w + ix
-	a, b := p.relief[i:i+2:i+2], p.relief[i+p.w:i+p.w+2:i+p.w+2]
-	top := float32(a[0]) + fx*float32(a[1]-a[0])
-	bottom := float32(b[0]) + fx*float32(b[1]-b[0])
-	return top + fy*(bottom-top)
+	i := iy*p.stride + ix
+	a, b := p.pix[i:i+2:i+2], p.pix[i+p.stride:i+p.stride+2:i+p.stride+2]
+	top := float32(a[0]) + fx*(float32(a[1])-float32(a[0]))
+	bottom := float32(b[0]) + fx*(float32(b[1])-float32(b[0]))
+	return top + fy*(bottom-top) - p.means[iy>>cellBits*p.cw+ix>>cellBits]
 }
 
 // greyAt returns the grey value at a place, interpolated; places outside take

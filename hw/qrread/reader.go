@@ -130,7 +130,7 @@ const searches = 4
 func (r *Reader) search() {
 	switch r.round {
 	case 0:
-		r.find(&r.frame, 3)
+		r.find(&r.frame, max(3, r.frame.h/180))
 	case 1: // noise
 		r.copied.smooth(&r.frame)
 		r.find(&r.copied, 2)
