@@ -9,8 +9,8 @@ import (
 // Limits of the combinations that are tried.
 const (
 	maxFinders  = 40  // of each polarity, strongest first
-	maxTriples  = 30  // a search
-	maxPairs    = 40  // a frame
+	maxTriples  = 12  // a search
+	maxPairs    = 16  // a frame
 	maxModules  = 117 // along a side; larger symbols do not fit into a camera's frame
 	minDistance = 14 * 0.75
 )

@@ -117,13 +117,25 @@ func (r *Reader) guess(p *plane, t *triple) []guess {
 // how much deeper one lies than another.
 func (p *plane) guessDepth(t *triple, l *layout, g *guess) {
 	q := pose{dim: l.dim}
-	for i := -2; i <= 2; i++ {
-		for j := -2; j <= 2; j++ {
-			if !q.complete(&t.at, t.wb+float32(i)*depthStep, t.wc+float32(j)*depthStep) {
-				continue
-			}
+	try := func(i, j int) {
+		if q.complete(&t.at, t.wb+float32(i)*depthStep, t.wc+float32(j)*depthStep) {
 			if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
 				g.score, g.pose = s, q
+			}
+		}
+	}
+	for i := -2; i <= 2; i += 2 {
+		for j := -2; j <= 2; j += 2 {
+			try(i, j)
+		}
+	}
+	if g.score < minQuick/2 {
+		return // not even near
+	}
+	for i := -2; i <= 2; i++ {
+		for j := -2; j <= 2; j++ {
+			if i&1 != 0 || j&1 != 0 {
+				try(i, j)
 			}
 		}
 	}

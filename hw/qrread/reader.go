@@ -133,11 +133,11 @@ func (r *Reader) search() {
 		r.find(&r.frame, max(3, r.frame.h/180))
 	case 1: // noise
 		r.copied.smooth(&r.frame)
-		r.find(&r.copied, 2)
+		r.find(&r.copied, max(2, r.copied.h/240))
 	case 2: // small modules and uneven light
 		r.frame.share = 5
 		r.frame.depth = max(6, int(4*r.frame.noise))
-		r.find(&r.frame, 2)
+		r.find(&r.frame, max(2, r.frame.h/240))
 	case 3: // large symbols of rough grain
 		r.copied.halve(&r.frame)
 		r.find(&r.copied, 3)
