@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -28,6 +29,7 @@ type board struct {
 	log     *slog.Logger
 	now     func() time.Time
 	refresh time.Duration
+	page    func(*snapshot) ([]byte, error)
 
 	turn chan struct{} // holds one value; whoever has taken it may touch the rest
 	last *snapshot
@@ -42,7 +44,8 @@ type snapshot struct {
 	began   time.Time
 	rows    []row
 	figures string
-	table   template.HTML // all rows
+	table   string                 // all rows
+	page    func() ([]byte, error) // the whole page, rendered once if anybody asks for it
 }
 
 // A row is one kiosk as rendered.
@@ -51,12 +54,6 @@ type row struct {
 	html    string
 	changed uint64 // no of the snapshot in which more than the count changed
 	counted uint64 // no of the snapshot in which the count changed
-}
-
-func newBoard(s *store.Store, pages *template.Template, log *slog.Logger, now func() time.Time, refresh time.Duration) *board {
-	b := &board{store: s, pages: pages, log: log, now: now, refresh: refresh, turn: make(chan struct{}, 1)}
-	b.turn <- struct{}{}
-	return b
 }
 
 // snapshot returns what the database had less than refresh ago, or had when it
@@ -99,6 +96,7 @@ func (b *board) ask(ctx context.Context) {
 	b.err = err
 	if err == nil {
 		next.began = began
+		next.page = sync.OnceValues(func() ([]byte, error) { return b.page(next) })
 		b.last = next
 	}
 }
@@ -156,7 +154,7 @@ func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
 		table.WriteString(r.html)
 		next.rows[i] = r
 	}
-	next.table = template.HTML(table.String())
+	next.table = table.String()
 	text.Reset()
 	if err := b.pages.ExecuteTemplate(&text, "figures", sums); err != nil {
 		return nil, fmt.Errorf("portal: figures: %w", err)

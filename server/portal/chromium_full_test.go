@@ -62,7 +62,11 @@ func startChromium(t *testing.T) *chromium {
 	var reading sync.WaitGroup
 	reading.Go(func() { c.read(out) })
 	t.Cleanup(func() {
-		in.Close() // without its pipe the browser ends
+		c.try("", "Browser.close", args{}, nil)
+		in.Close()
+		// It may hang in its end, which is not what is tested.
+		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		defer kill.Stop()
 		cmd.Wait()
 		reading.Wait()
 		out.Close()

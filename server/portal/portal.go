@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,8 +56,9 @@ func New(s *store.Store, feed *ingest.Feed, log *slog.Logger, o Options) http.Ha
 		streams:  make(chan struct{}, cmp.Or(o.Streams, 1000)),
 	}
 	p.assets, p.pages = openAssets()
-	p.board = newBoard(s, p.pages, log, now, p.refresh)
 	p.lines = &lines{pages: p.pages, now: now}
+	p.board = &board{store: s, pages: p.pages, log: log, now: now, refresh: p.refresh, page: p.page, turn: make(chan struct{}, 1)}
+	p.board.turn <- struct{}{}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", p.live)
@@ -92,29 +95,36 @@ func (p *portal) live(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	checkins, err := p.lines.of(p.feed.Recent())
+	page, err := s.page()
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	// Rendered whole first: half a page would carry the status of a whole one.
+	writePage(w, http.StatusOK, page)
+}
+
+// page renders the live page as of s.
+func (p *portal) page(s *snapshot) ([]byte, error) {
+	checkins, err := p.lines.of(p.feed.Recent())
+	if err != nil {
+		return nil, err
+	}
 	var page bytes.Buffer
-	page.Grow(len(s.table) + len(checkins) + 4096)
 	err = p.pages.ExecuteTemplate(&page, "live.html", struct {
 		HelpLine                  string
 		Figures, Kiosks, Checkins template.HTML
-	}{p.helpLine, template.HTML(s.figures), s.table, template.HTML(checkins)})
+	}{p.helpLine, template.HTML(s.figures), template.HTML(s.table), template.HTML(checkins)})
 	if err != nil {
-		p.fail(w, r, err)
-		return
+		return nil, fmt.Errorf("portal: page: %w", err)
 	}
-	writePage(w, http.StatusOK, page.Bytes())
+	return page.Bytes(), nil
 }
 
 func writePage(w http.ResponseWriter, status int, page []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", "vi, en")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
 	w.Write(page)
 }

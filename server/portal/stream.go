@@ -156,7 +156,7 @@ func (v *viewer) snapshot(ctx context.Context, recent []store.Sighting) (string,
 		return "", err
 	}
 	v.sent = s
-	text, err := jsonOf(map[string]string{"figures": s.figures, "kiosks": string(s.table), "checkins": checkins})
+	text, err := jsonOf(map[string]string{"figures": s.figures, "kiosks": s.table, "checkins": checkins})
 	if err != nil {
 		return "", err
 	}
