@@ -58,6 +58,7 @@ type anchorOf struct {
 type letter struct {
 	epoch    *Epoch
 	seq      uint64
+	digest   wire.Digest
 	reason   wire.Reason
 	record   []byte
 	received time.Time
@@ -137,26 +138,21 @@ func (t *Intake) Known(e *Epoch, from, to uint64) ([]wire.Digest, error) {
 	}
 	for i := range t.letters {
 		if l := &t.letters[i]; l.epoch == e {
-			put(l.seq, deliver.Digest(l.record))
+			put(l.seq, l.digest)
 		}
 	}
-	err := t.each(func(r *sql.Rows) error {
+	stored := func(r *sql.Rows) error {
 		var seq, d int64
 		err := r.Scan(&seq, &d)
 		put(uint64(seq), digestOf(d))
 		return err
-	}, "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND seq BETWEEN ? AND ? AND under_no = epoch_no", e.no, int64(from), int64(to))
-	if err != nil {
+	}
+	const checkins = "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND seq BETWEEN ? AND ? AND under_no = epoch_no"
+	if err := t.each(stored, checkins, e.no, int64(from), int64(to)); err != nil {
 		return nil, fmt.Errorf("store: known check-ins: %w", err)
 	}
-	err = t.each(func(r *sql.Rows) error {
-		var seq int64
-		var record []byte
-		err := r.Scan(&seq, &record)
-		put(uint64(seq), deliver.Digest(record))
-		return err
-	}, "SELECT seq, record FROM dead_letters WHERE epoch_no = ? AND seq BETWEEN ? AND ?", e.no, int64(from), int64(to))
-	if err != nil {
+	const letters = "SELECT seq, digest FROM dead_letters WHERE epoch_no = ? AND seq BETWEEN ? AND ?"
+	if err := t.each(stored, letters, e.no, int64(from), int64(to)); err != nil {
 		return nil, fmt.Errorf("store: known dead letters: %w", err)
 	}
 	return digests, nil
@@ -202,10 +198,11 @@ func (t *Intake) Add(r Row) {
 	t.rows = append(t.rows, r)
 }
 
-// Reject keeps a record that could not be taken as a dead letter.
+// Reject keeps a record that could not be taken as a dead letter, of which no
+// more is stored than the longest record.
 func (t *Intake) Reject(e *Epoch, seq uint64, reason wire.Reason, record []byte, received time.Time) error {
 	e.dirty = true
-	t.letters = append(t.letters, letter{e, seq, reason, record, received})
+	t.letters = append(t.letters, letter{e, seq, deliver.Digest(record), reason, record[:min(len(record), wire.MaxRecord)], received})
 	return nil
 }
 

@@ -181,6 +181,10 @@ func (s *Store) SavePresences(ctx context.Context, ps []Presence) error {
 	return nil
 }
 
+// maxBeat is far more than the beat of a kiosk with many scanners. What is over
+// it would make the row too long for a backup.
+const maxBeat = 16 << 10
+
 func (t *tx) savePresence(p Presence) error {
 	_, err := t.exec(`INSERT INTO presences (kiosk_no, up, session, since, contact)
 		SELECT no, 0, 0, 0, 0 FROM kiosks WHERE id = ? ON CONFLICT (kiosk_no) DO NOTHING`, p.Kiosk)
@@ -200,8 +204,12 @@ func (t *tx) savePresence(p Presence) error {
 		}
 	}
 	if p.Beat != nil {
+		beat := wire.Encode(p.Beat)
+		if len(beat) > maxBeat {
+			beat = nil
+		}
 		_, err = t.exec("UPDATE presences SET contact = ?, beat = ? WHERE contact <= ? AND "+kiosk,
-			p.Contact.UnixMilli(), wire.Encode(p.Beat), p.Contact.UnixMilli(), p.Kiosk)
+			p.Contact.UnixMilli(), beat, p.Contact.UnixMilli(), p.Kiosk)
 	}
 	return err
 }

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -14,10 +12,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	sqlite3 "modernc.org/sqlite"
 
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/archive"
 	"github.com/qrgate/qrgate/sync/deliver"
 )
 
@@ -156,12 +154,11 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (BackupReport, error) 
 }
 
 func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, err error) {
-	z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(backupWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	in, err := archive.NewReader(r)
 	if err != nil {
 		return report, err
 	}
-	defer z.Close()
-	in := &frameReader{r: bufio.NewReader(z), sum: sha256.New()}
+	defer in.Close()
 	err = s.writeOnce(ctx, func(t *tx) error { // for in can be read but once
 		if err := t.empty(); err != nil {
 			return err
@@ -230,45 +227,26 @@ func (t *tx) dropIndexes(table string) (create []string, err error) {
 	return create, err
 }
 
-func (t *tx) restore(ctx context.Context, in *frameReader) (BackupReport, error) {
-	var head backupHead
-	if err := in.read(&head); err != nil {
-		return BackupReport{}, err
+func (t *tx) restore(ctx context.Context, in *archive.Reader) (BackupReport, error) {
+	report := BackupReport{ID: in.Head.ID, Generation: in.Head.Generation, Made: in.Head.Made}
+	if report.Generation >= math.MaxInt64 {
+		return report, fmt.Errorf("%w: generation %d", ErrBackup, report.Generation)
 	}
-	if head.Magic != backupMagic || head.Generation >= math.MaxInt64 {
-		return BackupReport{}, fmt.Errorf("%w: it begins otherwise", ErrBackup)
-	}
-	report := BackupReport{ID: head.ID, Generation: head.Generation, Made: head.Made}
-	into, err := head.inserts()
+	into, err := inserts(in.Head.Tables)
 	if err != nil {
 		return report, err
 	}
 	var last *insert
 	for {
-		var frame struct {
-			Table  *int   `cbor:"1,keyasint"`
-			Values []any  `cbor:"2,keyasint"`
-			Rows   uint64 `cbor:"3,keyasint"`
-			Digest []byte `cbor:"4,keyasint"`
-		}
-		if err := in.read(&frame); err != nil {
-			return report, err
-		}
-		if frame.Table == nil {
-			report.Digest = in.sum.Sum(nil)
-			if frame.Rows != report.Rows || string(frame.Digest) != string(report.Digest) {
-				return report, fmt.Errorf("%w: its end does not match", ErrBackup)
-			}
-			if err := in.end(); err != nil {
-				return report, err
-			}
+		table, values, err := in.Next()
+		if err == io.EOF {
+			report.Rows, report.Digest = in.Rows(), in.Digest()
 			return report, last.flush(t)
 		}
-		i := *frame.Table
-		if i < 0 || i >= len(into) {
-			return report, fmt.Errorf("%w: a row of table %d", ErrBackup, i)
+		if err != nil {
+			return report, err
 		}
-		if next := into[i]; next != last || next.full() {
+		if next := into[table]; next != last || next.full() {
 			if err := last.flush(t); err != nil {
 				return report, err
 			}
@@ -277,10 +255,9 @@ func (t *tx) restore(ctx context.Context, in *frameReader) (BackupReport, error)
 			}
 			last = next
 		}
-		if err := last.add(frame.Values); err != nil {
+		if err := last.add(values); err != nil {
 			return report, err
 		}
-		report.Rows++
 	}
 }
 
@@ -293,11 +270,11 @@ type insert struct {
 	bytes int
 }
 
-// inserts returns an insert for each of the backup's tables, all of which must
-// be ours.
-func (h *backupHead) inserts() ([]*insert, error) {
+// inserts returns an insert for each table of a backup, all of which must be
+// ours. One may lack columns: then it is an earlier release's.
+func inserts(of []archive.Table) ([]*insert, error) {
 	var all []*insert
-	for _, t := range h.Tables {
+	for _, t := range of {
 		i := slices.IndexFunc(tables, func(known table) bool { return known.Name == t.Name })
 		if i < 0 {
 			return nil, fmt.Errorf("%w: table %q is not known to this release", ErrBackup, t.Name)
@@ -327,35 +304,26 @@ func (in *insert) full() bool {
 
 // add holds a row.
 func (in *insert) add(values []any) error {
-	if len(values) != len(in.kinds) {
-		return fmt.Errorf("%w: %s: a row of %d values", ErrBackup, in.table, len(values))
-	}
 	for i, v := range values {
-		kind := "?"
-		switch got := v.(type) {
-		case nil:
-			kind = in.kinds[i]
+		kind := in.kinds[i] // NULL is for the table to refuse
+		switch v := v.(type) {
 		case int64:
 			kind = ""
-		case uint64:
-			if got <= math.MaxInt64 {
-				v, kind = int64(got), ""
-			}
 		case string:
-			// PostgreSQL takes no zero byte, so no backup has one.
-			if !strings.Contains(got, "\x00") {
-				kind = "t"
+			kind = "t"
+			if strings.Contains(v, "\x00") { // PostgreSQL takes none, so no backup has one
+				kind = "?"
 			}
-			in.bytes += len(got)
+			in.bytes += len(v)
 		case []byte:
 			kind = "b"
-			in.bytes += len(got)
+			in.bytes += len(v)
 		}
 		if kind != in.kinds[i] {
 			return fmt.Errorf("%w: %s: value %d is none of its column", ErrBackup, in.table, i)
 		}
-		in.held = append(in.held, v)
 	}
+	in.held = append(in.held, values...)
 	return nil
 }
 

@@ -22,7 +22,7 @@ var (
 			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since`)
 	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "")
 	saveGates   = insertOf("gates", "kiosk_no, no, place, gate", "")
-	saveLetters = insertOf("dead_letters", "epoch_no, seq, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
+	saveLetters = insertOf("dead_letters", "epoch_no, seq, digest, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
 
 	saveIdentities = insertOf("identities", "identity, person", "ON CONFLICT (identity) DO NOTHING")
 	savePeople     = insertOf("people", "person, wrapped", "")
@@ -62,7 +62,7 @@ func (t *Intake) finish() error {
 		anchors = append(anchors, a.book.no, a.anchor.Boot[:], a.anchor.Since, a.anchor.Server, a.anchor.Error)
 	}
 	for _, l := range t.letters {
-		letters = append(letters, l.epoch.no, int64(l.seq), int64(l.reason), l.record, l.received.UnixMilli())
+		letters = append(letters, l.epoch.no, int64(l.seq), digestInt(l.digest), int64(l.reason), l.record, l.received.UnixMilli())
 	}
 	for _, step := range []struct {
 		name   string

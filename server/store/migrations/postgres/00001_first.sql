@@ -115,9 +115,11 @@ CREATE TABLE checkins (
 CREATE INDEX checkins_subject ON checkins (day, subject) WHERE subject IS NOT NULL;
 CREATE INDEX checkins_time ON checkins (day, epoch_no, latest);
 
+-- record may be cut short, digest is of all of it.
 CREATE TABLE dead_letters (
     epoch_no BIGINT NOT NULL REFERENCES epochs,
     seq      BIGINT NOT NULL,
+    digest   BIGINT NOT NULL,
     reason   BIGINT NOT NULL,
     record   BYTEA NOT NULL,
     received BIGINT NOT NULL,

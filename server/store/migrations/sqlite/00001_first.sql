@@ -115,9 +115,11 @@ CREATE TABLE checkins (
 CREATE INDEX checkins_subject ON checkins (day, subject) WHERE subject IS NOT NULL;
 CREATE INDEX checkins_time ON checkins (day, epoch_no, latest);
 
+-- record may be cut short, digest is of all of it.
 CREATE TABLE dead_letters (
     epoch_no INTEGER NOT NULL REFERENCES epochs,
     seq      INTEGER NOT NULL,
+    digest   INTEGER NOT NULL,
     reason   INTEGER NOT NULL,
     record   BLOB NOT NULL,
     received INTEGER NOT NULL,
