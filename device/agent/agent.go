@@ -51,7 +51,7 @@ type answer struct {
 func New(id *Identity, state *State, queue *outbox.Queue, clock *when.Clock, since func() time.Duration, health func(*wire.Beat), log *slog.Logger) *Agent {
 	return &Agent{
 		id: id, state: state, queue: queue, clock: clock, since: since, health: health, log: log,
-		up: make(chan struct{}, 1), answers: make(chan answer), keys: make(chan []byte),
+		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4),
 	}
 }
 
@@ -80,25 +80,11 @@ func (a *Agent) Up() {
 // Run sends beats over link and takes answers and key lists until ctx ends. It
 // returns an error only when the outbox can no longer record.
 func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
-	err := link.Subscribe(ctx, wire.Topic(a.id.Kiosk, wire.DownBeat), func(_ string, b []byte) {
-		r := answer{b, a.since()}
-		select {
-		case a.answers <- r:
-		case <-ctx.Done():
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
+	if err := a.state.Damaged; err != nil {
+		a.log.Warn("state begun anew", "err", err)
 	}
-	err = link.Subscribe(ctx, wire.Topic(a.id.Kiosk, wire.DownKeys), func(_ string, b []byte) {
-		select {
-		case a.keys <- b:
-		case <-ctx.Done():
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
+	a.subscribe(ctx, link, wire.DownBeat, func(b []byte) { offer(a.answers, answer{b, a.since()}) })
+	a.subscribe(ctx, link, wire.DownKeys, func(b []byte) { offer(a.keys, b) })
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	floor := time.NewTicker(floorEvery)
@@ -125,10 +111,42 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 	}
 }
 
+// subscribe goes on without what a broker refuses: the next connection asks
+// again, and the door needs none of it.
+func (a *Agent) subscribe(ctx context.Context, link deliver.Link, c wire.Channel, fn func(b []byte)) {
+	err := link.Subscribe(ctx, wire.Topic(a.id.Kiosk, c), func(_ string, b []byte) { fn(b) })
+	if err != nil && ctx.Err() == nil {
+		a.log.Error("subscription refused", "channel", c, "err", err)
+	}
+}
+
+// offer puts v into c, in the place of the oldest if c is full: a link must not
+// wait, and of answers and key lists the newest counts.
+func offer[T any](c chan T, v T) {
+	for {
+		select {
+		case c <- v:
+			return
+		default:
+		}
+		select {
+		case <-c:
+		default:
+		}
+	}
+}
+
 func (a *Agent) announce(ctx context.Context, link deliver.Link) {
 	online := wire.Encode(wire.Online{V: wire.Version, Up: true, Session: a.session()})
-	if err := link.Publish(ctx, wire.Topic(a.id.Kiosk, wire.Status), online, true); err != nil {
-		a.log.Debug("status not sent", "err", err)
+	a.publish(ctx, link, wire.Status, online, true)
+}
+
+// publish sends one message and waits no longer than until the next beat.
+func (a *Agent) publish(ctx context.Context, link deliver.Link, c wire.Channel, b []byte, retain bool) {
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	if err := link.Publish(ctx, wire.Topic(a.id.Kiosk, c), b, retain); err != nil {
+		a.log.Debug("message not sent", "channel", c, "err", err)
 	}
 }
 
@@ -143,22 +161,20 @@ func (a *Agent) beat(ctx context.Context, link deliver.Link) {
 		Epoch: s.Epoch, Last: s.Last, Through: s.Through, Queued: s.Unsent, Used: s.Bytes, Limit: s.Limit,
 	}
 	a.health(&b)
+	b.Scanners = b.Scanners[:min(len(b.Scanners), wire.MaxScanners)]
 	a.sent = a.since()
-	err := link.Publish(ctx, wire.Topic(a.id.Kiosk, wire.UpBeat), wire.Seal(wire.ForBeat, 0, a.id.Key, b), false)
-	if err != nil {
-		a.log.Debug("beat not sent", "err", err)
-	}
+	a.publish(ctx, link, wire.UpBeat, wire.Seal(wire.ForBeat, 0, a.id.Key, b), false)
 }
 
 // take reads the server's answer to the last beat, the only source of time, and
 // writes an anchor into the ledger when the clock has learnt something.
 func (a *Agent) take(r answer) error {
-	var got wire.BeatAnswer
-	if err := wire.Open(wire.ForBeat, r.data, a.id.ReceiptKey, &got); err != nil {
+	got, err := wire.OpenBeatAnswer(r.data, a.id.Kiosk, a.id.ReceiptKey)
+	if err != nil {
 		a.log.Warn("beat's answer refused", "err", err)
 		return nil
 	}
-	if got.Kiosk != a.id.Kiosk || got.Nonce != a.nonce || a.nonce == ([16]byte{}) {
+	if got.Nonce != a.nonce || a.nonce == ([16]byte{}) {
 		return nil // the answer to an older beat, or one that is played again
 	}
 	a.nonce = [16]byte{}
@@ -166,10 +182,14 @@ func (a *Agent) take(r answer) error {
 	if !due {
 		return nil
 	}
-	_, err := a.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+	a.keepFloor()
+	_, err = a.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
 		h := wire.Header{Seq: seq, Kind: wire.KindAnchor, Anchor: &wire.Anchor{Server: anchor.Server, Error: anchor.Error}}
-		h.At(a.clock.Read())
-		h.Since = anchor.Since // the moment that is tied, not the moment of writing
+		now := a.clock.Read()
+		// The moment that is tied, not the moment of writing.
+		now.Wall -= now.Since - anchor.Since
+		now.Since = anchor.Since
+		h.At(now)
 		return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
 	})
 	if errors.Is(err, outbox.ErrFull) {

@@ -6,8 +6,9 @@
 // they are on disk before they count.
 //
 //	id, err := agent.ReadIdentity(dir)
-//	a := agent.New(id, link, beat, clock, log)
-//	err = a.Run(ctx)
+//	state, err := agent.OpenState(path)
+//	a := agent.New(id, state, queue, clock, since, health, log)
+//	err = a.Run(ctx, link)
 //
 // Configuration, orders and updates from the server will come in here too; the
 // files of an identity are described at [ReadIdentity].
@@ -60,50 +61,52 @@ func (id *Identity) ReceiptKey(keyID uint32) ed25519.PublicKey {
 }
 
 // ReadIdentity reads and checks the files in dir: kiosk.key, kiosk.pem, ca.pem,
-// root.pub and keys.cbor.
+// root.pub and keys.cbor. The error names the file that is wrong.
 func ReadIdentity(dir string) (*Identity, error) {
 	id := &Identity{dir: dir, CA: x509.NewCertPool()}
-	var err error
-	if id.Cert, err = tls.LoadX509KeyPair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile)); err != nil {
-		return nil, fmt.Errorf("agent: identity: %w", err)
+	if err := id.read(); err != nil {
+		return nil, fmt.Errorf("agent: identity in %s: %w", dir, err)
 	}
-	var ok bool
-	if id.Key, ok = id.Cert.PrivateKey.(ed25519.PrivateKey); !ok {
-		return nil, fmt.Errorf("agent: identity: %s is a %T, not an Ed25519 key", keyFile, id.Cert.PrivateKey)
-	}
-	if id.Kiosk = id.Cert.Leaf.Subject.CommonName; !wire.ValidKiosk(id.Kiosk) {
-		return nil, fmt.Errorf("agent: identity: %q in %s cannot name a kiosk", id.Kiosk, certFile)
-	}
-	ca, err := os.ReadFile(filepath.Join(dir, caFile))
-	if err != nil {
-		return nil, fmt.Errorf("agent: identity: %w", err)
-	}
-	if !id.CA.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("agent: identity: no certificate in %s", caFile)
-	}
-	if id.Root, err = readPublic(filepath.Join(dir, rootFile)); err != nil {
-		return nil, fmt.Errorf("agent: identity: %w", err)
-	}
-	list, err := os.ReadFile(filepath.Join(dir, keysFile))
-	if err != nil {
-		return nil, fmt.Errorf("agent: identity: %w", err)
-	}
-	keys, err := wire.OpenKeyList(list, id.Root)
-	if err != nil {
-		return nil, fmt.Errorf("agent: identity: %s: %w", keysFile, err)
-	}
-	id.keys.Store(keys)
 	return id, nil
 }
 
-func readPublic(path string) (ed25519.PublicKey, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+func (id *Identity) read() error {
+	files := map[string][]byte{}
+	for _, name := range []string{keyFile, certFile, caFile, rootFile, keysFile} {
+		var err error
+		if files[name], err = os.ReadFile(filepath.Join(id.dir, name)); err != nil {
+			return err
+		}
 	}
+	var err error
+	if id.Cert, err = tls.X509KeyPair(files[certFile], files[keyFile]); err != nil {
+		return fmt.Errorf("%s and %s: %w", certFile, keyFile, err)
+	}
+	var ok bool
+	if id.Key, ok = id.Cert.PrivateKey.(ed25519.PrivateKey); !ok {
+		return fmt.Errorf("%s is a %T, not an Ed25519 key", keyFile, id.Cert.PrivateKey)
+	}
+	if id.Kiosk = id.Cert.Leaf.Subject.CommonName; !wire.ValidKiosk(id.Kiosk) {
+		return fmt.Errorf("%s: %q cannot name a kiosk", certFile, id.Kiosk)
+	}
+	if !id.CA.AppendCertsFromPEM(files[caFile]) {
+		return fmt.Errorf("%s: no certificate", caFile)
+	}
+	if id.Root, err = parsePublic(files[rootFile]); err != nil {
+		return fmt.Errorf("%s: %w", rootFile, err)
+	}
+	keys, err := openKeys(files[keysFile], id.Root)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keysFile, err)
+	}
+	id.keys.Store(keys)
+	return nil
+}
+
+func parsePublic(b []byte) (ed25519.PublicKey, error) {
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("no PEM block in %s", filepath.Base(path))
+		return nil, errors.New("no PEM block")
 	}
 	k, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -111,9 +114,24 @@ func readPublic(path string) (ed25519.PublicKey, error) {
 	}
 	pub, ok := k.(ed25519.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a %T, not an Ed25519 key", filepath.Base(path), k)
+		return nil, fmt.Errorf("a %T, not an Ed25519 key", k)
 	}
 	return pub, nil
+}
+
+// openKeys refuses a list with which a kiosk could seal nothing or would believe
+// no receipt: after its next start the door would stay shut.
+func openKeys(data []byte, root ed25519.PublicKey) (*wire.KeyList, error) {
+	list, err := wire.OpenKeyList(data, root)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []wire.Purpose{wire.ForSeal, wire.ForReceipt} {
+		if _, ok := list.Current(p, time.Time{}); !ok {
+			return nil, fmt.Errorf("key list %d.%d holds no %s key", list.Stamp.Generation, list.Stamp.Version, p)
+		}
+	}
+	return list, nil
 }
 
 // ErrOld is returned for a key list that is not newer than the one held.
@@ -122,9 +140,9 @@ var ErrOld = errors.New("not newer than what is held")
 // ReplaceKeys puts a newer key list in force. It returns when the list is on
 // disk. Receipts are judged by it at once, cards and seals from the next start.
 func (id *Identity) ReplaceKeys(data []byte) error {
-	list, err := wire.OpenKeyList(data, id.Root)
+	list, err := openKeys(data, id.Root)
 	if err != nil {
-		return err
+		return fmt.Errorf("agent: %w", err)
 	}
 	if !list.Stamp.Newer(id.Keys().Stamp) {
 		return fmt.Errorf("agent: key list %d.%d: %w", list.Stamp.Generation, list.Stamp.Version, ErrOld)
@@ -162,30 +180,29 @@ func (id *Identity) SealKey(now time.Time) (wire.Key, error) {
 }
 
 // writeFile replaces path so that a power cut leaves the old content or the new.
+// The temporary file has one name, so that cuts leave one and not a heap.
 func writeFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*")
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
+	_, err = f.Write(b)
 	if err == nil {
-		err = tmp.Sync()
+		err = f.Sync()
 	}
-	if closed := tmp.Close(); err == nil {
+	if closed := f.Close(); err == nil {
 		err = closed
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = os.Rename(tmp, path)
 	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return errors.Join(d.Sync(), d.Close())
 }

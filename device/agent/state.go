@@ -12,23 +12,36 @@ import (
 // A State is the little that the agent keeps between starts, in one file of
 // which it is the only writer.
 type State struct {
-	Starts uint64    `json:"starts"` // of the program; tells sessions apart
+	Starts uint64    `json:"starts"` // rises with every start of the program; tells sessions apart
 	Floor  time.Time `json:"floor"`  // no earlier than this can it be, see when.Clock
+
+	// Damaged says why the file was begun anew, and is nil as a rule.
+	Damaged error `json:"-"`
 
 	path string
 }
 
 // OpenState reads the state at path, counts this start and writes it back. A
-// file that is missing or damaged is begun anew: what is lost is the floor,
-// which the server's next receipt gives again.
+// file that is missing or damaged is begun anew, because nothing in it is worth a
+// door that stays shut: the floor comes back with the server's next receipt. An
+// error means that the disk cannot be read or written.
 func OpenState(path string) (*State, error) {
-	s := &State{path: path}
 	b, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return nil, fmt.Errorf("agent: state: %w", err)
 	}
-	if json.Unmarshal(b, s) != nil {
-		*s = State{path: path}
+	s := &State{path: path}
+	if !missing {
+		err = json.Unmarshal(b, s)
+	}
+	if err != nil {
+		// Sessions must rise, or the server takes the kiosk's word for an old
+		// one's; no kiosk starts each ten seconds for long.
+		s = &State{path: path, Starts: uint64(max(time.Now().Unix()/10, 0))}
+		if !missing {
+			s.Damaged = fmt.Errorf("agent: state: %s: %w", path, err)
+		}
 	}
 	s.Starts++
 	if err := s.write(); err != nil {
