@@ -89,10 +89,10 @@ func TestStreamTellsWhatIsNew(t *testing.T) {
 	}
 
 	w.online("gate-0001", true, 1, today)
+	v.until("figures", `<strong>1<span class="of">/2</span></strong>`)
 	if e := v.until("kiosks", "Trực tuyến"); strings.Contains(e.Data, "gate-0002") {
 		t.Errorf("rows after one kiosk came = %q, want its row alone", e.Data)
 	}
-	v.until("figures", `<strong>1<span class="of">/2</span></strong>`)
 }
 
 // What a page shows is never more than was stored, never goes back, and is all
