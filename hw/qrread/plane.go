@@ -55,8 +55,8 @@ func (p *plane) smooth(q *plane) {
 			c0, c1 = c1, c2
 		}
 	}
-	p.noise, p.share = q.noise/3, 4
-	p.depth = max(5, int(4*p.noise))
+	p.noise, p.share = q.noise/3, 3
+	p.depth = max(4, int(3*p.noise))
 }
 
 // halve makes p a copy of q at half the size.
