@@ -159,8 +159,7 @@ func (p *plane) reliefAt(x, y float32) float32 {
 // greyAt returns the grey value at a place, interpolated; places outside take
 // the nearest pixel.
 func (p *plane) greyAt(x, y float32) float32 {
-	x = min(max(x-0.5, 0), float32(p.w-1)-0.001)
-	y = min(max(y-0.5, 0), float32(p.h-1)-0.001)
+	x, y = within(x-0.5, p.w), within(y-0.5, p.h)
 	ix, iy := int(x), int(y)
 	fx, fy := x-float32(ix), y-float32(iy)
 	i := iy*p.stride + ix
@@ -168,6 +167,15 @@ func (p *plane) greyAt(x, y float32) float32 {
 	top := float32(a[0]) + fx*(float32(a[1])-float32(a[0]))
 	bottom := float32(b[0]) + fx*(float32(b[1])-float32(b[0]))
 	return top + fy*(bottom-top)
+}
+
+// within returns the place nearest to x with a pixel on both sides, also for a
+// place that is not a number because the pose runs through the horizon there.
+func within(x float32, n int) float32 {
+	if !(x > 0) {
+		return 0
+	}
+	return min(x, float32(n-1)-0.001)
 }
 
 // Noise must not look like an edge, and a faded edge not like noise.
