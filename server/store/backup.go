@@ -59,11 +59,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 }
 
 func (s *Store) backup(ctx context.Context, w io.Writer) error {
-	o := &sql.TxOptions{ReadOnly: true}
-	if s.dialect == postgres {
-		o.Isolation = sql.LevelRepeatableRead
-	}
-	snapshot, err := s.read.BeginTx(ctx, o)
+	snapshot, err := s.snapshot(ctx)
 	if err != nil {
 		return err
 	}

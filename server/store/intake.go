@@ -122,6 +122,8 @@ func (t *Intake) begin(kiosks []string) error {
 // Book returns the book of one of the intake's kiosks, or nil.
 func (t *Intake) Book(kiosk string) *Book { return t.books[kiosk] }
 
+const knownCheckins = "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND seq BETWEEN ? AND ? AND under_no = epoch_no"
+
 // Known returns the digests of records from..to of e, as deliver.Ledger.Take
 // asks for them; zero for a record of which none is kept.
 func (t *Intake) Known(e *Epoch, from, to uint64) ([]wire.Digest, error) {
@@ -147,8 +149,7 @@ func (t *Intake) Known(e *Epoch, from, to uint64) ([]wire.Digest, error) {
 		put(uint64(seq), digestOf(d))
 		return err
 	}
-	const checkins = "SELECT seq, digest FROM checkins WHERE epoch_no = ? AND seq BETWEEN ? AND ? AND under_no = epoch_no"
-	if err := t.each(stored, checkins, e.no, int64(from), int64(to)); err != nil {
+	if err := t.each(stored, knownCheckins, e.no, int64(from), int64(to)); err != nil {
 		return nil, fmt.Errorf("store: known check-ins: %w", err)
 	}
 	const letters = "SELECT seq, digest FROM dead_letters WHERE epoch_no = ? AND seq BETWEEN ? AND ?"

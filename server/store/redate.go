@@ -26,6 +26,9 @@ var redateRows = bulkOf("UPDATE checkins SET earliest = v.column4, latest = v.co
 	"(CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
 	") AS v WHERE checkins.epoch_no = v.column1 AND checkins.seq = v.column2 AND checkins.digest = v.column3")
 
+const nextToDate = `SELECT seq, digest, boot_no, since, earliest, latest, received FROM checkins
+	WHERE epoch_no = ? AND (seq, digest) > (?, ?) AND seq <= ? ORDER BY seq, digest LIMIT ?`
+
 // Redate dates check-ins again for which an anchor has arrived, a few at a time,
 // and reports whether there is more to do. The day of a check-in stays what it
 // was.
@@ -74,8 +77,7 @@ func (t *Intake) redate(b *Book) error {
 			changed = append(changed, epochNo, seq, digest, in.Earliest, in.Latest)
 		}
 		return nil
-	}, `SELECT seq, digest, boot_no, since, earliest, latest, received FROM checkins
-		WHERE epoch_no = ? AND (seq, digest) > (?, ?) AND seq <= ? ORDER BY seq, digest LIMIT ?`, epochNo, seq, digest, last, redateRead)
+	}, nextToDate, epochNo, seq, digest, last, redateRead)
 	if err != nil {
 		return err
 	}

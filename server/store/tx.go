@@ -181,9 +181,27 @@ func (t *tx) eachBound(scan func(*sql.Rows) error, query string, args []any) err
 	return eachRow(rows, scan)
 }
 
+// snapshot returns a transaction that sees the database at one moment.
+func (s *Store) snapshot(ctx context.Context) (*sql.Tx, error) {
+	o := &sql.TxOptions{ReadOnly: true}
+	if s.dialect == postgres {
+		o.Isolation = sql.LevelRepeatableRead
+	}
+	return s.read.BeginTx(ctx, o)
+}
+
+// A querier is a pool, or one of its transactions.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // each is tx.each outside a transaction.
 func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := s.read.QueryContext(ctx, s.bind(query), args...)
+	return s.eachIn(ctx, s.read, scan, query, args...)
+}
+
+func (s *Store) eachIn(ctx context.Context, in querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := in.QueryContext(ctx, s.bind(query), args...)
 	if err != nil {
 		return err
 	}

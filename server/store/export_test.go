@@ -1,0 +1,25 @@
+package store
+
+import "slices"
+
+// Queries of check-ins, with values for their parameters, whose plans are tested.
+func Queries(epochNo int64) map[string]struct {
+	Text string
+	Args []any
+} {
+	values := []any{epochNo, int64(1), int64(0), int64(5), int64(6)}
+	return map[string]struct {
+		Text string
+		Args []any
+	}{
+		"recent":       {newestOf, []any{epochNo >> 16, epochNo, 20}},
+		"known":        {knownCheckins, []any{epochNo, int64(1), int64(5)}},
+		"to be dated":  {nextToDate, []any{epochNo, int64(1), int64(0), int64(5), 500}},
+		"dated":        {redateRows.text[sqlite][len(portions)-1], values},
+		"dated, eight": {redateRows.text[sqlite][len(portions)-2], slices.Repeat(values, 8)},
+		"of an epoch":  {checkinsOf, []any{epochNo}},
+	}
+}
+
+// Bind writes a query with PostgreSQL's placeholders.
+func Bind(query string) string { return rebind(query) }
