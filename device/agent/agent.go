@@ -18,6 +18,7 @@ import (
 
 const (
 	beatEvery  = 30 * time.Second // alarms count on it
+	lookEvery  = 2 * time.Second  // for a change that the server shall hear of before the next beat
 	floorEvery = time.Hour        // between two writes of the floor, to spare the card
 )
 
@@ -38,6 +39,28 @@ type Agent struct {
 
 	nonce [16]byte      // of the beat that waits for its answer; zero if none does
 	sent  time.Duration // since boot, when it was sent
+	told  condition     // in that beat
+}
+
+// A condition is what is told at once when it changes.
+type condition struct {
+	clock     when.State
+	delivered bool // the server holds every record
+	scanners  string
+}
+
+// news reports whether c is worth a beat of its own after told. That a record
+// waits for its receipt is no news: with each visitor one does.
+func (c condition) news(told condition) bool {
+	return c.clock != told.clock || c.scanners != told.scanners || c.delivered && !told.delivered
+}
+
+func conditionOf(b *wire.Beat) condition {
+	c := condition{clock: b.State, delivered: b.Queued == 0}
+	for _, s := range b.Scanners {
+		c.scanners += fmt.Sprintf("%s %t %s\n", s.Name, s.Present, s.Fault)
+	}
+	return c
 }
 
 type answer struct {
@@ -87,6 +110,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 	a.subscribe(ctx, link, wire.DownKeys, func(b []byte) { offer(a.keys, b) })
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	floor := time.NewTicker(floorEvery)
 	defer floor.Stop()
 	defer a.keepFloor()
@@ -96,9 +121,14 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			return nil
 		case <-a.up:
 			a.announce(ctx, link)
-			a.beat(ctx, link)
+			a.beat(ctx, link, a.condition())
 		case <-beat.C:
-			a.beat(ctx, link)
+			a.beat(ctx, link, a.condition())
+		case <-look.C:
+			// A second beat would make the answer to the first one late.
+			if b := a.condition(); a.nonce == ([16]byte{}) && conditionOf(&b).news(a.told) {
+				a.beat(ctx, link, b)
+			}
 		case <-floor.C:
 			a.keepFloor()
 		case r := <-a.answers:
@@ -150,18 +180,25 @@ func (a *Agent) publish(ctx context.Context, link deliver.Link, c wire.Channel, 
 	}
 }
 
-// beat sends one beat. A beat that is lost is not sent again: the next one is
-// newer.
-func (a *Agent) beat(ctx context.Context, link deliver.Link) {
-	rand.Read(a.nonce[:])
+// condition returns a beat that says how the kiosk is now.
+func (a *Agent) condition() wire.Beat {
 	s, r := a.queue.Stats(), a.clock.Read()
 	b := wire.Beat{
-		V: wire.Version, Nonce: a.nonce, Session: a.session(),
+		V: wire.Version, Session: a.session(),
 		Boot: r.Boot, Since: r.Since, Wall: r.Wall, State: r.State, Error: r.Error,
 		Epoch: s.Epoch, Last: s.Last, Through: s.Through, Queued: s.Unsent, Used: s.Bytes, Limit: s.Limit,
 	}
 	a.health(&b)
 	b.Scanners = b.Scanners[:min(len(b.Scanners), wire.MaxScanners)]
+	return b
+}
+
+// beat sends one beat. A beat that is lost is not sent again: the next one is
+// newer.
+func (a *Agent) beat(ctx context.Context, link deliver.Link, b wire.Beat) {
+	rand.Read(a.nonce[:])
+	b.Nonce = a.nonce
+	a.told = conditionOf(&b)
 	a.sent = a.since()
 	a.publish(ctx, link, wire.UpBeat, wire.Seal(wire.ForBeat, 0, a.id.Key, b), false)
 }
