@@ -197,11 +197,23 @@ func (q *Queue) NewEpoch(by wire.OpenedBy) error {
 	if err := q.usable(); err != nil {
 		return fmt.Errorf("outbox: new epoch: %w", err)
 	}
-	if err := q.rebuild(by); err != nil {
+	if err := q.begin(by); err != nil {
 		return fmt.Errorf("outbox: new epoch: %w", err)
 	}
 	q.signal()
 	return nil
+}
+
+func (q *Queue) begin(by wire.OpenedBy) error {
+	if len(q.rejected) > 0 { // no receipt of the next epoch names them again
+		if err := q.room(); err != nil {
+			return err
+		}
+		if err := q.commit(perPut, nothing); err != nil {
+			return err
+		}
+	}
+	return q.rebuild(by)
 }
 
 // DeadLetters returns the records that the server took and set aside, oldest

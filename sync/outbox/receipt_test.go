@@ -219,6 +219,29 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+func TestRejectsNotedBeforeAForkAreKept(t *testing.T) {
+	q := open(t, filepath.Join(t.TempDir(), "outbox.db"), outbox.Options{})
+	for n := range uint64(9) {
+		put(t, q, n)
+	}
+	epoch := q.Stats().Epoch
+	r := receipt(t, q, 5, 0)
+	r.Rejects = []wire.Reject{{Seq: 4, Reason: wire.ReasonSeal}}
+	if _, err := q.Apply(r); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.NewEpoch(wire.OpenedFork); err != nil {
+		t.Fatal(err)
+	}
+	got, err := q.DeadLetters()
+	if err != nil || len(got) != 1 || got[0].Seq != 4 || got[0].Epoch != epoch {
+		t.Errorf("DeadLetters() after a fork = %v, %v, want that of record 4 of %s", got, err, epoch)
+	}
+	if ids := all(t, q); len(ids) != 9 {
+		t.Errorf("carried %d check-ins, want 9", len(ids))
+	}
+}
+
 // A server that keeps what deliver's ledger keeps: rows by epoch and number, and
 // carried records known by origin, number and content.
 type rows map[string]bool
