@@ -9,9 +9,11 @@ type edgeFinder struct {
 	line  []uint8
 }
 
-// scan looks at a line. A turn counts when the grey changes by more than depth.
-// Its place is where grey changes fastest: neither a shadow nor the level of the
-// areas on both sides moves it, and blur only a little.
+// scan looks at a line. A turn counts when the grey changes by more than depth
+// and by more than share sixteenths of the larger of the two changes before it:
+// next to strong edges small ones are dirt or noise. Its place is where grey
+// changes fastest: neither a shadow nor the level of the areas on both sides
+// moves it, and blur only a little.
 func (e *edgeFinder) scan(line []uint8, depth, share int) {
 	e.at, e.ends, e.line = e.at[:0], e.ends[:0], line
 	if len(line) == 0 {

@@ -1,8 +1,6 @@
 package qrread
 
-import (
-	"math"
-)
+import "math"
 
 // maxFound bounds the work on a picture that is full of finder patterns;
 // minModule is the size of a module, in pixels, below which nothing is read.

@@ -9,9 +9,8 @@ type plane struct {
 	w, h, stride int
 	pix          []uint8
 	scale        float32 // pixels of the plane for one pixel of the frame
-	noise        float32
-	share        int
-	depth        int // how much grey must change before it counts as an edge
+	noise        float32 // deviation from pixel to pixel
+	depth, share int     // what counts as an edge, see edgeFinder.scan
 
 	own []uint8 // pixels, when the plane is not a view of the frame
 
@@ -22,7 +21,7 @@ type plane struct {
 	means  []float32    // the one in use
 }
 
-// cell is the side of a cell in pixels, a power of two.
+// cell is the side of a cell in pixels.
 const (
 	cellBits = 3
 	cell     = 1 << cellBits

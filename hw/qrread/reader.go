@@ -15,7 +15,7 @@ const (
 // Options tune a Reader. The zero value is right for a kiosk.
 type Options struct {
 	// Deadline bounds the time spent on one frame. It is looked at between
-	// attempts. Zero means DefaultDeadline scaled by the pixels of the frame.
+	// searches and attempts. Zero means DefaultDeadline scaled by the pixels of the frame.
 	Deadline time.Duration
 	// MaxPixels is the size above which a frame is refused unread. Zero means
 	// DefaultMaxPixels.

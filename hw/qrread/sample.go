@@ -1,12 +1,15 @@
 package qrread
 
+import "slices"
+
 // A grid holds one value a module: how dark it is compared with its
 // neighbourhood, in units of that neighbourhood's deviation; above 0 means dark.
 type grid struct {
-	dim  int
-	tone []float32
-	grey []float32
-	sums []float64 // sums and sums of squares over all modules above and to the left
+	dim   int
+	tone  []float32
+	grey  []float32
+	truth []float32 // 1 dark, -1 light, 0 unknown
+	sums  []float64 // sums and sums of squares over all modules above and to the left
 }
 
 // neighbourhood is half the side, in modules, of the square a module is compared with.
@@ -77,7 +80,9 @@ func (g *grid) normalise() {
 func (g *grid) equalise(l *layout) {
 	dim := g.dim
 	out := g.grey // no longer needed
-	truth := make([]float32, dim*dim)
+	g.truth = slices.Grow(g.truth[:0], dim*dim)[:dim*dim]
+	truth := g.truth
+	clear(truth)
 	for _, m := range l.known {
 		truth[m.i] = -m.tone
 	}

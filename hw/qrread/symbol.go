@@ -77,7 +77,7 @@ func (g *grid) index(i int32, turned bool) int {
 	return int(i)%g.dim*g.dim + int(i)/g.dim
 }
 
-// codewords fills r.words and, with the doubt about each, r.doubt.
+// codewords fills r.words and, with how far each can be trusted, r.trust.
 func (r *Reader) codewords(g *grid, l *layout, mask int, turned bool) {
 	total := l.version.GetTotalCodewords()
 	r.words, r.trust = r.words[:0], r.trust[:0]
