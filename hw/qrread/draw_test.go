@@ -56,11 +56,11 @@ func blank(w, h int) *image.Gray {
 	return img
 }
 
-// drawSymbol draws s with a quiet zone, each pixel the mean of 3x3 points.
+// drawSymbol draws s with a quiet zone, each pixel the mean of 2x2 points.
 func drawSymbol(img *image.Gray, s symbol, v view) {
 	n := float64(len(s))
 	sin, cos := math.Sincos(v.turn * math.Pi / 180)
-	const fine = 3
+	const fine = 2
 	reach := (n + 8) * v.module * (1 + v.tilt)
 	for y := max(int(v.y-reach), 0); y < min(int(v.y+reach), img.Rect.Dy()); y++ {
 		for x := max(int(v.x-reach), 0); x < min(int(v.x+reach), img.Rect.Dx()); x++ {
