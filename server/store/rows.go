@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	sqlite3 "modernc.org/sqlite"
@@ -17,7 +18,9 @@ const rowColumns = `epoch_no, seq, digest, under_no, day, subject, pass, verdict
 	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received`
 
 var (
-	insertRows = insertOf("checkins", rowColumns, "")
+	// PostgreSQL copies instead. "OR FAIL" spares SQLite a journal of every
+	// statement, a third of its time here: after an error all is rolled back.
+	insertRows = bulkOf("INSERT OR FAIL INTO checkins ("+rowColumns+") VALUES ", "(?"+strings.Repeat(", ?", strings.Count(rowColumns, ","))+")", "")
 	// What the table has already, and what comes twice in one statement, makes
 	// no row and does not come back.
 	insertOnce = insertOf("checkins", rowColumns, "ON CONFLICT (epoch_no, seq, digest) DO NOTHING RETURNING under_no")
