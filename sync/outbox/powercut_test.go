@@ -157,7 +157,7 @@ func TestPowerCutsWithoutSyncAreSeen(t *testing.T) {
 }
 
 // Every operation of a short life fails once, each in its own run.
-func TestFaultAtEveryOperation(t *testing.T) {
+func TestFaultThenPowerCutAtEveryOperation(t *testing.T) {
 	r := newRand(t)
 	step := 3
 	if os.Getenv("QRGATE_SCALE") == "soak" {
