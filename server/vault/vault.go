@@ -33,6 +33,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"maps"
 	"slices"
@@ -84,7 +85,7 @@ type Vault struct {
 	keys     KeyStore
 	master   Master
 	now      func() time.Time
-	identity []byte      // HMAC key
+	identity sync.Pool   // of HMACs under the identity key
 	people   cipher.AEAD // wraps persons' keys
 
 	mu    sync.Mutex // serialises loading, creating and shredding
@@ -126,9 +127,11 @@ func Open(keys KeyStore, master Master, o Options) (*Vault, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	if v.identity, err = hkdf.Expand(sha256.New, people, "qrgate identity v1", keySize); err != nil {
+	identity, err := hkdf.Expand(sha256.New, people, "qrgate identity v1", keySize)
+	if err != nil {
 		return nil, fmt.Errorf("vault: identity key: %w", err)
 	}
+	v.identity.New = func() any { return hmac.New(sha256.New, identity) }
 	wrap, err := hkdf.Expand(sha256.New, people, "qrgate person wrap v1", keySize)
 	if err != nil {
 		return nil, fmt.Errorf("vault: person wrapping key: %w", err)
@@ -264,9 +267,11 @@ func (v *Vault) dayKey(day, today qrgate.Day, create bool) ([]byte, error) {
 // number of the same kind is the same identity, and without the people key
 // nobody can try numbers. The caller normalises kind and number.
 func (v *Vault) Identity(kind pass.Kind, number string) [16]byte {
-	mac := hmac.New(sha256.New, v.identity)
-	mac.Write([]byte{byte(kind)})
-	mac.Write([]byte(number))
+	// Making one costs as much as using it, and every check-in needs one.
+	mac := v.identity.Get().(hash.Hash)
+	defer v.identity.Put(mac)
+	mac.Reset()
+	mac.Write(append([]byte{byte(kind)}, number...))
 	return [16]byte(mac.Sum(nil))
 }
 
