@@ -274,7 +274,11 @@ func (k *intake) note(d *delivery, under *store.Epoch, fresh []int) error {
 	flush := func() {
 		if of != nil {
 			span.Arrived, span.ArrivedSince = k.now.UnixMilli(), span.End
-			k.t.Seen(of, span)
+			if of == under {
+				k.t.Seen(of, span)
+			} else {
+				k.t.Carried(of, span)
+			}
 		}
 	}
 	for _, i := range fresh {
@@ -327,7 +331,7 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	case wire.KindAnchor:
 		return nil // noted
 	}
-	bounds := store.Clamp(written.Boots.Bounds(r.header.Boot, r.header.Since), k.now.UnixMilli())
+	bounds := store.Clamp(written.Bounds(r.header.Boot, r.header.Since), k.now.UnixMilli())
 	row := store.Row{
 		Under: under, Written: written, Header: r.header, Digest: r.digest, Day: qrgate.DayOfMilli(bounds.Latest),
 		When: bounds, Received: k.now, Twice: came || written != under,

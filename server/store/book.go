@@ -41,7 +41,6 @@ type Epoch struct {
 	Book   *Book
 	ID     wire.Epoch
 	Ledger deliver.Ledger
-	Boots  *when.Boots
 	Safe   uint64 // all up to here are in a verified backup
 
 	no       int64
@@ -50,8 +49,19 @@ type Epoch struct {
 	checkins int64
 	late     int64
 	received int64
-	boots    map[when.Boot]int64 // number of each boot
+	numbers  map[when.Boot]int64 // of its boots
+	boots    *when.Boots
+	carried  map[when.Boot]*when.Boots // each alone, see Intake.Carried
 	dirty    bool
+}
+
+// Bounds returns the time of the moment since (milliseconds) of a boot, as far
+// as the server knows it.
+func (e *Epoch) Bounds(boot when.Boot, since int64) when.Interval {
+	if alone, ok := e.carried[boot]; ok {
+		return alone.Bounds(boot, since)
+	}
+	return e.boots.Bounds(boot, since)
 }
 
 // Epoch returns the kiosk's epoch of that id, new if the server has not heard of
@@ -65,14 +75,17 @@ func (b *Book) Epoch(id wire.Epoch) (*Epoch, error) {
 	}
 	e := b.add(b.no*epochsPerKiosk+int64(len(b.epochs))+1, id)
 	for a := range b.anchors {
-		e.Boots.Anchor(a)
+		e.anchor(a)
 	}
 	e.dirty = true
 	return e, nil
 }
 
 func (b *Book) add(no int64, id wire.Epoch) *Epoch {
-	e := &Epoch{Book: b, ID: id, Boots: when.NewBoots(firstRelease), no: no, boots: map[when.Boot]int64{}}
+	e := &Epoch{
+		Book: b, ID: id, no: no, numbers: map[when.Boot]int64{},
+		boots: when.NewBoots(firstRelease), carried: map[when.Boot]*when.Boots{},
+	}
 	b.epochs[id] = e
 	return e
 }
@@ -99,20 +112,60 @@ func (e *Epoch) Opened(o wire.Opened, now time.Time) error {
 // Late counts a check-in that came after the end of retention.
 func (e *Epoch) Late() { e.late, e.dirty = e.late+1, true }
 
-// seen notes records of a boot and returns whether it is the first time.
-func (e *Epoch) seen(s when.Span) bool {
-	e.Boots.Add(s)
+// see notes records of a boot, and returns whether it is one of the epoch's own
+// that was not known as such.
+func (e *Epoch) see(s when.Span, carried bool) (news bool) {
 	e.dirty = true
-	_, known := e.boots[s.Boot]
+	_, known := e.numbers[s.Boot]
 	if !known {
-		e.boots[s.Boot] = int64(len(e.boots)) + 1
+		e.numbers[s.Boot] = int64(len(e.numbers)) + 1
 	}
-	return !known
+	alone := e.carried[s.Boot]
+	switch {
+	case carried && !known:
+		alone = when.NewBoots(firstRelease)
+		for a := range e.Book.anchors {
+			alone.Anchor(a)
+		}
+		e.carried[s.Boot] = alone
+		fallthrough
+	case carried && alone != nil:
+		alone.Add(s)
+		return false
+	case alone != nil:
+		for _, was := range alone.Spans() {
+			e.boots.Add(was)
+		}
+		delete(e.carried, s.Boot)
+		news = true
+	}
+	e.boots.Add(s)
+	return news || !known
+}
+
+// anchor notes an anchor of any boot of the kiosk.
+func (e *Epoch) anchor(a when.Anchor) {
+	e.boots.Anchor(a)
+	if alone, ok := e.carried[a.Boot]; ok {
+		alone.Anchor(a)
+	}
+}
+
+// around returns the boots of e whose bounds depend on what is known of boot.
+func (e *Epoch) around(boot when.Boot) []when.Boot {
+	if _, ok := e.carried[boot]; ok {
+		return []when.Boot{boot}
+	}
+	return e.boots.Around(boot)
 }
 
 // span returns what was received of a boot of e.
 func (e *Epoch) span(boot when.Boot) when.Span {
-	spans := e.Boots.Spans()
+	of := e.boots
+	if alone, ok := e.carried[boot]; ok {
+		of = alone
+	}
+	spans := of.Spans()
 	i := slices.IndexFunc(spans, func(s when.Span) bool { return s.Boot == boot })
 	if i < 0 {
 		return when.Span{Boot: boot}

@@ -166,10 +166,19 @@ func digestOf(n int64) (d wire.Digest) {
 	return d
 }
 
-// Seen notes records of a boot of e. It comes before Add of any of them.
-func (t *Intake) Seen(e *Epoch, s when.Span) {
+// Seen notes records of a boot that came under e, where they were written. It
+// comes before Add of any of them.
+func (t *Intake) Seen(e *Epoch, s when.Span) { t.see(e, s, false) }
+
+// Carried is Seen for records that were written in e and came under a later
+// epoch. Of a boot that is known by them alone the place among e's other boots
+// is not known, for e may have two histories: so it is dated by its own anchors,
+// and no other boot by it.
+func (t *Intake) Carried(e *Epoch, s when.Span) { t.see(e, s, true) }
+
+func (t *Intake) see(e *Epoch, s when.Span, carried bool) {
 	b := bootOf{e, s.Boot}
-	if e.seen(s) {
+	if e.see(s, carried) {
 		t.news = append(t.news, b)
 	}
 	t.seen[b] = true
@@ -183,7 +192,7 @@ func (t *Intake) Anchor(b *Book, a when.Anchor) error {
 	}
 	b.anchors[a], b.dirty = true, true
 	for _, e := range b.epochs {
-		e.Boots.Anchor(a)
+		e.anchor(a)
 	}
 	t.anchors = append(t.anchors, anchorOf{b, a})
 	return nil
@@ -191,9 +200,10 @@ func (t *Intake) Anchor(b *Book, a when.Anchor) error {
 
 // Add stores a check-in.
 func (t *Intake) Add(r Row) {
-	if _, ok := r.Written.boots[r.Header.Boot]; !ok {
+	if _, ok := r.Written.numbers[r.Header.Boot]; !ok {
 		h, at := &r.Header, r.Received.UnixMilli()
-		t.Seen(r.Written, when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since})
+		span := when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since}
+		t.see(r.Written, span, r.Written != r.Under)
 	}
 	r.Under.dirty = true
 	t.rows = append(t.rows, r)

@@ -19,7 +19,7 @@ var (
 
 	loadEpochs = inOf(`SELECT kiosk_no, no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received
 		FROM epochs WHERE kiosk_no`, " ORDER BY no")
-	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since
+	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since, b.carried
 		FROM epochs e JOIN boots b ON b.epoch_no = e.no WHERE e.kiosk_no`, " ORDER BY b.epoch_no, b.no")
 	loadAnchors = inOf("SELECT kiosk_no, boot, since, server, error FROM anchors WHERE kiosk_no", "")
 	loadGates   = inOf("SELECT kiosk_no, no, place, gate FROM gates WHERE kiosk_no", "")
@@ -94,8 +94,9 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 	_, err = t.run(loadBoots, nos, func(r *sql.Rows) error {
 		var kiosk, no, first, last int64
 		var epoch, boot []byte
+		var carried bool
 		var s when.Span
-		if err := r.Scan(&kiosk, &epoch, &no, &boot, &first, &last, &s.Start, &s.End, &s.Arrived, &s.ArrivedSince); err != nil {
+		if err := r.Scan(&kiosk, &epoch, &no, &boot, &first, &last, &s.Start, &s.End, &s.Arrived, &s.ArrivedSince, &carried); err != nil {
 			return err
 		}
 		if len(boot) != len(s.Boot) {
@@ -103,8 +104,8 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 		}
 		s.Boot, s.First, s.Last = when.Boot(boot), uint64(first), uint64(last)
 		e := books[kiosk].epochs[wire.Epoch(epoch)]
-		e.Boots.Add(s)
-		e.boots[s.Boot] = no
+		e.see(s, carried)
+		e.numbers[s.Boot], e.dirty = no, false
 		return nil
 	})
 	if err != nil {
@@ -124,7 +125,7 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 		b := books[kiosk]
 		b.anchors[a] = true
 		for _, e := range b.epochs {
-			e.Boots.Anchor(a)
+			e.anchor(a)
 		}
 		return nil
 	})

@@ -73,7 +73,7 @@ func (t *Intake) redate(b *Book) error {
 		if of != bootNo {
 			return nil
 		}
-		if in := Clamp(epoch.Boots.Bounds(boot, since), received); in != was {
+		if in := Clamp(epoch.Bounds(boot, since), received); in != was {
 			changed = append(changed, epochNo, seq, digest, in.Earliest, in.Latest)
 		}
 		return nil
@@ -98,7 +98,7 @@ func (b *Book) boot(epochNo, bootNo int64) (*Epoch, when.Boot, error) {
 		if e.no != epochNo {
 			continue
 		}
-		for boot, no := range e.boots {
+		for boot, no := range e.numbers {
 			if no == bootNo {
 				return e, boot, nil
 			}

@@ -194,6 +194,7 @@ func TestRedateAroundABootThatComesLate(t *testing.T) {
 		}
 		at := dawn.Add(100 * time.Hour)
 		intake(t, s, at, k.batch(k.id, 1, 3), k.batch(k.id, 6, 2))
+		redateAll(t, s)
 		intake(t, s, at, k.batch(k.id, 4, 2))
 		before := checkins(t, s, k.id)
 		redateAll(t, s)
@@ -256,4 +257,39 @@ func TestClamp(t *testing.T) {
 			t.Errorf("Clamp(%v, %d) = %v, want %v", tt.in, tt.received, got, tt.want)
 		}
 	}
+}
+
+// A storage that is put back has two histories under one epoch. What was carried
+// over is not dated by boots of the other.
+func TestForkIsNotDatedByItsOtherHistory(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.dsn(t)
+		s := open(t, dsn)
+		k := addKiosk(t, s, "gate-0001")
+		k.anchor(dawn)
+		k.scans(dawn, 6)
+		copied := k.life
+		k.restart(dawn.Add(time.Hour))
+		k.anchor(dawn.Add(time.Hour))
+		k.scans(dawn.Add(time.Hour), 3)
+		intake(t, s, dawn.Add(2*time.Hour), k.all())
+
+		k.records, k.chain = copied.records[:4:4], copied.chain[:5:5]
+		later := dawn.Add(24 * time.Hour)
+		k.restart(later) // and no anchor
+		k.scans(later, 3)
+		at := later.Add(time.Hour)
+		if got := intake(t, s, at, k.batch(k.id, 5, 3)); !got[0].Fork {
+			t.Fatalf("another history: %+v, want a fork", got)
+		}
+		k.carry(at, wire.OpenedFork, 5)
+		k.anchor(at)
+		intake(t, s, at, k.all())
+		redateAll(t, open(t, dsn))
+		all := checkins(t, s, k.id)
+		dated(t, all, all) // which checks the truth
+		if len(all) != 12 {
+			t.Errorf("%d check-ins, want 12", len(all))
+		}
+	})
 }

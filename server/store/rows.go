@@ -99,7 +99,7 @@ func (r *Row) values(to []any) []any {
 	}
 	return append(to, r.Written.no, int64(h.Seq), digestInt(r.Digest), r.Under.no, int64(r.Day), subject, int64(h.Pass),
 		int64(h.Verdict), int64(h.Reason), int64(h.Presence), int64(h.Direction), r.gateNo(), int64(h.Lane), h.Wall, int64(h.Clock),
-		h.Error, r.Written.boots[h.Boot], h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli())
+		h.Error, r.Written.numbers[h.Boot], h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli())
 }
 
 func (r *Row) gateNo() int64 { return r.Under.Book.gates[gateOf(r)] }
@@ -148,7 +148,7 @@ func (r *Row) binary(b []byte) []byte {
 	big(h.Wall)
 	small(uint8(h.Clock))
 	big(h.Error)
-	integer(int32(r.Written.boots[h.Boot]))
+	integer(int32(r.Written.numbers[h.Boot]))
 	big(h.Since)
 	big(r.When.Earliest)
 	big(r.When.Latest)

@@ -17,9 +17,9 @@ var (
 		`ON CONFLICT (no) DO UPDATE SET ledger = excluded.ledger, opened_by = excluded.opened_by, previous = excluded.previous,
 			carried = excluded.carried, lost = excluded.lost, last = excluded.last, ended = excluded.ended,
 			checkins = excluded.checkins, late = excluded.late, received = excluded.received`)
-	saveBoots = insertOf("boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since",
+	saveBoots = insertOf("boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since, carried",
 		`ON CONFLICT (epoch_no, no) DO UPDATE SET first = excluded.first, last = excluded.last, started = excluded.started,
-			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since`)
+			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since, carried = excluded.carried`)
 	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "")
 	saveGates   = insertOf("gates", "kiosk_no, no, place, gate", "")
 	saveLetters = insertOf("dead_letters", "epoch_no, seq, digest, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
@@ -123,7 +123,11 @@ func (e *Epoch) values(to []any) []any {
 
 func (b bootOf) values(to []any) []any {
 	s := b.epoch.span(b.boot)
-	return append(to, b.epoch.no, b.epoch.boots[b.boot], b.boot[:], int64(s.First), int64(s.Last), s.Start, s.End, s.Arrived, s.ArrivedSince)
+	carried := int64(0)
+	if b.epoch.carried[b.boot] != nil {
+		carried = 1
+	}
+	return append(to, b.epoch.no, b.epoch.numbers[b.boot], b.boot[:], int64(s.First), int64(s.Last), s.Start, s.End, s.Arrived, s.ArrivedSince, carried)
 }
 
 // numberGates gives each gate of the rows a number, and returns the values of
@@ -158,8 +162,8 @@ func gateOf(r *Row) gate {
 func (t *Intake) datesToNote() (values []any) {
 	again := map[bootOf]bool{}
 	mark := func(e *Epoch, boot when.Boot) {
-		for _, b := range e.Boots.Around(boot) {
-			if _, ok := e.boots[b]; ok {
+		for _, b := range e.around(boot) {
+			if _, ok := e.numbers[b]; ok {
 				again[bootOf{e, b}] = true
 			}
 		}
@@ -171,14 +175,14 @@ func (t *Intake) datesToNote() (values []any) {
 	}
 	for _, b := range t.news {
 		// Nothing that follows all others and has no anchor says more of them.
-		spans := b.epoch.Boots.Spans()
+		spans := b.epoch.boots.Spans()
 		if len(spans) > 1 && (spans[len(spans)-1].Boot != b.boot || b.anchored()) {
 			mark(b.epoch, b.boot)
 		}
 	}
 	for b := range again {
 		s := b.epoch.span(b.boot)
-		values = append(values, b.epoch.no, b.epoch.boots[b.boot], int64(s.First), int64(s.Last))
+		values = append(values, b.epoch.no, b.epoch.numbers[b.boot], int64(s.First), int64(s.Last))
 	}
 	return values
 }

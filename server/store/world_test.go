@@ -221,7 +221,12 @@ func take(t *store.Intake, b *wire.Batch, now time.Time) (deliver.Taken, error) 
 			}
 			if !entering {
 				at := now.UnixMilli()
-				t.Seen(written, when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since})
+				span := when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since}
+				if written == under {
+					t.Seen(under, span)
+				} else {
+					t.Carried(written, span)
+				}
 				if h.Anchor != nil {
 					if err := t.Anchor(book, when.Anchor{Boot: h.Boot, Since: h.Since, Server: h.Anchor.Server, Error: h.Anchor.Error}); err != nil {
 						return taken, err
@@ -248,7 +253,7 @@ func take(t *store.Intake, b *wire.Batch, now time.Time) (deliver.Taken, error) 
 
 // row returns the row of a check-in.
 func row(under, written *store.Epoch, h wire.Header, d wire.Digest, now time.Time, twice bool) store.Row {
-	in := store.Clamp(written.Boots.Bounds(h.Boot, h.Since), now.UnixMilli())
+	in := store.Clamp(written.Bounds(h.Boot, h.Since), now.UnixMilli())
 	return store.Row{
 		Under: under, Written: written, Header: h, Digest: d, Day: qrgate.DayOfMilli(in.Latest), Subject: subjectOf(d),
 		When: in, Received: now, Twice: twice,

@@ -45,6 +45,7 @@ CREATE TABLE epochs (
 );
 CREATE INDEX epochs_received ON epochs (received);
 
+-- carried is 1 of a boot that is known by carried records alone.
 CREATE TABLE boots (
     epoch_no      BIGINT NOT NULL REFERENCES epochs,
     no            BIGINT NOT NULL,
@@ -55,6 +56,7 @@ CREATE TABLE boots (
     ended         BIGINT NOT NULL,
     arrived       BIGINT NOT NULL,
     arrived_since BIGINT NOT NULL,
+    carried       BIGINT NOT NULL,
     PRIMARY KEY (epoch_no, no)
 );
 

@@ -45,6 +45,7 @@ CREATE TABLE epochs (
 ) STRICT;
 CREATE INDEX epochs_received ON epochs (received);
 
+-- carried is 1 of a boot that is known by carried records alone.
 CREATE TABLE boots (
     epoch_no      INTEGER NOT NULL REFERENCES epochs,
     no            INTEGER NOT NULL,
@@ -55,6 +56,7 @@ CREATE TABLE boots (
     ended         INTEGER NOT NULL,
     arrived       INTEGER NOT NULL,
     arrived_since INTEGER NOT NULL,
+    carried       INTEGER NOT NULL,
     PRIMARY KEY (epoch_no, no)
 ) STRICT, WITHOUT ROWID;
 
