@@ -161,9 +161,10 @@ func (w *world) serveWith(p ingest.Parts, o ingest.Options) *server {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan error, 1)
-	before := w.line.subscriptions()
+	link := p.Link.(interface{ subscriptions() int })
+	before := link.subscriptions()
 	go func() { done <- in.Run(ctx) }()
-	w.until("subscriptions", func() bool { return w.line.subscriptions() == before+3 })
+	w.until("subscriptions", func() bool { return link.subscriptions() == before+3 })
 	s := &server{Ingest: in, w: w}
 	s.stop = sync.OnceFunc(func() {
 		cancel()
