@@ -71,23 +71,18 @@ func (in *Ingest) offer(a answer) {
 	}
 }
 
-func (in *Ingest) takeStatus(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-in.status:
-			if len(m.payload) == 0 {
-				continue // a retained message was deleted
-			}
-			o, err := wire.DecodeOnline(m.payload)
-			if err != nil {
-				in.refuse(m.kiosk, "status", err)
-				continue
-			}
-			in.alive.add(store.Presence{Kiosk: m.kiosk, Online: &o, Changed: m.at})
-		}
+// takeStatus notes a status message. It has no queue: what is retained comes
+// once, all kiosks' at the same moment, and does not come again.
+func (in *Ingest) takeStatus(m message) {
+	if len(m.payload) == 0 {
+		return // a retained message was deleted
 	}
+	o, err := wire.DecodeOnline(m.payload)
+	if err != nil {
+		in.refuse(m.kiosk, "status", err)
+		return
+	}
+	in.alive.add(store.Presence{Kiosk: m.kiosk, Online: &o, Changed: m.at})
 }
 
 // presences gathers signs of life, so that ten thousand kiosks that beat make

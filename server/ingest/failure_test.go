@@ -10,7 +10,9 @@ import (
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -259,5 +261,67 @@ func testLostReceipts(t *testing.T, w *world) {
 	}
 	if st := again.Stats(); st.Checkins != 0 || st.Repeated != k.last() {
 		t.Errorf("Stats() = %+v, want %d repeated and nothing else", st, k.last())
+	}
+}
+
+// While there is no database nothing is answered, and each group says so once.
+func TestStoreIsGone(t *testing.T) {
+	w := newWorld(t, sqlite)
+	gone, err := store.Open(t.Context(), w.dsn, store.Options{Now: w.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := w.parts()
+	p.Store = gone
+	s := w.serveWith(p, ingest.Options{})
+	var all []*kiosk
+	for i := range 8 {
+		k := w.kiosk(kioskName(i))
+		k.card(1)
+		w.deliver(k) // its key is known from now on
+		all = append(all, k)
+	}
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range all {
+		k.card(2)
+		w.send(k, k.batch(k.last(), k.last()))
+	}
+	w.until("failure", func() bool { return s.Stats().Failed == 8 })
+	s.stop()
+	if n := strings.Count(w.log.String(), "batches not stored"); n == 0 || n > 8 {
+		t.Errorf("%d lines of log, want one a group", n)
+	}
+	w.serve()
+	for _, k := range all {
+		if k.receipts.poll() != nil {
+			t.Errorf("%s was answered", k.id)
+		}
+		w.deliver(k)
+		if n := len(w.rows(k.id)); n != 2 {
+			t.Errorf("%d rows of %s, want 2", n, k.id)
+		}
+	}
+}
+
+// Batches too far apart stay unanswered until those between them have come.
+func TestScattered(t *testing.T) {
+	w := newWorld(t, sqlite)
+	k := w.kiosk("kiosk-00001")
+	k.cards(200)
+	s := w.serve()
+	alone := uint64(2)
+	for ; s.Stats().Scattered == 0; alone += 2 {
+		before := s.Stats()
+		w.send(k, k.batch(alone, alone))
+		w.until("batch", func() bool { st := s.Stats(); return st.Batches+st.Scattered == before.Batches+1 })
+	}
+	if runs := (alone - 2) / 2; runs != deliver.MaxRuns+1 {
+		t.Errorf("batch %d was the first too many, want %d", runs, deliver.MaxRuns+1)
+	}
+	w.deliver(k)
+	if n := len(w.rows(k.id)); n != 200 {
+		t.Errorf("%d rows, want 200", n)
 	}
 }

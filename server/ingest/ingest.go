@@ -78,7 +78,6 @@ type Ingest struct {
 
 	batches chan message
 	beats   chan message
-	status  chan message
 	opened  *tray
 	answers chan answer
 
@@ -123,7 +122,6 @@ func New(p Parts, o Options) (*Ingest, error) {
 		known:   persons{limit: o.Persons, of: map[identity]person{}},
 		batches: make(chan message, o.Queue),
 		beats:   make(chan message, o.Queue),
-		status:  make(chan message, o.Queue),
 		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
 		alive:   presences{news: map[string]store.Presence{}},
@@ -155,15 +153,15 @@ const senders = 64
 func (in *Ingest) Run(ctx context.Context) error {
 	subscriptions := []struct {
 		filter string
-		queue  chan message
+		take   func(message)
 	}{
-		{wire.Filter(group, wire.UpBatch), in.batches},
-		{wire.Filter(group, wire.UpBeat), in.beats},
+		{wire.Filter(group, wire.UpBatch), in.queue(in.batches)},
+		{wire.Filter(group, wire.UpBeat), in.queue(in.beats)},
 		// Retained messages do not come through a shared subscription.
-		{wire.Filter("", wire.Status), in.status},
+		{wire.Filter("", wire.Status), in.takeStatus},
 	}
 	for _, s := range subscriptions {
-		if err := in.Link.Subscribe(ctx, s.filter, in.receive(s.queue)); err != nil {
+		if err := in.Link.Subscribe(ctx, s.filter, in.receive(s.take)); err != nil {
 			return fmt.Errorf("ingest: subscribe to %s: %w", s.filter, err)
 		}
 	}
@@ -196,23 +194,30 @@ func (in *Ingest) Run(ctx context.Context) error {
 		return nil
 	})
 	tasks.Go(func() error { in.answerBeats(ctx); return nil })
-	tasks.Go(func() error { in.takeStatus(ctx); return nil })
 	tasks.Go(func() error { in.keepPresences(ctx); return nil })
 	tasks.Go(func() error { in.redate(ctx); return nil })
 	return tasks.Wait()
 }
 
-// receive returns what the link calls with each message. It must not wait.
-func (in *Ingest) receive(queue chan message) func(string, []byte) {
+// receive returns what the link calls with each message. It must not wait, and
+// so must not take.
+func (in *Ingest) receive(take func(message)) func(string, []byte) {
 	return func(topic string, payload []byte) {
 		kiosk, _, err := wire.ParseTopic(topic)
 		if err != nil {
-			in.nRefused.Add(1)
 			in.log.Warn("message refused", "err", err)
+			in.nRefused.Add(1)
 			return
 		}
+		take(message{kiosk, payload, in.now()})
+	}
+}
+
+// queue returns a take that drops what finds no room: it comes again.
+func (in *Ingest) queue(q chan message) func(message) {
+	return func(m message) {
 		select {
-		case queue <- message{kiosk, payload, in.now()}:
+		case q <- m:
 		default:
 			in.nDropped.Add(1)
 		}

@@ -183,7 +183,7 @@ type mailbox struct {
 }
 
 // patience bounds every wait for something that must happen.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 func (l *line) mailbox(t testing.TB, filter string) *mailbox {
 	m := &mailbox{t: t, new: make(chan struct{}, 1)}
