@@ -229,10 +229,10 @@ func set(t *testing.T, b backend) *play {
 	}
 	p.proxy.Down.Store(true)
 	p.people = newCanaries(scans/5, rand.New(rand.NewPCG(1, 2)))
-	first := 3_100_000_000 + rand.IntN(1_000_000_000)
+	first := 3_100_000_000 + rand.Uint32N(1_000_000_000)
 	p.cards = strings.Fields(p.command("card", "-number", fmt.Sprint(first), "-count", fmt.Sprint(scans+500)))
 	for n := range p.cards {
-		p.people.serials = append(p.people.serials, uint32(first+n))
+		p.people.serials = append(p.people.serials, first+uint32(n))
 	}
 	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
 	if err != nil {
