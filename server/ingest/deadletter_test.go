@@ -208,15 +208,18 @@ func TestCarriedDeadLetterIsNoGap(t *testing.T) {
 	w.send(k, k.batch(1, 2))
 	k.receiptThrough(2)
 	k.open(wire.Opened{By: wire.OpenedMoved, Previous: &old, Last: 4, Carried: 2})
-	k.carry(old, before[2])
 	k.carry(old, before[3])
-	w.deliver(k)
+	k.carry(old, before[2])
+	for seq := uint64(1); seq <= k.last(); seq++ {
+		w.send(k, k.batch(seq, seq))
+		k.receiptThrough(seq)
+	}
 	gaps, err := w.store.Gaps(t.Context(), w.now())
 	if err != nil || len(gaps) > 0 {
 		t.Errorf("Gaps() = %+v, %v, want none", gaps, err)
 	}
 	letters, err := w.store.DeadLetters(t.Context())
-	if err != nil || len(letters) != 1 || letters[0].Epoch != k.epoch || letters[0].Seq != 2 {
+	if err != nil || len(letters) != 1 || letters[0].Epoch != k.epoch || letters[0].Seq != 3 {
 		t.Errorf("DeadLetters() = %d of %v, %v, want one of the new epoch", len(letters), letters, err)
 	}
 	if n := len(w.rows(k.id)); n != 2 {
