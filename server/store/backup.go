@@ -18,7 +18,8 @@ import (
 var tables = []table{
 	newTable("kiosks", "no, id:t, place:t, public:b, state, added, version"),
 	newTable("presences", "kiosk_no, up, session, since, contact, beat:b"),
-	newTable("epochs", "no, kiosk_no, epoch:b, ledger:b, safe, opened_by, previous:b, carried, lost, last, ended, checkins, late, received"),
+	newTable("epochs", `no, kiosk_no, epoch:b, ledger:b, safe, opened_by, previous:b, carried, lost, last, ended, checkins, late, received,
+		boot_no, boot_last, boot_ended, boot_arrived, boot_arrived_since`),
 	newTable("boots", "epoch_no, no, boot:b, first, last, started, ended, arrived, arrived_since, carried"),
 	newTable("anchors", "kiosk_no, boot:b, since, server, error"),
 	newTable("redates", "epoch_no, boot_no, seq, digest, last"),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,11 +94,22 @@ func (f *filler) fill(b *testing.B, n int, now time.Time) {
 
 func (f *filler) run(b *testing.B, batches, size int, now time.Time) {
 	rows := 0
+	spent := processor()
 	for b.Loop() {
 		f.intake(b, rows/size, batches, size, now)
 		rows += batches * size
 	}
+	b.ReportMetric(float64((processor()-spent).Nanoseconds())/1000/float64(rows), "cpu-µs/checkin")
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "checkins/s")
+}
+
+// processor returns the time that this process has had, without PostgreSQL's.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func shapes(b *testing.B, f *filler, now time.Time) {

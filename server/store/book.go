@@ -52,6 +52,7 @@ type Epoch struct {
 	numbers  map[when.Boot]int64 // of its boots
 	boots    *when.Boots
 	carried  map[when.Boot]*when.Boots // each alone, see Intake.Carried
+	open     when.Span                 // the boot that goes on, as its row has it; its First is 0 if there is none
 	dirty    bool
 }
 
@@ -157,6 +158,29 @@ func (e *Epoch) around(boot when.Boot) []when.Boot {
 		return []when.Boot{boot}
 	}
 	return e.boots.Around(boot)
+}
+
+// toWrite returns which boots need their rows written, after records of the
+// given ones came: none if all belong to the end of the boot that goes on, which
+// the epoch's own row tells.
+func (e *Epoch) toWrite(came []when.Boot) []when.Boot {
+	newest := when.Span{}
+	for _, boot := range came {
+		if s := e.span(boot); e.carried[boot] == nil && s.Last >= newest.Last {
+			newest = s
+		}
+	}
+	if newest.First == 0 { // all were carried
+		return came
+	}
+	if len(came) == 1 && newest.Boot == e.open.Boot && newest.First == e.open.First && newest.Start == e.open.Start {
+		return nil
+	}
+	if e.open.First != 0 && !slices.Contains(came, e.open.Boot) {
+		came = append(came, e.open.Boot)
+	}
+	e.open = newest
+	return came
 }
 
 // span returns what was received of a boot of e.

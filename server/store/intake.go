@@ -82,28 +82,43 @@ type Row struct {
 
 // Intake runs fn in one transaction on the books of the named kiosks, of which
 // unknown ones have none. See the package documentation for what its result
-// means. fn may be called several times, because another server was in the way:
-// only what its last call did counts. One intake runs at a time in a process.
+// means. fn may be called several times, because another server was in the way
+// or had newer books: only what its last call did counts. One intake runs at a
+// time in a process.
 func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) error) error {
 	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks))) // in the order of locks
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	var last *Intake
-	careful := false
-	err := s.write(ctx, func(t *tx) error {
-		last = &Intake{tx: t, Held: map[string]int{}, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{}}
-		if err := last.begin(kiosks); err != nil {
-			return fmt.Errorf("store: books: %w", err)
+	var careful, lock bool
+	err := s.write(ctx, func(t *tx) (err error) {
+		defer func() { lock = lock || errors.Is(err, errStale) }()
+		last = &Intake{
+			tx: t, Held: map[string]int{}, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{},
 		}
-		if err := fn(last); err != nil {
-			return err
+		err = last.begin(kiosks, lock || s.contended > 0)
+		if err == nil {
+			if refused := fn(last); refused != nil {
+				if stale := last.verify(last.books); errors.Is(stale, errStale) {
+					return stale // it was an old book that made it refuse
+				}
+				return refused
+			}
+			err = last.finish()
 		}
-		if err := last.finish(); err != nil {
-			careful = careful || errors.Is(err, errHeld)
-			return fmt.Errorf("store: intake: %w", err)
+		if err == nil {
+			return nil
 		}
-		return nil
+		careful = careful || errors.Is(err, errHeld)
+		return fmt.Errorf("store: intake: %w", err)
 	})
+	// To lock before costs as much as to write: so that is done only while
+	// another server has the same kiosks.
+	if lock {
+		s.contended = 100
+	} else {
+		s.contended = max(s.contended-1, 0)
+	}
 	if err == nil {
 		for name, b := range last.books {
 			s.books[name] = b
@@ -112,9 +127,9 @@ func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) er
 	return err
 }
 
-func (t *Intake) begin(kiosks []string) error {
-	if err := t.open(kiosks); err != nil {
-		return err
+func (t *Intake) begin(kiosks []string, lock bool) error {
+	if err := t.open(kiosks, lock); err != nil {
+		return fmt.Errorf("books: %w", err)
 	}
 	return t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation) }, "SELECT generation FROM meta")
 }

@@ -396,7 +396,7 @@ func TestGatesStayWhenTheKioskMoves(t *testing.T) {
 		k := addKiosk(t, s, "gate-0001")
 		move := func(place string) {
 			t.Helper()
-			if _, err := raw(t, dsn).Exec("UPDATE kiosks SET place = '" + place + "'"); err != nil {
+			if _, err := raw(t, dsn).Exec("UPDATE kiosks SET version = version + 1, place = '" + place + "'"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -86,7 +86,7 @@ func (s *Store) Kiosk(ctx context.Context, id string) (qrgate.Kiosk, error) {
 // nothing; an unknown kiosk is qrgate.ErrNotFound.
 func (s *Store) RevokeKiosk(ctx context.Context, id string) error {
 	err := s.write(ctx, func(t *tx) error {
-		n, err := t.exec("UPDATE kiosks SET state = ? WHERE id = ?", int64(qrgate.KioskRevoked), id)
+		n, err := t.exec("UPDATE kiosks SET state = ?, version = version + 1 WHERE id = ?", int64(qrgate.KioskRevoked), id)
 		if err != nil {
 			return err
 		}

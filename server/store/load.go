@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -17,7 +18,8 @@ var (
 	// the key free, so that a row that names a kiosk does not wait.
 	lockKiosks = inOf(lockedColumns, ` ORDER BY id COLLATE "C" FOR NO KEY UPDATE`)
 
-	loadEpochs = inOf(`SELECT kiosk_no, no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received
+	loadEpochs = inOf(`SELECT kiosk_no, no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received,
+			boot_no, boot_last, boot_ended, boot_arrived, boot_arrived_since
 		FROM epochs WHERE kiosk_no`, " ORDER BY no")
 	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since, b.carried
 		FROM epochs e JOIN boots b ON b.epoch_no = e.no WHERE e.kiosk_no`, " ORDER BY b.epoch_no, b.no")
@@ -25,16 +27,25 @@ var (
 	loadGates   = inOf("SELECT kiosk_no, no, place, gate FROM gates WHERE kiosk_no", "")
 )
 
-// open locks the named kiosks, in that order, until the transaction ends, and
-// gets their books.
-func (t *Intake) open(kiosks []string) error {
+// errStale ends an intake whose books another server has moved on.
+var errStale = errors.New("another server has a newer book")
+
+// open gets the books of the named kiosks, and if lock is set locks them, in the
+// order of their names, until the transaction ends.
+func (t *Intake) open(kiosks []string, lock bool) error {
 	find := findKiosks
-	if t.s.dialect == postgres {
+	if lock && t.s.dialect == postgres {
 		find = lockKiosks
 	}
-	ids := make([]any, len(kiosks))
-	for i, id := range kiosks {
-		ids[i] = id
+	var ids []any
+	for _, id := range kiosks {
+		// Whether a book that is kept is still the newest shows when it is
+		// written.
+		if kept, ok := t.s.books[id]; ok && !lock {
+			t.take(kept)
+			continue
+		}
+		ids = append(ids, id)
 	}
 	fresh := map[int64]*Book{}
 	var nos []any
@@ -53,9 +64,7 @@ func (t *Intake) open(kiosks []string) error {
 			fresh[b.no] = b
 			nos = append(nos, b.no)
 		}
-		// A book that this try changes and does not commit must serve no other.
-		delete(t.s.books, b.Kiosk)
-		t.books[b.Kiosk] = b
+		t.take(b)
 		return nil
 	})
 	if err != nil || len(nos) == 0 {
@@ -64,15 +73,47 @@ func (t *Intake) open(kiosks []string) error {
 	return t.load(fresh, nos)
 }
 
+var readVersions = inOf("SELECT no, version FROM kiosks WHERE no", "")
+
+// verify returns errStale if another server has moved one of the books on.
+func (t *Intake) verify(books map[string]*Book) error {
+	var nos []any
+	versions := map[int64]int64{}
+	for _, b := range books {
+		nos = append(nos, b.no)
+		versions[b.no] = b.version
+	}
+	_, err := t.run(readVersions, nos, func(r *sql.Rows) error {
+		var no, version int64
+		err := r.Scan(&no, &version)
+		if err == nil && version != versions[no] {
+			err = errStale
+		}
+		return err
+	})
+	return err
+}
+
+// take hands a book to this try alone: if it changes the book and does not
+// commit, the book must serve no other.
+func (t *Intake) take(b *Book) {
+	delete(t.s.books, b.Kiosk)
+	t.books[b.Kiosk] = b
+}
+
 // load reads the books with the given numbers.
 func (t *Intake) load(books map[int64]*Book, nos []any) error {
+	goOn := map[[2]int64]when.Span{} // by epoch and boot, what came since the boot's row was written
 	_, err := t.run(loadEpochs, nos, func(r *sql.Rows) error {
 		var e Epoch
 		var kiosk int64
 		var id, ledger, previous []byte
 		var safe, last, carried, lost int64
 		var ended sql.NullInt64
-		err := r.Scan(&kiosk, &e.no, &id, &ledger, &safe, &e.opened.By, &previous, &carried, &lost, &last, &ended, &e.checkins, &e.late, &e.received)
+		var bootNo int64
+		var open when.Span
+		err := r.Scan(&kiosk, &e.no, &id, &ledger, &safe, &e.opened.By, &previous, &carried, &lost, &last, &ended, &e.checkins, &e.late, &e.received,
+			&bootNo, &open.Last, &open.End, &open.Arrived, &open.ArrivedSince)
 		if err != nil {
 			return err
 		}
@@ -85,6 +126,9 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 		if len(previous) == len(e.ID) {
 			p := wire.Epoch(previous)
 			to.opened.Previous = &p
+		}
+		if bootNo != 0 {
+			goOn[[2]int64{e.no, bootNo}] = open
 		}
 		return to.Ledger.Unmarshal(ledger)
 	})
@@ -104,7 +148,15 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 		}
 		s.Boot, s.First, s.Last = when.Boot(boot), uint64(first), uint64(last)
 		e := books[kiosk].epochs[wire.Epoch(epoch)]
+		if e == nil {
+			return errStale
+		}
 		e.see(s, carried)
+		if open, ok := goOn[[2]int64{e.no, no}]; ok {
+			e.open = s
+			open.Boot, open.First, open.Start = s.Boot, open.Last, open.End
+			e.see(open, carried)
+		}
 		e.numbers[s.Boot], e.dirty = no, false
 		return nil
 	})

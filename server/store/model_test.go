@@ -193,11 +193,13 @@ func (w *model) deliver(r *rapid.T) {
 	fail := rapid.IntRange(0, 4).Draw(r, "fails") == 0
 	taken := make([]deliver.Taken, len(batches))
 	ledgers := map[wire.Epoch][]byte{}
+	var stale []string
 	err := w.store(r).Intake(context.Background(), names, func(in *store.Intake) error {
 		clear(ledgers)
+		stale = nil
 		for _, k := range w.kiosks {
 			if b := in.Book(k.id); b != nil {
-				w.checkBook(r, k, b)
+				stale = append(stale, w.checkBook(r, k, b)...)
 			}
 		}
 		for i, b := range batches {
@@ -222,6 +224,9 @@ func (w *model) deliver(r *rapid.T) {
 		}
 		return nil
 	})
+	for _, s := range stale {
+		r.Error(s)
+	}
 	if fail && errors.Is(err, errModel) {
 		return
 	}
@@ -243,16 +248,17 @@ func (w *model) deliver(r *rapid.T) {
 }
 
 // checkBook compares a book with what was last committed.
-func (w *model) checkBook(r *rapid.T, k *modelKiosk, b *store.Book) {
+func (w *model) checkBook(r *rapid.T, k *modelKiosk, b *store.Book) (wrong []string) {
 	for id, want := range k.ledgers {
 		e, err := b.Epoch(id)
 		if err != nil {
 			r.Fatal(err)
 		}
 		if !bytes.Equal(e.Ledger.Marshal(), want) {
-			r.Errorf("%s: the ledger of epoch %q is not as it was committed", k.id, id[:])
+			wrong = append(wrong, fmt.Sprintf("%s: the ledger of epoch %q is not as it was committed", k.id, id[:]))
 		}
 	}
+	return wrong
 }
 
 // expect enters fresh records of a batch into the model.

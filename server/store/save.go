@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,12 +12,17 @@ import (
 
 // What an intake writes beside rows of check-ins.
 var (
-	moveKiosks = inOf("UPDATE kiosks SET version = version + 1 WHERE no", "")
+	// A book that another server has moved on has no row of this version.
+	moveKiosks = bulkOf("UPDATE kiosks SET version = kiosks.version + 1 FROM (VALUES ", "(CAST(? AS BIGINT), CAST(? AS BIGINT))",
+		") AS v WHERE kiosks.no = v.column1 AND kiosks.version = v.column2")
 
-	saveEpochs = insertOf("epochs", "no, kiosk_no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received",
+	saveEpochs = insertOf("epochs", `no, kiosk_no, epoch, ledger, safe, opened_by, previous, carried, lost, last, ended, checkins, late, received,
+		boot_no, boot_last, boot_ended, boot_arrived, boot_arrived_since`,
 		`ON CONFLICT (no) DO UPDATE SET ledger = excluded.ledger, opened_by = excluded.opened_by, previous = excluded.previous,
 			carried = excluded.carried, lost = excluded.lost, last = excluded.last, ended = excluded.ended,
-			checkins = excluded.checkins, late = excluded.late, received = excluded.received`)
+			checkins = excluded.checkins, late = excluded.late, received = excluded.received, boot_no = excluded.boot_no,
+			boot_last = excluded.boot_last, boot_ended = excluded.boot_ended, boot_arrived = excluded.boot_arrived,
+			boot_arrived_since = excluded.boot_arrived_since`)
 	saveBoots = insertOf("boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since, carried",
 		`ON CONFLICT (epoch_no, no) DO UPDATE SET first = excluded.first, last = excluded.last, started = excluded.started,
 			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since, carried = excluded.carried`)
@@ -41,7 +47,17 @@ func (t *Intake) finish() error {
 	if err := t.saveRows(); err != nil {
 		return fmt.Errorf("check-ins: %w", err)
 	}
+	came := map[*Epoch][]when.Boot{}
+	for b := range t.seen {
+		came[b.epoch] = append(came[b.epoch], b.boot)
+	}
 	var kiosks, epochs, boots, anchors, letters []any
+	unchanged := map[string]*Book{}
+	for e, which := range came {
+		for _, boot := range e.toWrite(which) {
+			boots = bootOf{e, boot}.values(boots)
+		}
+	}
 	for _, b := range t.books {
 		for _, e := range b.epochs {
 			if e.dirty {
@@ -50,13 +66,12 @@ func (t *Intake) finish() error {
 			}
 		}
 		if b.dirty {
-			kiosks = append(kiosks, b.no)
+			kiosks = append(kiosks, b.no, b.version)
 			b.version++
 			b.dirty = false
+		} else {
+			unchanged[b.Kiosk] = b
 		}
-	}
-	for b := range t.seen {
-		boots = b.values(boots)
 	}
 	for _, a := range t.anchors {
 		anchors = append(anchors, a.book.no, a.anchor.Boot[:], a.anchor.Since, a.anchor.Server, a.anchor.Error)
@@ -64,12 +79,17 @@ func (t *Intake) finish() error {
 	for _, l := range t.letters {
 		letters = append(letters, l.epoch.no, int64(l.seq), digestInt(l.digest), int64(l.reason), l.record, l.received.UnixMilli())
 	}
+	if n, err := t.run(moveKiosks, kiosks, nil); err != nil || n < int64(len(kiosks)/moveKiosks.width) {
+		return fmt.Errorf("kiosks: %w", cmp.Or(err, errStale))
+	}
+	if err := t.verify(unchanged); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		name   string
 		bulk   *bulk
 		values []any
 	}{
-		{"kiosks", moveKiosks, kiosks},
 		{"epochs", saveEpochs, epochs},
 		{"boots", saveBoots, boots},
 		{"anchors", saveAnchors, anchors},
@@ -117,8 +137,13 @@ func (e *Epoch) values(to []any) []any {
 	if e.ended != 0 {
 		ended = e.ended
 	}
+	open, no := when.Span{}, int64(0)
+	if e.open.First != 0 {
+		open, no = e.span(e.open.Boot), e.numbers[e.open.Boot]
+	}
 	return append(to, e.no, e.Book.no, e.ID[:], e.Ledger.Marshal(), int64(e.Safe), int64(e.opened.By), previous,
-		int64(e.opened.Carried), int64(e.opened.Lost), int64(e.opened.Last), ended, e.checkins, e.late, e.received)
+		int64(e.opened.Carried), int64(e.opened.Lost), int64(e.opened.Last), ended, e.checkins, e.late, e.received,
+		no, int64(open.Last), open.End, open.Arrived, open.ArrivedSince)
 }
 
 func (b bootOf) values(to []any) []any {

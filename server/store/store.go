@@ -40,8 +40,9 @@ type Store struct {
 	writer   *sql.Conn
 	prepared map[string]*sql.Stmt
 
-	intake sync.Mutex // held by Intake and Redate, guards books
-	books  map[string]*Book
+	intake    sync.Mutex // held by Intake and Redate, guards what follows
+	books     map[string]*Book
+	contended int // intakes that still lock their kiosks first
 }
 
 // Connections at once: PostgreSQL has a hundred for all servers, and each of

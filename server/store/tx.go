@@ -46,7 +46,7 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 
 func overtaken(err error) bool {
 	const serializationFailure, deadlock = "40001", "40P01"
-	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || pgCode(err) == serializationFailure || pgCode(err) == deadlock
+	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || errors.Is(err, errStale) || pgCode(err) == serializationFailure || pgCode(err) == deadlock
 }
 
 // pgCode returns PostgreSQL's code of an error, or "".

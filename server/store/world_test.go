@@ -294,10 +294,14 @@ func intake(t testing.TB, s *store.Store, now time.Time, batches ...*wire.Batch)
 	return all
 }
 
-// inBook runs fn on a kiosk's book and takes nothing in.
+// inBook runs fn on a kiosk's book as it is now, and takes nothing in.
 func inBook(t testing.TB, s *store.Store, kiosk string, fn func(*store.Intake, *store.Book)) {
 	t.Helper()
 	stop := errors.New("enough")
+	// What fails keeps no book.
+	if err := s.Intake(context.Background(), []string{kiosk}, func(*store.Intake) error { return stop }); !errors.Is(err, stop) {
+		t.Fatalf("Intake() = %v", err)
+	}
 	err := s.Intake(context.Background(), []string{kiosk}, func(in *store.Intake) error {
 		b := in.Book(kiosk)
 		if b == nil {

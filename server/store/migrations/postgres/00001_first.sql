@@ -13,7 +13,7 @@ CREATE TABLE kiosks (
     state   BIGINT NOT NULL,
     added   BIGINT NOT NULL,
     version BIGINT NOT NULL DEFAULT 0
-);
+) WITH (fillfactor = 50); -- room to write a row anew on its page
 
 -- Apart from kiosks, so that a beat never waits for an intake.
 CREATE TABLE presences (
@@ -26,24 +26,31 @@ CREATE TABLE presences (
 );
 
 -- An epoch's number is its kiosk's number times 65536 plus its own ordinal.
+-- boot_no is the boot that goes on, and what follows it says what came of that
+-- boot since its own row was written: so an intake writes one row a kiosk. There
+-- is no index by received, because each intake would have to write that too.
 CREATE TABLE epochs (
-    no        BIGINT PRIMARY KEY,
-    kiosk_no  BIGINT NOT NULL REFERENCES kiosks,
-    epoch     BYTEA NOT NULL,
-    ledger    BYTEA NOT NULL,
-    safe      BIGINT NOT NULL,
-    opened_by BIGINT NOT NULL,
-    previous  BYTEA,
-    carried   BIGINT NOT NULL,
-    lost      BIGINT NOT NULL,
-    last      BIGINT NOT NULL,
-    ended     BIGINT,
-    checkins  BIGINT NOT NULL,
-    late      BIGINT NOT NULL,
-    received  BIGINT NOT NULL,
+    no                 BIGINT PRIMARY KEY,
+    kiosk_no           BIGINT NOT NULL REFERENCES kiosks,
+    epoch              BYTEA NOT NULL,
+    ledger             BYTEA NOT NULL,
+    safe               BIGINT NOT NULL,
+    opened_by          BIGINT NOT NULL,
+    previous           BYTEA,
+    carried            BIGINT NOT NULL,
+    lost               BIGINT NOT NULL,
+    last               BIGINT NOT NULL,
+    ended              BIGINT,
+    checkins           BIGINT NOT NULL,
+    late               BIGINT NOT NULL,
+    received           BIGINT NOT NULL,
+    boot_no            BIGINT NOT NULL,
+    boot_last          BIGINT NOT NULL,
+    boot_ended         BIGINT NOT NULL,
+    boot_arrived       BIGINT NOT NULL,
+    boot_arrived_since BIGINT NOT NULL,
     UNIQUE (kiosk_no, epoch)
-);
-CREATE INDEX epochs_received ON epochs (received);
+) WITH (fillfactor = 50);
 
 -- carried is 1 of a boot that is known by carried records alone.
 CREATE TABLE boots (

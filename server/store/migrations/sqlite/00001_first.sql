@@ -26,24 +26,31 @@ CREATE TABLE presences (
 ) STRICT;
 
 -- An epoch's number is its kiosk's number times 65536 plus its own ordinal.
+-- boot_no is the boot that goes on, and what follows it says what came of that
+-- boot since its own row was written: so an intake writes one row a kiosk. There
+-- is no index by received, because each intake would have to write that too.
 CREATE TABLE epochs (
-    no        INTEGER PRIMARY KEY,
-    kiosk_no  INTEGER NOT NULL REFERENCES kiosks,
-    epoch     BLOB NOT NULL,
-    ledger    BLOB NOT NULL,
-    safe      INTEGER NOT NULL,
-    opened_by INTEGER NOT NULL,
-    previous  BLOB,
-    carried   INTEGER NOT NULL,
-    lost      INTEGER NOT NULL,
-    last      INTEGER NOT NULL,
-    ended     INTEGER,
-    checkins  INTEGER NOT NULL,
-    late      INTEGER NOT NULL,
-    received  INTEGER NOT NULL,
+    no                 INTEGER PRIMARY KEY,
+    kiosk_no           INTEGER NOT NULL REFERENCES kiosks,
+    epoch              BLOB NOT NULL,
+    ledger             BLOB NOT NULL,
+    safe               INTEGER NOT NULL,
+    opened_by          INTEGER NOT NULL,
+    previous           BLOB,
+    carried            INTEGER NOT NULL,
+    lost               INTEGER NOT NULL,
+    last               INTEGER NOT NULL,
+    ended              INTEGER,
+    checkins           INTEGER NOT NULL,
+    late               INTEGER NOT NULL,
+    received           INTEGER NOT NULL,
+    boot_no            INTEGER NOT NULL,
+    boot_last          INTEGER NOT NULL,
+    boot_ended         INTEGER NOT NULL,
+    boot_arrived       INTEGER NOT NULL,
+    boot_arrived_since INTEGER NOT NULL,
     UNIQUE (kiosk_no, epoch)
 ) STRICT;
-CREATE INDEX epochs_received ON epochs (received);
 
 -- carried is 1 of a boot that is known by carried records alone.
 CREATE TABLE boots (
