@@ -309,7 +309,17 @@ func TestDamagedBackups(t *testing.T) {
 		target := open(t, e.dsn(t))
 		refused := func(name string, b []byte) {
 			t.Helper()
-			if _, err := target.Restore(ctx, bytes.NewReader(b)); !errors.Is(err, store.ErrBackup) {
+			_, err := target.Restore(ctx, bytes.NewReader(b))
+			if err == nil && len(b) == len(good) {
+				// A few bits of a compressed stream say nothing, and which they are
+				// depends on what is compressed.
+				if diff := cmp.Diff(want, read(t, target)); diff != "" {
+					t.Fatalf("%s: Restore() = nil, contents (-made of +restored):\n%s", name, diff)
+				}
+				target = open(t, e.dsn(t))
+				return
+			}
+			if !errors.Is(err, store.ErrBackup) {
 				t.Fatalf("%s: Restore() = %v, want %v", name, err, store.ErrBackup)
 			}
 			all, err := target.Kiosks(ctx)
@@ -320,7 +330,7 @@ func TestDamagedBackups(t *testing.T) {
 		for n := 0; n < len(good); n += step {
 			refused(fmt.Sprintf("first %d of %d bytes", n, len(good)), good[:n])
 		}
-		for n := 0; n < len(good); n += step { // not bit 4 of byte 4, which zstd does not use
+		for n := 0; n < len(good); n += step {
 			b := slices.Clone(good)
 			b[n] ^= 1 << (n % 8)
 			refused(fmt.Sprintf("bit %d of byte %d", n%8, n), b)
