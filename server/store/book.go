@@ -189,10 +189,5 @@ func (e *Epoch) span(boot when.Boot) when.Span {
 	if alone, ok := e.carried[boot]; ok {
 		of = alone
 	}
-	spans := of.Spans()
-	i := slices.IndexFunc(spans, func(s when.Span) bool { return s.Boot == boot })
-	if i < 0 {
-		return when.Span{Boot: boot}
-	}
-	return spans[i]
+	return of.Span(boot)
 }

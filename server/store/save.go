@@ -200,8 +200,7 @@ func (t *Intake) datesToNote() (values []any) {
 	}
 	for _, b := range t.news {
 		// Nothing that follows all others and has no anchor says more of them.
-		spans := b.epoch.boots.Spans()
-		if len(spans) > 1 && (spans[len(spans)-1].Boot != b.boot || b.anchored()) {
+		if newest, _ := b.epoch.boots.Newest(); len(b.epoch.numbers) > 1 && (newest != b.boot || b.epoch.boots.Anchored(b.boot)) {
 			mark(b.epoch, b.boot)
 		}
 	}
@@ -210,13 +209,4 @@ func (t *Intake) datesToNote() (values []any) {
 		values = append(values, b.epoch.no, b.epoch.numbers[b.boot], int64(s.First), int64(s.Last))
 	}
 	return values
-}
-
-func (b bootOf) anchored() bool {
-	for a := range b.epoch.Book.anchors {
-		if a.Boot == b.boot {
-			return true
-		}
-	}
-	return false
 }

@@ -101,10 +101,10 @@ func (b *Boots) Around(boot Boot) []Boot {
 		return nil
 	}
 	from, to := at, at+1
-	for from > 0 && !b.hasAnchor(b.order[from-1]) {
+	for from > 0 && !b.Anchored(b.order[from-1]) {
 		from--
 	}
-	for to < len(b.order) && !b.hasAnchor(b.order[to]) {
+	for to < len(b.order) && !b.Anchored(b.order[to]) {
 		to++
 	}
 	return slices.Clone(b.order[from:to])
@@ -119,6 +119,30 @@ func (b *Boots) Spans() []Span {
 		all[i] = b.spans[boot]
 	}
 	return all
+}
+
+// Span returns what was added of one boot, merged; of a boot that nothing was
+// added for, a Span without numbers.
+func (b *Boots) Span(boot Boot) Span {
+	if s, ok := b.spans[boot]; ok {
+		return s
+	}
+	return Span{Boot: boot}
+}
+
+// Newest returns the last boot in the order of the ledger, if there is any.
+func (b *Boots) Newest() (boot Boot, ok bool) {
+	b.settle()
+	if len(b.order) == 0 {
+		return Boot{}, false
+	}
+	return b.order[len(b.order)-1], true
+}
+
+// Anchored reports whether an anchor of boot is known.
+func (b *Boots) Anchored(boot Boot) bool {
+	_, ok := b.anchored[boot]
+	return ok
 }
 
 // A point says that one moment of a boot was not before, or not after, a time.
@@ -151,11 +175,6 @@ func (l limits) at(since int64) Interval {
 	return tight
 }
 
-func (b *Boots) hasAnchor(boot Boot) bool {
-	_, ok := b.anchored[boot]
-	return ok
-}
-
 func (b *Boots) limits(boot Boot) (limits, bool) {
 	if l, ok := b.anchored[boot]; ok {
 		return l, true
@@ -177,7 +196,7 @@ func (b *Boots) settle() {
 	slices.SortFunc(b.order, func(x, y Boot) int { return cmp.Compare(b.spans[x].First, b.spans[y].First) })
 	b.between = map[Boot]limits{}
 	for i, boot := range b.order {
-		if b.hasAnchor(boot) {
+		if b.Anchored(boot) {
 			continue
 		}
 		notBefore := []point{{b.spans[boot].Start, b.floor}}
@@ -188,7 +207,7 @@ func (b *Boots) settle() {
 		b.between[boot] = limits{notBefore: notBefore}
 	}
 	for i, boot := range slices.Backward(b.order) {
-		if b.hasAnchor(boot) {
+		if b.Anchored(boot) {
 			continue
 		}
 		s, l := b.spans[boot], b.between[boot]
