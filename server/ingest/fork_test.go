@@ -152,9 +152,15 @@ func TestDiskPutBack(t *testing.T) {
 		if got := s.Stats().Checkins; got != 250 {
 			t.Errorf("%d check-ins counted, want 250", got)
 		}
-		gaps, err := w.store.Gaps(t.Context(), w.now())
-		if err != nil || len(gaps) > 0 {
-			t.Errorf("Gaps() = %+v, %v, want none", gaps, err)
+		ledgers, err := w.store.Ledgers(t.Context(), w.now())
+		if err != nil || len(ledgers) != 2 {
+			t.Fatalf("Ledgers() = %+v, %v, want two epochs", ledgers, err)
+		}
+		if l := ledgers[0]; l.Epoch != first || !l.Ended || !l.Final || !l.Forked || l.Gap() || l.Opened != wire.OpenedNew {
+			t.Errorf("first epoch %+v, want it forked, ended and complete", l)
+		}
+		if l := ledgers[1]; l.Epoch != st.Epoch || l.Ended || l.Forked || l.Gap() || l.Opened != wire.OpenedFork {
+			t.Errorf("second epoch %+v, want it open and complete", l)
 		}
 		d.stop()
 		s.stop()
