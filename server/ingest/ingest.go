@@ -295,7 +295,7 @@ func (in *Ingest) redate(ctx context.Context) {
 		}
 		for more := true; more && ctx.Err() == nil; {
 			var err error
-			if more, err = in.Store.Redate(ctx); err != nil && ctx.Err() == nil {
+			if more, err = in.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
 				in.log.Warn("dating again failed", "err", err, "retry_in", redateEvery)
 			}
 		}

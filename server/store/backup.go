@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +23,7 @@ var tables = []table{
 		boot_no, boot_last, boot_ended, boot_arrived, boot_arrived_since`),
 	newTable("boots", "epoch_no, no, boot:b, first, last, started, ended, arrived, arrived_since, carried"),
 	newTable("anchors", "kiosk_no, boot:b, since, server, error"),
-	newTable("redates", "epoch_no, boot_no, seq, digest, last"),
+	newTable("redates", "epoch_no, boot_no, seq, digest, last, arrived"),
 	newTable("gates", "kiosk_no, no, place:t, gate:t"),
 	newTable("checkins", strings.Replace(rowColumns, "subject", "subject:b", 1)),
 	newTable("dead_letters", "epoch_no, seq, digest, reason, record:b, received"),
@@ -80,8 +81,13 @@ func (s *Store) backup(ctx context.Context, w io.Writer) error {
 	}
 	for i, t := range tables {
 		rows, err := snapshot.QueryContext(ctx, "SELECT "+strings.Join(t.Columns, ", ")+" FROM "+t.Name)
-		if err == nil {
-			err = backupRows(out, i, rows)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		if t.Name == "checkins" {
+			err = s.backupCheckins(ctx, snapshot, out, i, rows)
+		} else {
+			err = backupRows(rows, len(t.Columns), func(values []any) error { return out.Row(i, values) })
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
@@ -90,9 +96,51 @@ func (s *Store) backup(ctx context.Context, w io.Writer) error {
 	return out.Close()
 }
 
-func backupRows(out *archive.Writer, table int, rows *sql.Rows) error {
-	values := make([]any, len(tables[table].Columns))
-	into := make([]any, len(values))
+// backupCheckins writes each check-in once, whether it is filed, in arrivals or
+// both: a backup knows no arrivals.
+func (s *Store) backupCheckins(ctx context.Context, snapshot querier, out *archive.Writer, table int, rows *sql.Rows) error {
+	waiting := map[rowKey]bool{}
+	err := s.arrived(ctx, snapshot, false, func(rows []checkin) bool {
+		for i := range rows {
+			waiting[rows[i].key()] = true
+		}
+		return true
+	})
+	if err != nil {
+		rows.Close()
+		return err
+	}
+	err = backupRows(rows, len(tables[table].Columns), func(values []any) error {
+		if len(waiting) > 0 {
+			delete(waiting, rowKey{values[epochNo].(int64), values[seq].(int64), values[digest].(int64)})
+		}
+		return out.Row(table, values)
+	})
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	var failed error
+	var values []any
+	err = s.arrived(ctx, snapshot, false, func(rows []checkin) bool {
+		for i := range rows {
+			if !waiting[rows[i].key()] {
+				continue
+			}
+			delete(waiting, rows[i].key())
+			values = rows[i].values(values[:0])
+			if failed = out.Row(table, values); failed != nil {
+				return false
+			}
+		}
+		return true
+	})
+	return errors.Join(err, failed)
+}
+
+// backupRows calls fn with the values of each row.
+func backupRows(rows *sql.Rows, columns int, fn func([]any) error) error {
+	values := make([]any, columns)
+	into := make([]any, columns)
 	for i := range into {
 		into[i] = &values[i]
 	}
@@ -105,6 +153,6 @@ func backupRows(out *archive.Writer, table int, rows *sql.Rows) error {
 				values[i] = []byte{}
 			}
 		}
-		return out.Row(table, values)
+		return fn(values)
 	})
 }

@@ -169,7 +169,7 @@ func testBackupAndRestore(t *testing.T, from, to engine) {
 		}
 		for _, s := range []*store.Store{s, restored} {
 			intake(t, s, dawn.Add(9*time.Hour), k.past[0].batch(k.id, 100, 200), k.all())
-			redateAll(t, s)
+			tidyAll(t, s)
 		}
 	}
 	if diff := cmp.Diff(read(t, s), read(t, restored)); diff != "" {

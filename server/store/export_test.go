@@ -12,7 +12,7 @@ func Queries(epochNo int64) map[string]struct {
 		Text string
 		Args []any
 	}{
-		"recent":       {newestOf, []any{epochNo >> 16, epochNo, 20}},
+		"recent":       {newestOf, []any{epochNo, 20}},
 		"known":        {knownCheckins, []any{epochNo, int64(1), int64(5)}},
 		"to be dated":  {nextToDate, []any{epochNo, int64(1), int64(0), int64(5), 500}},
 		"dated":        {redateRows.text[sqlite][len(portions)-1], values},
@@ -23,3 +23,6 @@ func Queries(epochNo int64) map[string]struct {
 
 // Bind writes a query with PostgreSQL's placeholders.
 func Bind(query string) string { return rebind(query) }
+
+// SetFileLimit makes intakes file check-ins beyond n.
+func SetFileLimit(s *Store, n int) { s.fileLimit = n }

@@ -35,6 +35,7 @@ type Intake struct {
 	identities []identity // of persons, those that nobody had
 	people     []any
 	details    []any
+	arrival    arrival
 }
 
 type identity = [16]byte
@@ -86,12 +87,24 @@ type Row struct {
 // or had newer books: only what its last call did counts. One intake runs at a
 // time in a process.
 func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) error) error {
+	waiting, err := s.takeIn(ctx, kiosks, fn)
+	// The readers' patience ends somewhere, and so does memory.
+	for n := waiting - s.fileLimit; n > 0 && err == nil; n -= fileStep / 2 {
+		if _, err := s.file(ctx, 0); err != nil {
+			break // what was taken in is safe, and who files next says why
+		}
+	}
+	return err
+}
+
+// takeIn returns how many check-ins wait to be filed.
+func (s *Store) takeIn(ctx context.Context, kiosks []string, fn func(*Intake) error) (waiting int, err error) {
 	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks))) // in the order of locks
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	var last *Intake
 	var careful, lock bool
-	err := s.write(ctx, func(t *tx) (err error) {
+	err = s.write(ctx, func(t *tx) (err error) {
 		defer func() { lock = lock || errors.Is(err, errStale) }()
 		last = &Intake{
 			tx: t, Held: map[string]int{}, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{},
@@ -123,13 +136,26 @@ func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) er
 		for name, b := range last.books {
 			s.books[name] = b
 		}
+		for i := range last.arrival.rows {
+			s.tray.put(last.arrival.no, &last.arrival.rows[i])
+		}
+		s.tray.last = max(s.tray.last, last.arrival.no)
 	}
-	return err
+	return s.tray.count, err
 }
 
 func (t *Intake) begin(kiosks []string, lock bool) error {
 	if err := t.open(kiosks, lock); err != nil {
 		return fmt.Errorf("books: %w", err)
+	}
+	if t.s.dialect == sqlite {
+		var first, last int64
+		err := t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation, &first, &last) }, `SELECT generation,
+			COALESCE((SELECT MIN(no) FROM arrivals), 0), COALESCE((SELECT MAX(no) FROM arrivals), 0) FROM meta`)
+		if err != nil {
+			return err
+		}
+		return t.s.tray.read(t.tx, first, last)
 	}
 	return t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation) }, "SELECT generation FROM meta")
 }
@@ -151,6 +177,11 @@ func (t *Intake) Known(e *Epoch, from, to uint64) ([]wire.Digest, error) {
 	for i := range t.rows {
 		if r := &t.rows[i]; r.Under == e && r.Written == e {
 			put(r.Header.Seq, r.Digest)
+		}
+	}
+	for _, a := range t.s.tray.epochs[e.no] {
+		if a.own {
+			put(uint64(a.seq), digestOf(a.digest))
 		}
 	}
 	for i := range t.letters {

@@ -327,8 +327,8 @@ type datedBy struct {
 }
 
 func (w *model) redate(r *rapid.T) {
-	if _, err := w.store(r).Redate(context.Background()); err != nil {
-		r.Fatalf("Redate() = %v", err)
+	if _, err := w.store(r).Tidy(context.Background()); err != nil {
+		r.Fatalf("Tidy() = %v", err)
 	}
 }
 
@@ -341,7 +341,7 @@ func (w *model) check(r *rapid.T) {
 
 // settle dates all again and compares the bounds with what is known in the end.
 func (w *model) settle() {
-	redateAll(w.t, w.stores[0])
+	tidyAll(w.t, w.stores[0])
 	for _, k := range w.kiosks {
 		w.checkKiosk(w.r, k, true)
 		if st := status(w.t, w.stores[1], k.id); st.Checkins != int64(len(k.rows)) {

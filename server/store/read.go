@@ -34,114 +34,205 @@ type Sighting struct {
 const recentEpochs = 20
 
 const (
-	newestEpochs = `SELECT e.no, k.no, k.id FROM epochs e JOIN kiosks k ON k.no = e.kiosk_no ORDER BY e.received DESC LIMIT ?`
-	newestOf     = `SELECT g.place, g.gate, c.direction, c.pass, c.verdict, c.reason, c.said, c.earliest, c.latest, c.received
-		FROM checkins c JOIN gates g ON g.kiosk_no = ? AND g.no = c.gate_no
-		WHERE c.epoch_no = ? ORDER BY c.seq DESC LIMIT ?`
+	newestEpochs = "SELECT no FROM epochs ORDER BY received DESC LIMIT ?"
+	newestOf     = "SELECT " + rowColumns + " FROM checkins WHERE epoch_no = ? ORDER BY seq DESC LIMIT ?"
 )
 
 // Recent returns about the n check-ins that were received last, the last first:
 // the newest of each of the epochs that were heard of last.
 func (s *Store) Recent(ctx context.Context, n int) ([]Sighting, error) {
-	type epoch struct {
-		no, kioskNo int64
-		kiosk       string
+	all, err := s.recent(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("store: recent check-ins: %w", err)
 	}
-	var epochs []epoch
-	err := s.each(ctx, func(r *sql.Rows) error {
-		var e epoch
-		err := r.Scan(&e.no, &e.kioskNo, &e.kiosk)
-		epochs = append(epochs, e)
+	return all, nil
+}
+
+func (s *Store) recent(ctx context.Context, n int) ([]Sighting, error) {
+	snapshot, err := s.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Rollback()
+	var rows []checkin
+	err = s.arrived(ctx, snapshot, true, func(arrived []checkin) bool {
+		slices.Reverse(arrived)
+		rows = append(rows, arrived...)
+		return len(rows) < n
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[rowKey]bool{}
+	for i := range rows {
+		seen[rows[i].key()] = true
+	}
+	var epochs []int64
+	err = s.eachIn(ctx, snapshot, func(r *sql.Rows) error {
+		var no int64
+		err := r.Scan(&no)
+		epochs = append(epochs, no)
 		return err
 	}, newestEpochs, recentEpochs)
 	if err != nil {
-		return nil, fmt.Errorf("store: recent epochs: %w", err)
+		return nil, err
 	}
-	var all []Sighting
-	for _, e := range epochs {
-		err := s.each(ctx, func(r *sql.Rows) error {
-			v := Sighting{Kiosk: e.kiosk}
-			err := r.Scan(&v.Place, &v.Gate, &v.Direction, &v.Pass, &v.Verdict, &v.Reason, &v.Said, &v.Earliest, &v.Latest, &v.Received)
-			all = append(all, v)
-			return err
-		}, newestOf, e.kioskNo, e.no, n)
+	for _, no := range epochs {
+		err := s.eachCheckin(ctx, snapshot, func(c *checkin) error {
+			if !seen[c.key()] {
+				rows = append(rows, *c)
+			}
+			return nil
+		}, newestOf, no, n)
 		if err != nil {
-			return nil, fmt.Errorf("store: recent check-ins: %w", err)
+			return nil, err
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Sighting) int { return cmp.Compare(b.Received, a.Received) })
-	return all[:min(n, len(all))], nil
+	slices.SortStableFunc(rows, func(a, b checkin) int { return cmp.Compare(b.n[received], a.n[received]) })
+	rows = rows[:min(n, len(rows))]
+
+	kiosks, gates, err := s.names(ctx, snapshot, rows)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Sighting, len(rows))
+	for i := range rows {
+		c := &rows[i]
+		kiosk := c.n[epochNo] / epochsPerKiosk
+		g := gates[[2]int64{kiosk, c.n[gateNo]}]
+		all[i] = Sighting{
+			Kiosk: kiosks[kiosk], Place: g.place, Gate: g.name, Direction: wire.Direction(c.n[direction]), Pass: pass.Kind(c.n[passKind]),
+			Verdict: wire.Verdict(c.n[verdict]), Reason: wire.Reason(c.n[reason]), Said: c.n[said],
+			Earliest: c.n[earliest], Latest: c.n[latest], Received: c.n[received],
+		}
+	}
+	return all, nil
 }
 
-const checkinsOf = `SELECT seq, digest, day, subject, pass, verdict, reason, presence, direction, gate_no, lane, said, clock, error,
-	boot_no, since, earliest, latest, received FROM checkins WHERE epoch_no = ? ORDER BY seq, digest`
+// eachCheckin runs a query of rowColumns.
+func (s *Store) eachCheckin(ctx context.Context, in querier, fn func(*checkin) error, query string, args ...any) error {
+	var c checkin
+	var subject []byte
+	into := c.into(&subject)
+	return s.eachIn(ctx, in, func(r *sql.Rows) error {
+		if err := r.Scan(into...); err != nil {
+			return err
+		}
+		c.subject, c.known = qrgate.Subject{}, subject != nil
+		copy(c.subject[:], subject)
+		return fn(&c)
+	}, query, args...)
+}
+
+// names returns what the numbers of kiosks, and of their gates, stand for.
+func (s *Store) names(ctx context.Context, in querier, of []checkin) (kiosks map[int64]string, gates map[[2]int64]gate, err error) {
+	kiosks, gates = map[int64]string{}, map[[2]int64]gate{}
+	for i := range of {
+		no := of[i].n[epochNo] / epochsPerKiosk
+		if _, ok := kiosks[no]; ok {
+			continue
+		}
+		err := s.eachIn(ctx, in, func(r *sql.Rows) error {
+			var id string
+			var gateNo sql.NullInt64
+			var place, name sql.NullString
+			err := r.Scan(&id, &gateNo, &place, &name)
+			kiosks[no], gates[[2]int64{no, gateNo.Int64}] = id, gate{place.String, name.String}
+			return err
+		}, "SELECT k.id, g.no, g.place, g.gate FROM kiosks k LEFT JOIN gates g ON g.kiosk_no = k.no WHERE k.no = ?", no)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return kiosks, gates, nil
+}
+
+const checkinsOf = "SELECT " + rowColumns + " FROM checkins WHERE epoch_no = ? ORDER BY seq, digest"
 
 // Checkins calls fn with every check-in of a kiosk, epoch by epoch and each in
 // the order in which the kiosk wrote them, for reports and checks.
 func (s *Store) Checkins(ctx context.Context, kiosk string, fn func(qrgate.Checkin) error) error {
-	snapshot, err := s.snapshot(ctx)
-	if err != nil {
+	if err := s.checkins(ctx, kiosk, fn); err != nil {
 		return fmt.Errorf("store: check-ins of %q: %w", kiosk, err)
 	}
+	return nil
+}
+
+func (s *Store) checkins(ctx context.Context, kiosk string, fn func(qrgate.Checkin) error) error {
+	snapshot, err := s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
 	defer snapshot.Rollback()
-	// Engines join the four tables in orders that read an epoch many times.
 	type epoch struct {
 		no int64
 		id wire.Epoch
 	}
 	var epochs []epoch
 	boots := map[[2]int64]when.Boot{}
-	gates := map[int64]string{}
-	for _, step := range []struct {
-		query string
-		scan  func(*sql.Rows) error
-	}{
-		{"SELECT e.no, e.epoch FROM epochs e JOIN kiosks k ON k.no = e.kiosk_no WHERE k.id = ? ORDER BY e.no", func(r *sql.Rows) error {
-			var e epoch
-			var id []byte
-			err := r.Scan(&e.no, &id)
-			copy(e.id[:], id)
-			epochs = append(epochs, e)
+	err = s.eachIn(ctx, snapshot, func(r *sql.Rows) error {
+		var e epoch
+		var no sql.NullInt64
+		var id, boot []byte
+		if err := r.Scan(&e.no, &id, &no, &boot); err != nil {
 			return err
-		}},
-		{"SELECT b.epoch_no, b.no, b.boot FROM boots b JOIN epochs e ON e.no = b.epoch_no JOIN kiosks k ON k.no = e.kiosk_no WHERE k.id = ?", func(r *sql.Rows) error {
-			var key [2]int64
-			var boot []byte
-			if err := r.Scan(&key[0], &key[1], &boot); err != nil {
-				return err
-			}
-			boots[key] = when.Boot(boot)
-			return nil
-		}},
-		{"SELECT g.no, g.gate FROM gates g JOIN kiosks k ON k.no = g.kiosk_no WHERE k.id = ?", func(r *sql.Rows) error {
-			var no int64
-			var gate string
-			err := r.Scan(&no, &gate)
-			gates[no] = gate
-			return err
-		}},
-	} {
-		if err := s.eachIn(ctx, snapshot, step.scan, step.query, kiosk); err != nil {
-			return fmt.Errorf("store: check-ins of %q: %w", kiosk, err)
 		}
+		copy(e.id[:], id)
+		if len(epochs) == 0 || epochs[len(epochs)-1].no != e.no {
+			epochs = append(epochs, e)
+		}
+		var b when.Boot
+		copy(b[:], boot)
+		boots[[2]int64{e.no, no.Int64}] = b
+		return nil
+	}, `SELECT e.no, e.epoch, b.no, b.boot FROM kiosks k JOIN epochs e ON e.kiosk_no = k.no LEFT JOIN boots b ON b.epoch_no = e.no
+		WHERE k.id = ? ORDER BY e.no`, kiosk)
+	if err != nil || len(epochs) == 0 {
+		return err
+	}
+	kioskNo := epochs[0].no / epochsPerKiosk
+	waiting := map[int64][]checkin{} // by epoch
+	err = s.arrived(ctx, snapshot, false, func(rows []checkin) bool {
+		for _, c := range rows {
+			if no := c.n[epochNo]; no/epochsPerKiosk == kioskNo {
+				waiting[no] = append(waiting[no], c)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	_, gates, err := s.names(ctx, snapshot, []checkin{{n: [20]int64{epochs[0].no}}})
+	if err != nil {
+		return err
 	}
 	for _, e := range epochs {
-		err := s.eachIn(ctx, snapshot, func(r *sql.Rows) error {
-			c := qrgate.Checkin{Kiosk: kiosk, Epoch: e.id}
-			var subject []byte
-			var seq, digest, gate, boot int64
-			err := r.Scan(&seq, &digest, &c.Day, &subject, &c.Pass, &c.Verdict, &c.Reason, &c.Presence, &c.Direction,
-				&gate, &c.Lane, &c.Said, &c.Clock, &c.Error, &boot, &c.Since, &c.Earliest, &c.Latest, &c.Received)
-			if err != nil {
-				return err
+		tell := func(c *checkin) error {
+			return fn(c.tell(kiosk, e.id, gates[[2]int64{kioskNo, c.n[gateNo]}].name, boots[[2]int64{e.no, c.n[bootNo]}]))
+		}
+		rest := waiting[e.no]
+		slices.SortFunc(rest, func(a, b checkin) int { return a.key().compare(b.key()) })
+		rest = slices.CompactFunc(rest, func(a, b checkin) bool { return a.key() == b.key() })
+		err := s.eachCheckin(ctx, snapshot, func(c *checkin) error {
+			for len(rest) > 0 && rest[0].key().compare(c.key()) <= 0 {
+				// What is filed already may be dated better.
+				if rest[0].key() != c.key() {
+					if err := tell(&rest[0]); err != nil {
+						return err
+					}
+				}
+				rest = rest[1:]
 			}
-			c.Seq, c.Digest = uint64(seq), digestOf(digest)
-			c.Gate, c.Boot = gates[gate], boots[[2]int64{e.no, boot}]
-			copy(c.Subject[:], subject)
-			return fn(c)
+			return tell(c)
 		}, checkinsOf, e.no)
 		if err != nil {
-			return fmt.Errorf("store: check-ins of %q: %w", kiosk, err)
+			return err
+		}
+		for i := range rest {
+			if err := tell(&rest[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

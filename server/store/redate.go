@@ -9,7 +9,7 @@ import (
 	"github.com/qrgate/qrgate/sync/when"
 )
 
-// Steps of Redate. A transaction reads so many rows and changes so many, so that
+// Steps of dating again. A transaction reads so many rows and changes so many, so that
 // an intake never waits long for it.
 const (
 	redateRead   = 2000
@@ -18,9 +18,9 @@ const (
 
 // Those after (seq, digest) up to last are still to be dated. The digest tells
 // apart the histories of a forked epoch.
-var noteDates = bulkOf("INSERT INTO redates (epoch_no, boot_no, seq, digest, last) VALUES ",
-	fmt.Sprintf("(?, ?, ? - 1, %d, ?)", math.MaxInt64),
-	" ON CONFLICT (epoch_no, boot_no) DO UPDATE SET seq = excluded.seq, digest = excluded.digest, last = excluded.last")
+var noteDates = bulkOf("INSERT INTO redates (epoch_no, boot_no, seq, digest, last, arrived) VALUES ",
+	fmt.Sprintf("(?, ?, ? - 1, %d, ?, ?)", math.MaxInt64),
+	" ON CONFLICT (epoch_no, boot_no) DO UPDATE SET seq = excluded.seq, digest = excluded.digest, last = excluded.last, arrived = excluded.arrived")
 
 var redateRows = bulkOf("UPDATE checkins SET earliest = v.column4, latest = v.column5 FROM (VALUES ",
 	"(CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
@@ -29,20 +29,34 @@ var redateRows = bulkOf("UPDATE checkins SET earliest = v.column4, latest = v.co
 const nextToDate = `SELECT seq, digest, boot_no, since, earliest, latest, received FROM checkins
 	WHERE epoch_no = ? AND (seq, digest) > (?, ?) AND seq <= ? ORDER BY seq, digest LIMIT ?`
 
-// Redate dates check-ins again for which an anchor has arrived, a few at a time,
-// and reports whether there is more to do. The day of a check-in stays what it
-// was.
-func (s *Store) Redate(ctx context.Context) (more bool, err error) {
+// Tidy does a little of what nobody waits for, and reports whether there is more
+// to do. It files check-ins where they are found quickly, and dates those again
+// for which an anchor has arrived; their day stays what it was. A server calls it
+// every second or so.
+func (s *Store) Tidy(ctx context.Context) (more bool, err error) {
 	var kiosk string
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk) }, `SELECT k.id FROM redates d
+	var arrived int64
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk, &arrived) }, `SELECT k.id, d.arrived FROM redates d
 		JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
-	if err == nil && kiosk != "" {
-		err = s.Intake(ctx, []string{kiosk}, func(t *Intake) error { return t.redate(t.Book(kiosk)) })
-	}
 	if err != nil {
-		return false, fmt.Errorf("store: redate: %w", err)
+		return false, fmt.Errorf("store: tidy: %w", err)
 	}
-	return kiosk != "", nil
+	// What is not filed cannot be changed.
+	if more, err = s.file(ctx, arrived); more || err != nil {
+		return more, wrap("store: file", err)
+	}
+	if kiosk == "" {
+		return false, nil
+	}
+	err = s.Intake(ctx, []string{kiosk}, func(t *Intake) error { return t.redate(t.Book(kiosk)) })
+	return err == nil, wrap("store: date again", err)
+}
+
+func wrap(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, err)
 }
 
 // redate takes one step at one boot of a kiosk.

@@ -170,6 +170,12 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, 
 		if report, err = t.restore(ctx, in); err != nil {
 			return err
 		}
+		if s.dialect == sqlite {
+			_, err = t.exec("INSERT INTO subjects SELECT day, subject, epoch_no, seq, digest FROM checkins WHERE subject IS NOT NULL ORDER BY 1, 2, 3, 4, 5")
+			if err != nil {
+				return err
+			}
+		}
 		for _, create := range indexes { // sorting once is quicker than keeping order
 			if _, err := t.exec(create); err != nil {
 				return err
@@ -177,6 +183,10 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, 
 		}
 		next := max(int64(report.Generation)+1, s.now().UnixMilli())
 		if _, err := t.exec("UPDATE meta SET generation = ?", next); err != nil {
+			return err
+		}
+		// Arrivals of another database are none of this one's.
+		if _, err = t.exec("UPDATE redates SET arrived = 0"); err != nil {
 			return err
 		}
 		// What a lost backup made safe is safe no more; this one has no verdict yet.

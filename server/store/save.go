@@ -206,7 +206,7 @@ func (t *Intake) datesToNote() (values []any) {
 	}
 	for b := range again {
 		s := b.epoch.span(b.boot)
-		values = append(values, b.epoch.no, b.epoch.numbers[b.boot], int64(s.First), int64(s.Last))
+		values = append(values, b.epoch.no, b.epoch.numbers[b.boot], int64(s.First), int64(s.Last), max(t.s.tray.last, t.arrival.no))
 	}
 	return values
 }

@@ -68,7 +68,7 @@ func TestServersAtOnce(t *testing.T) {
 					if err != nil && !errors.Is(err, boom) {
 						return err
 					}
-					if _, err := s.Redate(context.Background()); err != nil {
+					if _, err := s.Tidy(context.Background()); err != nil {
 						return err
 					}
 				}
@@ -90,7 +90,7 @@ func TestServersAtOnce(t *testing.T) {
 		if err := tasks.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		redateAll(t, stores[0])
+		tidyAll(t, stores[0])
 		for _, k := range ks {
 			all := checkins(t, stores[1], k.id)
 			dated(t, all, all)

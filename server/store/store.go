@@ -39,10 +39,17 @@ type Store struct {
 	mu       sync.Mutex
 	writer   *sql.Conn
 	prepared map[string]*sql.Stmt
+	when     haste // of its transactions
 
-	intake    sync.Mutex // held by Intake and Redate, guards what follows
+	intake    sync.Mutex // held by Intake and Tidy, guards what follows
 	books     map[string]*Book
 	contended int // intakes that still lock their kiosks first
+	tray      tray
+
+	filing sync.Mutex // held before any other lock, guards run
+	run    *filing    // nil if none is under way
+
+	fileLimit int // how many check-ins may wait before an intake files some itself
 }
 
 // Connections at once: PostgreSQL has a hundred for all servers, and each of
@@ -63,7 +70,7 @@ const (
 // "sqlite:PATH", whose file is made if it is missing, or a URL
 // "postgres://...".
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, books: map[string]*Book{}, prepared: map[string]*sql.Stmt{}}
+	s := &Store{now: o.Now, books: map[string]*Book{}, prepared: map[string]*sql.Stmt{}, when: durably, tray: tray{epochs: map[int64][]arrived{}}, fileLimit: fileLimit}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -72,7 +79,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		err = s.migrate(ctx)
 	}
 	if err == nil {
-		err = s.begin(ctx)
+		err = s.prepare(ctx)
 	}
 	if err != nil {
 		s.Close()
@@ -163,8 +170,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 }
 
-// begin takes the writer and gives a new database its generation.
-func (s *Store) begin(ctx context.Context) (err error) {
+// prepare takes the writer and gives a new database its generation.
+func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.dialect == sqlite {
 		if s.writer, err = s.writing.Conn(ctx); err != nil {
 			return err

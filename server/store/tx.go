@@ -58,7 +58,19 @@ func pgCode(err error) string {
 	return ""
 }
 
-func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
+func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) error {
+	return s.transact(ctx, durably, fn)
+}
+
+// A haste says when a transaction must be on disk.
+type haste bool
+
+const (
+	durably haste = true  // when it commits
+	lazily  haste = false // some time later, before any later one that commits durably
+)
+
+func (s *Store) transact(ctx context.Context, when haste, fn func(*tx) error) (err error) {
 	defer func() {
 		// The drivers have other words for it.
 		if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
@@ -83,7 +95,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
 			return err
 		}
 		defer t.conn.Close()
-	} else if _, err := t.conn.ExecContext(t.ctx, "BEGIN IMMEDIATE"); err != nil {
+	} else if err := s.begin(t, when); err != nil {
 		return err
 	}
 	done := false
@@ -103,6 +115,22 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*tx) error) (err error) {
 	}
 	done = true
 	return nil
+}
+
+// begin begins a transaction of SQLite's writer.
+func (s *Store) begin(t *tx, when haste) error {
+	if when != s.when {
+		level := "NORMAL"
+		if when == durably {
+			level = "FULL"
+		}
+		if _, err := t.conn.ExecContext(t.ctx, "PRAGMA synchronous = "+level); err != nil {
+			return err
+		}
+		s.when = when
+	}
+	_, err := t.conn.ExecContext(t.ctx, "BEGIN IMMEDIATE")
+	return err
 }
 
 // connect returns a connection of PostgreSQL in a transaction. Those in the pool

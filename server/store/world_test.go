@@ -327,13 +327,14 @@ func checkins(t testing.TB, s *store.Store, kiosk string) []qrgate.Checkin {
 	return all
 }
 
-// redateAll dates again until nothing is left, and returns the number of steps.
-func redateAll(t testing.TB, s *store.Store) int {
+// tidyAll files and dates again until nothing is left, and returns the number of
+// steps.
+func tidyAll(t testing.TB, s *store.Store) int {
 	t.Helper()
 	for n := 0; ; n++ {
-		more, err := s.Redate(context.Background())
+		more, err := s.Tidy(context.Background())
 		if err != nil {
-			t.Fatalf("Redate() = %v", err)
+			t.Fatalf("Tidy() = %v", err)
 		}
 		if !more {
 			return n

@@ -76,13 +76,15 @@ CREATE TABLE anchors (
     PRIMARY KEY (kiosk_no, boot, since, server, error)
 );
 
--- Check-ins to be dated again: of a boot those after (seq, digest) up to last.
+-- Check-ins to be dated again: of a boot those after (seq, digest) up to last,
+-- once what had arrived then is filed.
 CREATE TABLE redates (
     epoch_no BIGINT NOT NULL REFERENCES epochs,
     boot_no  BIGINT NOT NULL,
     seq      BIGINT NOT NULL,
     digest   BIGINT NOT NULL,
     last     BIGINT NOT NULL,
+    arrived  BIGINT NOT NULL,
     PRIMARY KEY (epoch_no, boot_no)
 );
 
@@ -122,6 +124,8 @@ CREATE TABLE checkins (
     PRIMARY KEY (epoch_no, seq, digest)
 );
 CREATE INDEX checkins_subject ON checkins (day, subject) WHERE subject IS NOT NULL;
+-- A table of its own where rows have no place of their own, on SQLite.
+CREATE VIEW subjects AS SELECT day, subject, epoch_no, seq, digest FROM checkins WHERE subject IS NOT NULL;
 CREATE INDEX checkins_time ON checkins (day, epoch_no, latest);
 
 -- record may be cut short, digest is of all of it.
@@ -174,6 +178,7 @@ DROP TABLE details;
 DROP TABLE people;
 DROP TABLE identities;
 DROP TABLE dead_letters;
+DROP VIEW subjects;
 DROP TABLE checkins;
 DROP TABLE gates;
 DROP TABLE redates;

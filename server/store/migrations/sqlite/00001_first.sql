@@ -76,13 +76,15 @@ CREATE TABLE anchors (
     PRIMARY KEY (kiosk_no, boot, since, server, error)
 ) STRICT, WITHOUT ROWID;
 
--- Check-ins to be dated again: of a boot those after (seq, digest) up to last.
+-- Check-ins to be dated again: of a boot those after (seq, digest) up to last,
+-- once what had arrived then is filed.
 CREATE TABLE redates (
     epoch_no INTEGER NOT NULL REFERENCES epochs,
     boot_no  INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
     digest   INTEGER NOT NULL,
     last     INTEGER NOT NULL,
+    arrived  INTEGER NOT NULL,
     PRIMARY KEY (epoch_no, boot_no)
 ) STRICT, WITHOUT ROWID;
 
@@ -121,8 +123,27 @@ CREATE TABLE checkins (
     received  INTEGER NOT NULL,
     PRIMARY KEY (epoch_no, seq, digest)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX checkins_subject ON checkins (day, subject) WHERE subject IS NOT NULL;
 CREATE INDEX checkins_time ON checkins (day, epoch_no, latest);
+
+-- An index that is filled in its own order.
+CREATE TABLE subjects (
+    day      INTEGER NOT NULL,
+    subject  BLOB NOT NULL,
+    epoch_no INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    digest   INTEGER NOT NULL,
+    PRIMARY KEY (day, subject, epoch_no, seq, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Check-ins as they arrive, those of an intake in one row, until they are filed
+-- in the two tables before: inserted there at once each would write a page or
+-- more of its own.
+CREATE TABLE arrivals (
+    no       INTEGER PRIMARY KEY AUTOINCREMENT,
+    received INTEGER NOT NULL,
+    checkins INTEGER NOT NULL,
+    rows     BLOB NOT NULL
+) STRICT;
 
 -- record may be cut short, digest is of all of it.
 CREATE TABLE dead_letters (
@@ -174,6 +195,8 @@ DROP TABLE details;
 DROP TABLE people;
 DROP TABLE identities;
 DROP TABLE dead_letters;
+DROP TABLE arrivals;
+DROP TABLE subjects;
 DROP TABLE checkins;
 DROP TABLE gates;
 DROP TABLE redates;

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+const rowColumns = `epoch_no, seq, digest, under_no, day, subject, pass, verdict, reason, presence, direction,
+	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received`
+
+// A checkin is a row of check-ins: its numbers in the order of the columns, and
+// the subject, which stands behind the first five.
+type checkin struct {
+	n       [20]int64
+	subject qrgate.Subject
+	known   bool // it has a subject
+}
+
+// The columns that are numbers.
+const (
+	epochNo = iota
+	seq
+	digest
+	underNo
+	day
+	passKind
+	verdict
+	reason
+	presence
+	direction
+	gateNo
+	lane
+	said
+	clock
+	errorBound
+	bootNo
+	since
+	earliest
+	latest
+	received
+)
+
+// beforeSubject is how many numbers stand before the subject.
+const beforeSubject = 5
+
+// A rowKey is the primary key of check-ins.
+type rowKey struct{ epoch, seq, digest int64 }
+
+func (c *checkin) key() rowKey { return rowKey{c.n[epochNo], c.n[seq], c.n[digest]} }
+
+func (k rowKey) compare(l rowKey) int {
+	return cmp.Or(cmp.Compare(k.epoch, l.epoch), cmp.Compare(k.seq, l.seq), cmp.Compare(k.digest, l.digest))
+}
+
+// checkin returns the row, whose gate and boot must have their numbers.
+func (r *Row) checkin() checkin {
+	h := &r.Header
+	c := checkin{n: [20]int64{
+		r.Written.no, int64(h.Seq), digestInt(r.Digest), r.Under.no, int64(r.Day), int64(h.Pass), int64(h.Verdict), int64(h.Reason),
+		int64(h.Presence), int64(h.Direction), r.Under.Book.gates[gateOf(r)], int64(h.Lane), h.Wall, int64(h.Clock), h.Error,
+		r.Written.numbers[h.Boot], h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli(),
+	}}
+	if r.Subject != nil {
+		c.subject, c.known = *r.Subject, true
+	}
+	return c
+}
+
+// values appends the columns' values.
+func (c *checkin) values(to []any) []any {
+	for i, n := range c.n {
+		if i == beforeSubject {
+			to = append(to, c.subjectValue())
+		}
+		to = append(to, n)
+	}
+	return to
+}
+
+func (c *checkin) subjectValue() any {
+	if !c.known {
+		return nil
+	}
+	return c.subject[:]
+}
+
+// tell returns what the row says, with what its numbers stand for.
+func (c *checkin) tell(kiosk string, epoch wire.Epoch, gate string, boot when.Boot) qrgate.Checkin {
+	return qrgate.Checkin{
+		Kiosk: kiosk, Epoch: epoch, Seq: uint64(c.n[seq]), Day: qrgate.Day(c.n[day]), Subject: c.subject, Pass: pass.Kind(c.n[passKind]),
+		Verdict: wire.Verdict(c.n[verdict]), Reason: wire.Reason(c.n[reason]), Presence: wire.Presence(c.n[presence]),
+		Direction: wire.Direction(c.n[direction]), Gate: gate, Lane: uint8(c.n[lane]), Said: c.n[said], Clock: when.State(c.n[clock]),
+		Error: c.n[errorBound], Boot: boot, Since: c.n[since], Earliest: c.n[earliest], Latest: c.n[latest], Received: c.n[received],
+		Digest: digestOf(c.n[digest]),
+	}
+}
+
+// into returns where to scan the columns; subject gets the bytes.
+func (c *checkin) into(subject *[]byte) []any {
+	var to []any
+	for i := range c.n {
+		if i == beforeSubject {
+			to = append(to, subject)
+		}
+		to = append(to, &c.n[i])
+	}
+	return to
+}
+
+// encodingVersion is the first byte of encoded check-ins.
+const encodingVersion = 1
+
+// encode returns check-ins in few bytes: of each number the difference from the
+// check-in before, about 60 bytes a check-in.
+func encode(rows []checkin) []byte {
+	b := append(make([]byte, 0, 64*len(rows)+1), encodingVersion)
+	var before checkin
+	for i := range rows {
+		c := &rows[i]
+		for j, n := range c.n {
+			b = binary.AppendVarint(b, n-before.n[j])
+		}
+		if c.known {
+			b = append(append(b, 1), c.subject[:]...)
+		} else {
+			b = append(b, 0)
+		}
+		before = *c
+	}
+	return b
+}
+
+var errEncoding = errors.New("encoded check-ins are damaged")
+
+// decode calls fn with each of the check-ins that encode was given. The check-in
+// is fn's only until it returns.
+func decode(b []byte, fn func(*checkin)) error {
+	if len(b) == 0 || b[0] != encodingVersion {
+		return fmt.Errorf("%w: version", errEncoding)
+	}
+	b = b[1:]
+	var c checkin
+	for len(b) > 0 {
+		for j := range c.n {
+			d, n := binary.Varint(b)
+			if n <= 0 {
+				return fmt.Errorf("%w: number", errEncoding)
+			}
+			c.n[j] += d
+			b = b[n:]
+		}
+		if len(b) == 0 || b[0] > 1 || len(b) < 1+int(b[0])*len(c.subject) {
+			return fmt.Errorf("%w: subject", errEncoding)
+		}
+		c.subject, c.known = qrgate.Subject{}, b[0] == 1
+		b = b[1:]
+		if c.known {
+			b = b[copy(c.subject[:], b):]
+		}
+		fn(&c)
+	}
+	return nil
+}
