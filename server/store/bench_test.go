@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,15 +94,37 @@ func (f *filler) fill(b *testing.B, n int, now time.Time) {
 	}
 }
 
-func (f *filler) run(b *testing.B, batches, size int, now time.Time) {
+// run takes in batches. If all is set that ends when the check-ins are filed as
+// well.
+func (f *filler) run(b *testing.B, batches, size int, now time.Time, all bool) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var tidying sync.WaitGroup
+	if all {
+		tidying.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := f.s.Tidy(ctx); err != nil && ctx.Err() == nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
 	rows := 0
-	spent := processor()
+	spent, start := processor(), time.Now()
 	for b.Loop() {
 		f.intake(b, rows/size, batches, size, now)
 		rows += batches * size
 	}
+	if all {
+		cancel()
+		tidying.Wait()
+		tidyAll(b, f.s)
+	}
+	took := time.Since(start)
 	b.ReportMetric(float64((processor()-spent).Nanoseconds())/1000/float64(rows), "cpu-µs/checkin")
-	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "checkins/s")
+	b.ReportMetric(float64(rows)/took.Seconds(), "checkins/s")
+	b.StopTimer()
+	tidyAll(b, f.s)
 }
 
 // processor returns the time that this process has had, without PostgreSQL's.
@@ -112,7 +136,7 @@ func processor() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func shapes(b *testing.B, f *filler, now time.Time) {
+func shapes(b *testing.B, f *filler, now time.Time, all bool) {
 	for _, shape := range []struct {
 		name          string
 		batches, size int
@@ -121,7 +145,7 @@ func shapes(b *testing.B, f *filler, now time.Time) {
 		{"single", benchKiosks, 1},
 		{"single of 50 kiosks", 50, 1},
 	} {
-		b.Run(shape.name, func(b *testing.B) { f.run(b, shape.batches, shape.size, now) })
+		b.Run(shape.name, func(b *testing.B) { f.run(b, shape.batches, shape.size, now, all) })
 	}
 }
 
@@ -129,12 +153,13 @@ func shapes(b *testing.B, f *filler, now time.Time) {
 // kiosks, many batches a transaction.
 func BenchmarkIntake(b *testing.B) {
 	for _, e := range engines {
-		b.Run(e.name, func(b *testing.B) { shapes(b, newFiller(b, open(b, e.dsn(b))), dawn) })
+		b.Run(e.name, func(b *testing.B) { shapes(b, newFiller(b, open(b, e.dsn(b))), dawn, false) })
 	}
 }
 
 // BenchmarkIntakeIntoMillions is BenchmarkIntake into a store that holds a
-// million rows of the past 21 days, or ten million with QRGATE_SCALE=soak.
+// million rows of the past 21 days, or ten million with QRGATE_SCALE=soak, until
+// all is filed.
 func BenchmarkIntakeIntoMillions(b *testing.B) {
 	held := 1_000_000
 	if os.Getenv("QRGATE_SCALE") == "soak" {
@@ -145,8 +170,48 @@ func BenchmarkIntakeIntoMillions(b *testing.B) {
 			f := newFiller(b, open(b, e.dsn(b)))
 			start := time.Now()
 			f.fill(b, held, dawn)
+			tidyAll(b, f.s)
 			b.Logf("filled with %.0f check-ins/s", float64(held)/time.Since(start).Seconds())
-			shapes(b, f, dawn)
+			shapes(b, f, dawn, true)
+		})
+	}
+}
+
+// BenchmarkIntakeLatency is how long an intake takes while filing goes on, at
+// 20,000 check-ins/s in batches of 64.
+func BenchmarkIntakeLatency(b *testing.B) {
+	for _, e := range engines {
+		b.Run(e.name, func(b *testing.B) {
+			f := newFiller(b, open(b, e.dsn(b)))
+			f.fill(b, 500_000, dawn)
+			tidyAll(b, f.s)
+			ctx, cancel := context.WithCancel(b.Context())
+			var tidying sync.WaitGroup
+			tidying.Go(func() {
+				for ctx.Err() == nil {
+					if more, err := f.s.Tidy(ctx); err != nil && ctx.Err() == nil {
+						b.Error(err)
+					} else if !more {
+						time.Sleep(100 * time.Millisecond)
+					}
+				}
+			})
+			const batches, size, rate = 4, 64, 20_000
+			every := time.NewTicker(time.Second * batches * size / rate)
+			var took []time.Duration
+			for b.Loop() {
+				<-every.C
+				start := time.Now()
+				f.intake(b, len(took)*batches, batches, size, dawn)
+				took = append(took, time.Since(start))
+			}
+			every.Stop()
+			cancel()
+			tidying.Wait()
+			slices.Sort(took)
+			for name, at := range map[string]int{"p50-ms": len(took) / 2, "p99-ms": len(took) * 99 / 100, "max-ms": len(took) - 1} {
+				b.ReportMetric(float64(took[at].Microseconds())/1000, name)
+			}
 		})
 	}
 }

@@ -56,7 +56,13 @@ type rowKey struct{ epoch, seq, digest int64 }
 func (c *checkin) key() rowKey { return rowKey{c.n[epochNo], c.n[seq], c.n[digest]} }
 
 func (k rowKey) compare(l rowKey) int {
-	return cmp.Or(cmp.Compare(k.epoch, l.epoch), cmp.Compare(k.seq, l.seq), cmp.Compare(k.digest, l.digest))
+	if n := cmp.Compare(k.epoch, l.epoch); n != 0 {
+		return n
+	}
+	if n := cmp.Compare(k.seq, l.seq); n != 0 {
+		return n
+	}
+	return cmp.Compare(k.digest, l.digest)
 }
 
 // checkin returns the row, whose gate and boot must have their numbers.

@@ -27,10 +27,11 @@ const (
 // cut off anywhere and begun anew: what is filed already makes no second row, and
 // arrivals are deleted last.
 type filing struct {
-	nos      []int64   // of the arrivals
-	last     int64     // the last of them
-	rows     []checkin // in the order of checkins
+	nos      []int64    // of the arrivals
+	last     int64      // the last of them
+	rows     []*checkin // in the order of checkins
 	subjects []*checkin
+	values   []any // of one step
 }
 
 var (
@@ -77,6 +78,8 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 	if first > must && waiting < fileFrom && s.now().UnixMilli()-oldest < fileAfter.Milliseconds() {
 		return nil, nil
 	}
+	// An arrival may bring more than is asked for.
+	all := make([]checkin, 0, min(waiting, fileMost+fileMost/4))
 	f := new(filing)
 	enough := errors.New("enough")
 	err = s.each(ctx, func(r *sql.Rows) error {
@@ -86,10 +89,10 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 			return err
 		}
 		f.nos = append(f.nos, no)
-		if err := decode(rows, func(c *checkin) { f.rows = append(f.rows, *c) }); err != nil {
+		if err := decode(rows, func(c *checkin) { all = append(all, *c) }); err != nil {
 			return fmt.Errorf("arrival %d: %w", no, err)
 		}
-		if len(f.rows) >= fileMost {
+		if len(all) >= fileMost {
 			return enough
 		}
 		return nil
@@ -98,12 +101,16 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 		return nil, err
 	}
 	f.last = f.nos[len(f.nos)-1]
-	slices.SortFunc(f.rows, func(a, b checkin) int { return a.key().compare(b.key()) })
-	for i := range f.rows {
-		if c := &f.rows[i]; c.known {
+	f.rows = make([]*checkin, len(all))
+	f.subjects = make([]*checkin, 0, len(all))
+	for i := range all {
+		c := &all[i]
+		f.rows[i] = c
+		if c.known {
 			f.subjects = append(f.subjects, c)
 		}
 	}
+	slices.SortFunc(f.rows, func(a, b *checkin) int { return a.key().compare(b.key()) })
 	slices.SortFunc(f.subjects, func(a, b *checkin) int {
 		return cmp.Or(cmp.Compare(a.n[day], b.n[day]), bytes.Compare(a.subject[:], b.subject[:]))
 	})
@@ -112,21 +119,21 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 
 // step files some check-ins, or then some subjects, or then forgets an arrival.
 func (f *filing) step(t *tx) (err error) {
-	var values []any
+	f.values = f.values[:0]
 	switch {
 	case len(f.rows) > 0:
 		n := min(fileStep, len(f.rows))
-		for i := range f.rows[:n] {
-			values = f.rows[i].values(values)
+		for _, c := range f.rows[:n] {
+			f.values = c.values(f.values)
 		}
-		_, err = t.run(fileRows, values, nil)
+		_, err = t.run(fileRows, f.values, nil)
 		f.rows = f.rows[n:]
 	case len(f.subjects) > 0:
 		n := min(2*fileStep, len(f.subjects))
 		for _, c := range f.subjects[:n] {
-			values = append(values, c.n[day], c.subject[:], c.n[epochNo], c.n[seq], c.n[digest])
+			f.values = append(f.values, c.n[day], c.subject[:], c.n[epochNo], c.n[seq], c.n[digest])
 		}
-		_, err = t.run(fileSubjects, values, nil)
+		_, err = t.run(fileSubjects, f.values, nil)
 		f.subjects = f.subjects[n:]
 	default:
 		_, err = t.exec("DELETE FROM arrivals WHERE no = ?", f.nos[0])

@@ -87,18 +87,24 @@ type Row struct {
 // or had newer books: only what its last call did counts. One intake runs at a
 // time in a process.
 func (s *Store) Intake(ctx context.Context, kiosks []string, fn func(*Intake) error) error {
-	waiting, err := s.takeIn(ctx, kiosks, fn)
-	// The readers' patience ends somewhere, and so does memory.
-	for n := waiting - s.fileLimit; n > 0 && err == nil; n -= fileStep / 2 {
+	came, err := s.takeIn(ctx, kiosks, fn)
+	if err != nil || came.waiting <= s.fileLimit {
+		return err
+	}
+	// A little more than has come: readers' patience ends somewhere, and so does
+	// memory.
+	for range 2*came.rows/fileStep + 2 {
 		if _, err := s.file(ctx, 0); err != nil {
 			break // what was taken in is safe, and who files next says why
 		}
 	}
-	return err
+	return nil
 }
 
-// takeIn returns how many check-ins wait to be filed.
-func (s *Store) takeIn(ctx context.Context, kiosks []string, fn func(*Intake) error) (waiting int, err error) {
+// A cameIn is how many check-ins an intake brought, and how many wait to be filed.
+type cameIn struct{ rows, waiting int }
+
+func (s *Store) takeIn(ctx context.Context, kiosks []string, fn func(*Intake) error) (came cameIn, err error) {
 	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks))) // in the order of locks
 	s.intake.Lock()
 	defer s.intake.Unlock()
@@ -140,8 +146,9 @@ func (s *Store) takeIn(ctx context.Context, kiosks []string, fn func(*Intake) er
 			s.tray.put(last.arrival.no, &last.arrival.rows[i])
 		}
 		s.tray.last = max(s.tray.last, last.arrival.no)
+		came = cameIn{len(last.arrival.rows), s.tray.count}
 	}
-	return s.tray.count, err
+	return came, err
 }
 
 func (t *Intake) begin(kiosks []string, lock bool) error {

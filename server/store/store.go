@@ -130,7 +130,8 @@ func sqliteDSN(path string, reader bool) string {
 		q["_txlock"] = []string{"deferred"}
 		q["_pragma"] = append(q["_pragma"], "query_only(on)", "cache_size(-8192)")
 	} else {
-		q["_pragma"] = append(q["_pragma"], "cache_size(-65536)")
+		// A page that is written many times goes from the log into the file once.
+		q["_pragma"] = append(q["_pragma"], "cache_size(-65536)", "wal_autocheckpoint(16384)")
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
