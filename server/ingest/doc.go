@@ -1,6 +1,6 @@
 // Package ingest turns what kiosks send into rows, and answers.
 //
-//	link -> queue -> workers: signature, seals -> committer: one transaction -> signed receipts
+//	link -> queue -> workers: signature, seals -> tray -> committer: one transaction -> signed receipts
 //
 //	in, err := ingest.New(ingest.Parts{Store: s, Vault: v, Opener: o, Sign: sign, Link: link, Feed: feed}, ingest.Options{Log: log})
 //	err = in.Run(ctx)
@@ -13,10 +13,10 @@
 // again.
 //
 // A worker opens a batch without the database. The committer takes whatever is
-// waiting into one transaction, so that the cost of a durable write is shared by
-// all kiosks that are waiting for one. If the transaction fails, the batches are
-// tried one by one: a batch that no transaction can take must not stop the
-// others.
+// opened into one transaction, so that the cost of a durable write is shared by
+// all kiosks that are waiting for one, and answers are signed while the next one
+// runs. A transaction that fails is halved until the batch that none can take is
+// alone: it must not stop the others.
 //
 // A beat is answered with its nonce and the time at once, without the database.
 // If it says that the kiosk does not know what the server holds, a receipt goes

@@ -195,7 +195,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	})
 	tasks.Go(func() error { in.answerBeats(ctx); return nil })
 	tasks.Go(func() error { in.keepPresences(ctx); return nil })
-	tasks.Go(func() error { in.redate(ctx); return nil })
+	tasks.Go(func() error { in.tidy(ctx); return nil })
 	return tasks.Wait()
 }
 
@@ -281,11 +281,12 @@ func (in *Ingest) publish(ctx context.Context, a answer) {
 	}
 }
 
-// redateEvery is how often the store is asked for check-ins to be dated again.
-const redateEvery = time.Second
+// tidyEvery is how often the store is asked for what it has put off: filing
+// check-ins, dating them again.
+const tidyEvery = time.Second
 
-func (in *Ingest) redate(ctx context.Context) {
-	tick := time.NewTicker(redateEvery)
+func (in *Ingest) tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -296,7 +297,7 @@ func (in *Ingest) redate(ctx context.Context) {
 		for more := true; more && ctx.Err() == nil; {
 			var err error
 			if more, err = in.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
-				in.log.Warn("dating again failed", "err", err, "retry_in", redateEvery)
+				in.log.Warn("store not tidied", "err", err, "retry_in", tidyEvery)
 			}
 		}
 	}
