@@ -324,10 +324,11 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	}
 	switch r.header.Kind {
 	case wire.KindOpened:
-		if r.origin == nil {
-			return under.Opened(*r.header.Opened, k.now)
+		// Carried over, if its epoch never came itself.
+		if err := written.Opened(*r.header.Opened, k.now); !errors.Is(err, qrgate.ErrInvalid) {
+			return err
 		}
-		return nil
+		return nil // what it follows is one epoch too many
 	case wire.KindAnchor:
 		return nil // noted
 	}

@@ -268,6 +268,40 @@ func testCarriedRecords(t *testing.T, w *world) {
 	}
 }
 
+// An epoch of which nothing ever came under its own name is known by what the
+// next one carried over, and misses nothing.
+func TestEpochThatCameOnlyAsCarriedOver(t *testing.T) {
+	w := newWorld(t, sqlite)
+	k := w.kiosk("kiosk-00001")
+	k.cards(3)
+	a := k.ledger
+	k.open(wire.Opened{By: wire.OpenedMoved, Previous: &a.epoch, Last: a.last(), Carried: 2})
+	k.carry(a.epoch, a.records[2])
+	k.carry(a.epoch, a.records[3])
+	k.card(4)
+	b := k.ledger
+	k.open(wire.Opened{By: wire.OpenedSalvage, Previous: &b.epoch, Last: b.last(), Carried: b.last()})
+	for _, raw := range b.records {
+		k.carry(b.epoch, raw)
+	}
+	w.serve()
+	w.send(k, k.batchOf(&a, 1, 2))
+	k.receipt()
+	w.deliver(k)
+	if n := len(w.rows(k.id)); n != 4 {
+		t.Errorf("%d rows, want 4", n)
+	}
+	ledgers, err := w.store.Ledgers(t.Context(), w.now())
+	if err != nil || len(ledgers) != 3 {
+		t.Fatalf("Ledgers() = %+v, %v, want three epochs", ledgers, err)
+	}
+	for _, l := range ledgers {
+		if l.Gap() || l.Ended != (l.Epoch != k.epoch) || l.Epoch == b.epoch && l.Opened != wire.OpenedMoved {
+			t.Errorf("ledger %+v, want no gap, and all but the last ended", l)
+		}
+	}
+}
+
 // Two kiosks with one key under one epoch: both histories are kept, the second
 // as carried over, whatever comes first.
 func TestForkedEpochStaysForked(t *testing.T) {

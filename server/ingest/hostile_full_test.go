@@ -34,6 +34,11 @@ func TestTooManyEpochs(t *testing.T) {
 	if st := s.Stats(); st.Rejected == 0 || st.Checkins+st.Rejected != sent-1 || st.Failed > 0 {
 		t.Errorf("after %d records: %+v, want some of them rejected", sent, st)
 	}
+	h, before := k.header(wire.KindOpened), wire.NewEpoch()
+	h.Opened = &wire.Opened{By: wire.OpenedFork, Previous: &before}
+	k.append(wire.NewRecord(h, wire.Sealed{}))
+	w.send(k, k.batch(k.last(), k.last()))
+	k.receiptThrough(k.last())
 	// A new epoch of its own cannot begin either, and is not answered.
 	k.open(wire.Opened{By: wire.OpenedNew})
 	w.send(k, k.batch(1, 1))
