@@ -48,28 +48,11 @@ func (d device) find(root string) (string, error) {
 		// Not every tty has a device; a CDC tty's is the USB interface, an
 		// adapter's a port below it.
 		dir, err := filepath.EvalSymlinks(filepath.Join(root, "sys/class/tty", tty.Name(), "device"))
-		if err == nil && belongs(dir, d.usb) {
+		if err == nil && d.usb.Owns(dir) {
 			return filepath.Join(root, "dev", tty.Name()), nil
 		}
 	}
 	return "", fmt.Errorf("port: no serial device %s", d.usb)
-}
-
-// belongs reports whether dir, a folder of sysfs without symbolic links, is
-// part of the USB device: the nearest folder above it that is one decides.
-func belongs(dir string, usb scan.USB) bool {
-	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
-		if vendor := attribute(dir, "idVendor"); vendor != "" {
-			return usb.Is(vendor, attribute(dir, "idProduct"), attribute(dir, "serial"))
-		}
-	}
-	return false
-}
-
-// attribute returns a value of sysfs, or "" if there is none.
-func attribute(dir, name string) string {
-	b, _ := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b))
 }
 
 func first(dir string) (string, error) {

@@ -3,6 +3,8 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -49,4 +51,21 @@ func (u USB) String() string {
 func (u USB) Is(vendor, product, serial string) bool {
 	return vendor == fmt.Sprintf("%04x", u.Vendor) && product == fmt.Sprintf("%04x", u.Product) &&
 		(u.Serial == "" || serial == u.Serial)
+}
+
+// Owns reports whether dir, a folder of sysfs without symbolic links, is part of
+// this device: the nearest folder above it that is a USB device decides.
+func (u USB) Owns(dir string) bool {
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if vendor := Attribute(dir, "idVendor"); vendor != "" {
+			return u.Is(vendor, Attribute(dir, "idProduct"), Attribute(dir, "serial"))
+		}
+	}
+	return false
+}
+
+// Attribute returns a value of sysfs, or "" if there is none.
+func Attribute(dir, name string) string {
+	b, _ := os.ReadFile(filepath.Join(dir, name))
+	return strings.TrimSpace(string(b))
 }

@@ -76,14 +76,14 @@ func (m match) find(root string) (string, error) {
 
 // fits reports whether the input device described in dir is the one.
 func (m match) fits(dir string) bool {
-	vendor := attribute(dir, "id/vendor")
+	vendor := scan.Attribute(dir, "id/vendor")
 	switch {
 	case m.auto:
 		return slices.Contains(scannerMakers, vendor)
 	case m.name != "":
-		return attribute(dir, "name") == m.name
+		return scan.Attribute(dir, "name") == m.name
 	}
-	return m.usb.Is(vendor, attribute(dir, "id/product"), attribute(dir, "uniq"))
+	return m.usb.Is(vendor, scan.Attribute(dir, "id/product"), scan.Attribute(dir, "uniq"))
 }
 
 func (m match) String() string {
@@ -100,17 +100,11 @@ func (m match) String() string {
 // shows a second event device, for volume keys or for settings.
 func typesText(dir string) bool {
 	const want = 0b11_1111_1111<<2 | 1<<keyEnter | 1<<30
-	words := strings.Fields(attribute(dir, "capabilities/key"))
+	words := strings.Fields(scan.Attribute(dir, "capabilities/key"))
 	if len(words) == 0 {
 		return false
 	}
 	// Words are as long as the kernel's; these keys are in the lowest 32 bits.
 	last, err := strconv.ParseUint(words[len(words)-1], 16, 64)
 	return err == nil && last&want == want
-}
-
-// attribute returns a value of sysfs, or "" if there is none.
-func attribute(dir, name string) string {
-	b, _ := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b))
 }

@@ -123,26 +123,9 @@ func (d device) find(root string) (string, error) {
 	nodes, _ := os.ReadDir(class)
 	for _, n := range nodes {
 		dir, err := filepath.EvalSymlinks(filepath.Join(class, n.Name(), "device"))
-		if err == nil && attribute(filepath.Join(class, n.Name()), "index") == "0" && belongs(dir, d.usb) {
+		if err == nil && scan.Attribute(filepath.Join(class, n.Name()), "index") == "0" && d.usb.Owns(dir) {
 			return filepath.Join(root, "dev", n.Name()), nil
 		}
 	}
 	return "", fmt.Errorf("v4l2: no camera %s", d.usb)
-}
-
-// belongs reports whether dir, a folder of sysfs without symbolic links, is
-// part of the USB device: the nearest folder above it that is one decides.
-func belongs(dir string, usb scan.USB) bool {
-	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
-		if vendor := attribute(dir, "idVendor"); vendor != "" {
-			return usb.Is(vendor, attribute(dir, "idProduct"), attribute(dir, "serial"))
-		}
-	}
-	return false
-}
-
-// attribute returns a value of sysfs, or "" if there is none.
-func attribute(dir, name string) string {
-	b, _ := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b))
 }
