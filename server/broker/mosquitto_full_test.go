@@ -3,15 +3,13 @@
 package broker_test
 
 import (
-	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/qrgate/qrgate/server/broker"
+	"github.com/qrgate/qrgate/sync/e2e/stage"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -22,52 +20,25 @@ func startMosquitto(t *testing.T, s *site) string {
 	if _, err := s.ca.ServerCertificate(dir, []string{"127.0.0.1"}, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	conf := fmt.Sprintf(`listener %d 127.0.0.1
-cafile %[2]s/ca.pem
-certfile %[2]s/server.pem
-keyfile %[2]s/server.key
-tls_version tlsv1.3
-require_certificate true
-use_identity_as_username true
-use_username_as_clientid true
-allow_anonymous false
-acl_file %[2]s/qrgate.acl
-message_size_limit 131072
-user root
-`, port, dir)
-	for name, b := range map[string][]byte{
-		"ca.pem": s.ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(worker)), "mosquitto.conf": []byte(conf),
-	} {
+	for name, b := range map[string][]byte{"ca.pem": s.ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(worker))} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	addr, err := stage.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var log buffer
-	cmd := exec.Command("/usr/sbin/mosquitto", "-c", filepath.Join(dir, "mosquitto.conf"))
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("mosquitto: %v", err)
+	stop, err := stage.StartMosquitto(dir, addr, &log)
+	if err != nil {
+		t.Fatalf("%v; it said:\n%s", err, log.String())
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		stop()
 		if t.Failed() {
 			t.Logf("mosquitto said:\n%s", log.String())
 		}
-	})
-	until(t, "mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
 	})
 	return addr
 }
