@@ -125,8 +125,10 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 		case <-beat.C:
 			a.beat(ctx, link, a.condition())
 		case <-look.C:
-			// A second beat would make the answer to the first one late.
-			if b := a.condition(); a.nonce == ([16]byte{}) && conditionOf(&b).news(a.told) {
+			if a.nonce != ([16]byte{}) {
+				continue // a second beat would make the answer to the first one late
+			}
+			if b := a.condition(); conditionOf(&b).news(a.told) {
 				a.beat(ctx, link, b)
 			}
 		case <-floor.C:
