@@ -127,24 +127,17 @@ func (p *presences) take() []store.Presence {
 const presenceEvery = time.Second
 
 func (in *Ingest) keepPresences(ctx context.Context) {
-	tick := time.NewTicker(presenceEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	each(ctx, presenceEvery, func() {
 		all := in.alive.take()
 		if len(all) == 0 {
-			continue
+			return
 		}
 		if err := in.Store.SavePresences(ctx, all); err != nil {
 			if ctx.Err() == nil {
 				in.log.Warn("signs of life not stored", "err", err, "kiosks", len(all))
 			}
-			continue // the next beat is newer
+			return // the next beat is newer
 		}
 		in.Feed.KiosksChanged()
-	}
+	})
 }

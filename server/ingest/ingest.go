@@ -286,19 +286,26 @@ func (in *Ingest) publish(ctx context.Context, a answer) {
 const tidyEvery = time.Second
 
 func (in *Ingest) tidy(ctx context.Context) {
-	tick := time.NewTicker(tidyEvery)
+	each(ctx, tidyEvery, func() {
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = in.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
+				in.log.Warn("store not tidied", "err", err, "retry_in", tidyEvery)
+			}
+		}
+	})
+}
+
+// each calls fn after every interval until ctx ends.
+func each(ctx context.Context, interval time.Duration, fn func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if more, err = in.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
-				in.log.Warn("store not tidied", "err", err, "retry_in", tidyEvery)
-			}
+			fn()
 		}
 	}
 }
