@@ -15,7 +15,8 @@ import (
 
 // tables are what a backup holds, in an order in which rows may be inserted.
 // Columns marked t are text and b bytes, the others numbers. Keys are not in the
-// database, so they are not in its backups.
+// database, so they are not in its backups. Neither are sessions, signins and
+// uploads: after a restore everybody signs in anew.
 var tables = []table{
 	newTable("kiosks", "no, id:t, place:t, public:b, state, added, version"),
 	newTable("presences", "kiosk_no, up, session, since, contact, beat:b"),
@@ -31,7 +32,22 @@ var tables = []table{
 	newTable("people", "person, wrapped:b"),
 	newTable("details", "person, sealed:b"),
 	newTable("backups", "id:t, generation, made, verified, rows, digest:b"),
-	newTable("audit", "id:b, at, action:t, object:t"),
+	newTable("audit", "id:b, at, action:t, object:t, actor:t, note:t"),
+	newTable("accounts", "id:t, name:t, display:t, password:t, email:t, confirmed, phone:t, state, totp:b, totp_step, created"),
+	newTable("links", "issuer:t, subject:t, account:t, linked"),
+	newTable("organisations", "id:t, name:t, folded:t, sector:t, phone:t, email:t, created, deleted"),
+	newTable("grants", "account:t, role:t, scope:t, given_by:t, given"),
+	newTable("invitations", "hash:b, organisation:t, role:t, note:t, made_by:t, made, until"),
+	newTable("secrets", "hash:b, account:t, kind:t, arg:t, made, until, tries"),
+	newTable("places", `no, organisation:t, name:t, folded:t, sector:t, kind:t, area:t, area_now:t, street:t, lat, lon, person:t, phones:t, email:t,
+		capacity, hours:t, doors, version, poster, created, changed, deleted`),
+	newTable("introductions", "place, body:t, version, shown, changed"),
+	newTable("pictures", "id:t, place, no, title:t, width, height, jpeg:b, added"),
+	newTable("templates", "version, body:t, emblem:b, must, note:t, made_by:t, made"),
+	newTable("posters", "place, version, template, made_by:t, made, printed, formats:t"),
+	newTable("difficulties", `id:t, at, account:t, page:t, category:t, place, sector:t, area:t, text:t, contact:t, state:t, answer:t,
+		answered_by:t, answered`),
+	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 
 type table struct {

@@ -14,11 +14,16 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// audit writes down who did what, in the transaction that does it.
-func (t *tx) audit(action, object string) error {
+// audit writes down what a command at the server did, in the transaction that
+// does it.
+func (t *tx) audit(action, object string) error { return t.auditBy("", action, object, "") }
+
+// auditBy is audit for what an account did.
+func (t *tx) auditBy(actor, action, object, note string) error {
 	var id [16]byte
 	rand.Read(id[:])
-	_, err := t.exec("INSERT INTO audit (id, at, action, object) VALUES (?, ?, ?, ?)", id[:], t.s.now().UnixMilli(), action, object)
+	_, err := t.exec("INSERT INTO audit (id, at, action, object, actor, note) VALUES (?, ?, ?, ?, ?, ?)",
+		id[:], t.s.now().UnixMilli(), action, object, actor, note)
 	return err
 }
 

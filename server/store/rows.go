@@ -47,7 +47,6 @@ func (t *Intake) copyRows() error {
 	// In the order of the table, so that neighbours meet on one page.
 	slices.SortFunc(fresh, func(a, b checkin) int { return a.key().compare(b.key()) })
 	if err := t.copy(fresh); err != nil {
-		const uniqueViolation = "23505"
 		if pgCode(err) == uniqueViolation {
 			return fmt.Errorf("%w: %w", errHeld, err)
 		}

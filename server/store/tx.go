@@ -49,6 +49,9 @@ func overtaken(err error) bool {
 	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || errors.Is(err, errStale) || pgCode(err) == serializationFailure || pgCode(err) == deadlock
 }
 
+// uniqueViolation is PostgreSQL's code for a row that is there already.
+const uniqueViolation = "23505"
+
 // pgCode returns PostgreSQL's code of an error, or "".
 func pgCode(err error) string {
 	var pg *pgconn.PgError

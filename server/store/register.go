@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	sqlite3 "modernc.org/sqlite"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+)
+
+// A Tx is a write transaction of a package below store, which keeps more SQL
+// than fits into one room. Statements are written for SQLite with ? for each
+// argument and must mean the same to PostgreSQL.
+type Tx struct{ t *tx }
+
+// Write runs fn in a durable transaction, again where another one was in its
+// way: only what its last call did counts. fn's error undoes it.
+func (s *Store) Write(ctx context.Context, fn func(Tx) error) error {
+	return s.write(ctx, func(t *tx) error { return fn(Tx{t}) })
+}
+
+// Exec runs a statement and returns how many rows it changed.
+func (t Tx) Exec(query string, args ...any) (int64, error) {
+	n, err := t.t.exec(query, args...)
+	return n, kindOf(err)
+}
+
+// Each runs a query and calls scan with each of its rows.
+func (t Tx) Each(scan func(*sql.Rows) error, query string, args ...any) error {
+	return kindOf(t.t.each(scan, query, args...))
+}
+
+// Audit writes down who did what to which object, in the transaction that does
+// it. actor is an account's id, or empty for a command at the server; note must
+// not name a person.
+func (t Tx) Audit(actor, action, object, note string) error {
+	return t.t.auditBy(actor, action, object, note)
+}
+
+// Read runs a query outside a transaction and calls scan with each of its rows.
+func (s *Store) Read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	return s.each(ctx, scan, query, args...)
+}
+
+// kindOf makes [qrgate.ErrConflict] of what both engines say when a row is there
+// already.
+func kindOf(err error) error {
+	const primaryKey, unique = 1555, 2067
+	var lite *sqlite3.Error
+	if pgCode(err) == uniqueViolation || errors.As(err, &lite) && (lite.Code() == primaryKey || lite.Code() == unique) {
+		return errors.Join(qrgate.ErrConflict, err)
+	}
+	return err
+}
