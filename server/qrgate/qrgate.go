@@ -89,11 +89,12 @@ func (s KioskState) String() string {
 
 // A Kiosk is a device that may deliver check-ins for one place.
 type Kiosk struct {
-	ID     string // see wire.ValidKiosk
-	Place  string // name of the place where it stands
-	Public []byte // Ed25519 public key of its batches and its certificate
-	State  KioskState
-	Added  time.Time
+	ID      string // see wire.ValidKiosk
+	Place   string // name of the place where it stands
+	PlaceNo uint32 // number of the place, 0 if it is not registered
+	Public  []byte // Ed25519 public key of its batches and its certificate
+	State   KioskState
+	Added   time.Time
 }
 
 // A Checkin is one judged pass as the server keeps it.
@@ -104,12 +105,14 @@ type Checkin struct {
 	Day       Day     // of Latest when it was first received; it never changes
 	Subject   Subject // zero if nobody was identified
 	Pass      pass.Kind
+	Level     Level
 	Verdict   wire.Verdict
 	Reason    wire.Reason
 	Presence  wire.Presence
 	Direction wire.Direction
+	PlaceNo   uint32 // of the place, 0 if it is not registered
 	Gate      string
-	Lane      uint8
+	Lane      uint8 // at a poster its version
 	Said      int64 // Unix milliseconds as the kiosk believed
 	Clock     when.State
 	Error     int64 // bound on Said in milliseconds, 0 if unknown

@@ -112,6 +112,7 @@ func (t *Intake) saveArrival() error {
 			held[c.key()] = true
 		}
 		r.Under.checkins++
+		t.tally(r)
 		t.arrival.rows = append(t.arrival.rows, c)
 	}
 	if len(t.arrival.rows) == 0 {

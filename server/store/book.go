@@ -22,7 +22,8 @@ const epochsPerKiosk = 1 << 16
 type Book struct {
 	Kiosk   string
 	Place   string
-	Revoked bool // nothing that the kiosk sends counts any more
+	PlaceNo uint32 // 0 of a place that is not registered
+	Revoked bool   // nothing that the kiosk sends counts any more
 
 	no      int64
 	version int64
@@ -33,7 +34,11 @@ type Book struct {
 }
 
 // A gate keeps its number and place when its kiosk moves to another place.
-type gate struct{ place, name string }
+type gate struct {
+	place   string
+	placeNo uint32
+	name    string
+}
 
 // An Epoch is one life of a kiosk's ledger as the server holds it. Who changes
 // its Ledger must Touch it.

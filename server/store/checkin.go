@@ -13,12 +13,12 @@ import (
 )
 
 const rowColumns = `epoch_no, seq, digest, under_no, day, subject, pass, verdict, reason, presence, direction,
-	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received`
+	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received, level`
 
 // A checkin is a row of check-ins: its numbers in the order of the columns, and
 // the subject, which stands behind the first five.
 type checkin struct {
-	n       [20]int64
+	n       [columns]int64
 	subject qrgate.Subject
 	known   bool // it has a subject
 }
@@ -45,6 +45,9 @@ const (
 	earliest
 	latest
 	received
+	level
+
+	columns // how many they are
 )
 
 // beforeSubject is how many numbers stand before the subject.
@@ -68,10 +71,11 @@ func (k rowKey) compare(l rowKey) int {
 // checkin returns the row, whose gate and boot must have their numbers.
 func (r *Row) checkin() checkin {
 	h := &r.Header
-	c := checkin{n: [20]int64{
+	c := checkin{n: [columns]int64{
 		r.Written.no, int64(h.Seq), digestInt(r.Digest), r.Under.no, int64(r.Day), int64(h.Pass), int64(h.Verdict), int64(h.Reason),
 		int64(h.Presence), int64(h.Direction), r.Under.Book.gates[gateOf(r)], int64(h.Lane), h.Wall, int64(h.Clock), h.Error,
 		r.Written.numbers[h.Boot], h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli(),
+		int64(r.Level),
 	}}
 	if r.Subject != nil {
 		c.subject, c.known = *r.Subject, true
@@ -98,13 +102,13 @@ func (c *checkin) subjectValue() any {
 }
 
 // tell returns what the row says, with what its numbers stand for.
-func (c *checkin) tell(kiosk string, epoch wire.Epoch, gate string, boot when.Boot) qrgate.Checkin {
+func (c *checkin) tell(kiosk string, epoch wire.Epoch, at gate, boot when.Boot) qrgate.Checkin {
 	return qrgate.Checkin{
 		Kiosk: kiosk, Epoch: epoch, Seq: uint64(c.n[seq]), Day: qrgate.Day(c.n[day]), Subject: c.subject, Pass: pass.Kind(c.n[passKind]),
 		Verdict: wire.Verdict(c.n[verdict]), Reason: wire.Reason(c.n[reason]), Presence: wire.Presence(c.n[presence]),
-		Direction: wire.Direction(c.n[direction]), Gate: gate, Lane: uint8(c.n[lane]), Said: c.n[said], Clock: when.State(c.n[clock]),
+		Direction: wire.Direction(c.n[direction]), PlaceNo: at.placeNo, Gate: at.name, Lane: uint8(c.n[lane]), Said: c.n[said], Clock: when.State(c.n[clock]),
 		Error: c.n[errorBound], Boot: boot, Since: c.n[since], Earliest: c.n[earliest], Latest: c.n[latest], Received: c.n[received],
-		Digest: digestOf(c.n[digest]),
+		Digest: digestOf(c.n[digest]), Level: qrgate.Level(c.n[level]),
 	}
 }
 
@@ -120,8 +124,11 @@ func (c *checkin) into(subject *[]byte) []any {
 	return to
 }
 
-// encodingVersion is the first byte of encoded check-ins.
-const encodingVersion = 1
+// The first byte of encoded check-ins. The first version has no level.
+const (
+	encodingFirst   = 1
+	encodingVersion = 2
+)
 
 // encode returns check-ins in few bytes: of each number the difference from the
 // check-in before, about 60 bytes a check-in.
@@ -148,18 +155,22 @@ var errEncoding = errors.New("encoded check-ins are damaged")
 // decode calls fn with each of the check-ins that encode was given. The check-in
 // is fn's only until it returns.
 func decode(b []byte, fn func(*checkin)) error {
-	if len(b) == 0 || b[0] != encodingVersion {
+	if len(b) == 0 || b[0] != encodingVersion && b[0] != encodingFirst {
 		return fmt.Errorf("%w: version", errEncoding)
 	}
-	b = b[1:]
 	var c checkin
+	numbers := c.n[:]
+	if b[0] == encodingFirst {
+		numbers = c.n[:level]
+	}
+	b = b[1:]
 	for len(b) > 0 {
-		for j := range c.n {
+		for j := range numbers {
 			d, n := binary.Varint(b)
 			if n <= 0 {
 				return fmt.Errorf("%w: number", errEncoding)
 			}
-			c.n[j] += d
+			numbers[j] += d
 			b = b[n:]
 		}
 		if len(b) == 0 || b[0] > 1 || len(b) < 1+int(b[0])*len(c.subject) {

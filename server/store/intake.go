@@ -36,6 +36,8 @@ type Intake struct {
 	people     []any
 	details    []any
 	arrival    arrival
+	tallies    map[tallyKey]*tallied
+	answers    map[VisitKey]*answered
 }
 
 type identity = [16]byte
@@ -75,10 +77,18 @@ type Row struct {
 	Subject  *qrgate.Subject // nil if nobody was identified
 	When     when.Interval
 	Received time.Time
+	Level    qrgate.Level
+	Where    Where // zero for the place where the kiosk stands
 
 	// Twice says that the same check-in may be stored already. Then it makes no
 	// second row.
 	Twice bool
+}
+
+// Where is the place of a check-in.
+type Where struct {
+	No   uint32 // 0 if it is not registered
+	Name string
 }
 
 // Intake runs fn in one transaction on the books of the named kiosks, of which
@@ -114,6 +124,7 @@ func (s *Store) takeIn(ctx context.Context, kiosks []string, fn func(*Intake) er
 		defer func() { lock = lock || errors.Is(err, errStale) }()
 		last = &Intake{
 			tx: t, Held: map[string]int{}, careful: careful, books: map[string]*Book{}, seen: map[bootOf]bool{}, persons: map[identity]person{},
+			tallies: map[tallyKey]*tallied{}, answers: map[VisitKey]*answered{},
 		}
 		err = last.begin(kiosks, lock || s.contended > 0)
 		if err == nil {

@@ -34,26 +34,61 @@ func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
 		return fmt.Errorf("store: add kiosk %q: %w", k.ID, qrgate.ErrInvalid)
 	}
 	err := s.write(ctx, func(t *tx) error {
-		// Two who add at the same moment take the same number: the lock makes
-		// one wait.
-		if s.dialect == postgres {
-			if _, err := t.exec("LOCK TABLE kiosks IN SHARE ROW EXCLUSIVE MODE"); err != nil {
-				return err
-			}
-		}
-		n, err := t.exec(`INSERT INTO kiosks (no, id, place, public, state, added)
-			SELECT COALESCE(MAX(no), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT), `+s.dialect.blob()+`, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM kiosks WHERE true
-			ON CONFLICT (id) DO NOTHING`, k.ID, k.Place, k.Public, int64(k.State), k.Added.UnixMilli())
-		if err != nil {
+		if err := t.addSource(k, kindKiosk); err != nil {
 			return err
-		}
-		if n == 0 {
-			return qrgate.ErrConflict
 		}
 		return t.audit("add kiosk", k.ID)
 	})
 	if err != nil {
 		return fmt.Errorf("store: add kiosk %q: %w", k.ID, err)
+	}
+	return nil
+}
+
+// What a row of kiosks stands for. The numbers stand in the database.
+const (
+	kindKiosk  = 0
+	kindPhones = 1
+)
+
+// addSource adds a row of kiosks, or returns qrgate.ErrConflict if its id is
+// taken.
+func (t *tx) addSource(k qrgate.Kiosk, kind int64) error {
+	// Two who add at the same moment take the same number: the lock makes one
+	// wait.
+	if t.s.dialect == postgres {
+		if _, err := t.exec("LOCK TABLE kiosks IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+	}
+	n, err := t.exec(`INSERT INTO kiosks (no, id, place, place_no, public, state, added, kind)
+		SELECT COALESCE(MAX(no), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), `+t.s.dialect.blob()+`,
+			CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT) FROM kiosks WHERE true
+		ON CONFLICT (id) DO NOTHING`, k.ID, k.Place, int64(k.PlaceNo), k.Public, int64(k.State), k.Added.UnixMilli(), kind)
+	if err == nil && n == 0 {
+		err = qrgate.ErrConflict
+	}
+	return err
+}
+
+// MoveKiosk says that a kiosk stands at another place from now on. What it
+// delivered before stays where it was. An unknown kiosk is qrgate.ErrNotFound.
+func (s *Store) MoveKiosk(ctx context.Context, id string, to Where) error {
+	if !validPlace(to.Name) {
+		return fmt.Errorf("store: move kiosk %q: place: %w", id, qrgate.ErrInvalid)
+	}
+	err := s.write(ctx, func(t *tx) error {
+		n, err := t.exec("UPDATE kiosks SET place = ?, place_no = ?, version = version + 1 WHERE id = ? AND kind = 0", to.Name, int64(to.No), id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return qrgate.ErrNotFound
+		}
+		return t.audit("move kiosk", id)
+	})
+	if err != nil {
+		return fmt.Errorf("store: move kiosk %q: %w", id, err)
 	}
 	return nil
 }
@@ -75,8 +110,8 @@ func (d dialect) blob() string {
 func (s *Store) Kiosk(ctx context.Context, id string) (qrgate.Kiosk, error) {
 	var k qrgate.Kiosk
 	var added int64
-	err := s.read.QueryRowContext(ctx, s.bind("SELECT id, place, public, state, added FROM kiosks WHERE id = ?"), id).
-		Scan(&k.ID, &k.Place, &k.Public, &k.State, &added)
+	err := s.read.QueryRowContext(ctx, s.bind("SELECT id, place, place_no, public, state, added FROM kiosks WHERE id = ? AND kind = 0"), id).
+		Scan(&k.ID, &k.Place, &k.PlaceNo, &k.Public, &k.State, &added)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = qrgate.ErrNotFound
 	}
@@ -91,7 +126,7 @@ func (s *Store) Kiosk(ctx context.Context, id string) (qrgate.Kiosk, error) {
 // nothing; an unknown kiosk is qrgate.ErrNotFound.
 func (s *Store) RevokeKiosk(ctx context.Context, id string) error {
 	err := s.write(ctx, func(t *tx) error {
-		n, err := t.exec("UPDATE kiosks SET state = ?, version = version + 1 WHERE id = ?", int64(qrgate.KioskRevoked), id)
+		n, err := t.exec("UPDATE kiosks SET state = ?, version = version + 1 WHERE id = ? AND kind = 0", int64(qrgate.KioskRevoked), id)
 		if err != nil {
 			return err
 		}
@@ -125,7 +160,7 @@ func (s *Store) Kiosks(ctx context.Context) ([]KioskStatus, error) {
 		var k KioskStatus
 		var added, changed, contact, received int64
 		var beat []byte
-		err := r.Scan(&k.ID, &k.Place, &k.Public, &k.State, &added,
+		err := r.Scan(&k.ID, &k.Place, &k.PlaceNo, &k.Public, &k.State, &added,
 			&k.Up, &changed, &contact, &beat, &k.Checkins, &k.Late, &received)
 		if err != nil {
 			return err
@@ -139,11 +174,12 @@ func (s *Store) Kiosks(ctx context.Context) ([]KioskStatus, error) {
 		}
 		all = append(all, k)
 		return nil
-	}, `SELECT k.id, k.place, k.public, k.state, k.added,
+	}, `SELECT k.id, k.place, k.place_no, k.public, k.state, k.added,
 			COALESCE(p.up, 0), COALESCE(p.since, 0), COALESCE(p.contact, 0), p.beat,
 			CAST(COALESCE(SUM(e.checkins), 0) AS BIGINT), CAST(COALESCE(SUM(e.late), 0) AS BIGINT), COALESCE(MAX(e.received), 0)
 		FROM kiosks k LEFT JOIN presences p ON p.kiosk_no = k.no LEFT JOIN epochs e ON e.kiosk_no = k.no
-		GROUP BY k.no, k.id, k.place, k.public, k.state, k.added, p.kiosk_no, p.up, p.since, p.contact, p.beat
+		WHERE k.kind = 0
+		GROUP BY k.no, k.id, k.place, k.place_no, k.public, k.state, k.added, p.kiosk_no, p.up, p.since, p.contact, p.beat
 		ORDER BY k.no`)
 	if err != nil {
 		return nil, fmt.Errorf("store: kiosks: %w", err)
@@ -236,7 +272,7 @@ func (s *Store) kiosksIn(ctx context.Context, state qrgate.KioskState) ([]string
 		err := r.Scan(&id)
 		all = append(all, id)
 		return err
-	}, "SELECT id FROM kiosks WHERE state = ? ORDER BY no", int64(state))
+	}, "SELECT id FROM kiosks WHERE kind = 0 AND state = ? ORDER BY no", int64(state))
 	if err != nil {
 		return nil, fmt.Errorf("store: kiosks %s: %w", state, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-const lockedColumns = "SELECT id, no, version, place, state FROM kiosks WHERE id"
+const lockedColumns = "SELECT id, no, version, place, place_no, state FROM kiosks WHERE id"
 
 var (
 	findKiosks = inOf(lockedColumns, "")
@@ -24,7 +24,7 @@ var (
 	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since, b.carried
 		FROM epochs e JOIN boots b ON b.epoch_no = e.no WHERE e.kiosk_no`, " ORDER BY b.epoch_no, b.no")
 	loadAnchors = inOf("SELECT kiosk_no, boot, since, server, error FROM anchors WHERE kiosk_no", "")
-	loadGates   = inOf("SELECT kiosk_no, no, place, gate FROM gates WHERE kiosk_no", "")
+	loadGates   = inOf("SELECT kiosk_no, no, place, place_no, gate FROM gates WHERE kiosk_no", "")
 )
 
 // errStale ends an intake whose books another server has moved on.
@@ -52,13 +52,13 @@ func (t *Intake) open(kiosks []string, lock bool) error {
 	_, err := t.run(find, ids, func(r *sql.Rows) error {
 		b := &Book{epochs: map[wire.Epoch]*Epoch{}, anchors: map[when.Anchor]bool{}, gates: map[gate]int64{}}
 		var state qrgate.KioskState
-		if err := r.Scan(&b.Kiosk, &b.no, &b.version, &b.Place, &state); err != nil {
+		if err := r.Scan(&b.Kiosk, &b.no, &b.version, &b.Place, &b.PlaceNo, &state); err != nil {
 			return err
 		}
 		b.Revoked = state != qrgate.KioskActive
 		// Another server may have moved the kiosk on since this one read it.
 		if kept, ok := t.s.books[b.Kiosk]; ok && kept.version == b.version {
-			kept.Place, kept.Revoked = b.Place, b.Revoked
+			kept.Place, kept.PlaceNo, kept.Revoked = b.Place, b.PlaceNo, b.Revoked
 			b = kept
 		} else {
 			fresh[b.no] = b
@@ -187,7 +187,7 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 	_, err = t.run(loadGates, nos, func(r *sql.Rows) error {
 		var kiosk, no int64
 		var g gate
-		err := r.Scan(&kiosk, &no, &g.place, &g.name)
+		err := r.Scan(&kiosk, &no, &g.place, &g.placeNo, &g.name)
 		books[kiosk].gates[g] = no
 		return err
 	})

@@ -18,6 +18,7 @@ import (
 type Sighting struct {
 	Kiosk     string
 	Place     string
+	PlaceNo   uint32 // 0 if it is not registered
 	Gate      string
 	Direction wire.Direction
 	Pass      pass.Kind
@@ -101,7 +102,7 @@ func (s *Store) recent(ctx context.Context, n int) ([]Sighting, error) {
 		kiosk := c.n[epochNo] / epochsPerKiosk
 		g := gates[[2]int64{kiosk, c.n[gateNo]}]
 		all[i] = Sighting{
-			Kiosk: kiosks[kiosk], Place: g.place, Gate: g.name, Direction: wire.Direction(c.n[direction]), Pass: pass.Kind(c.n[passKind]),
+			Kiosk: kiosks[kiosk], Place: g.place, PlaceNo: g.placeNo, Gate: g.name, Direction: wire.Direction(c.n[direction]), Pass: pass.Kind(c.n[passKind]),
 			Verdict: wire.Verdict(c.n[verdict]), Reason: wire.Reason(c.n[reason]), Said: c.n[said],
 			Earliest: c.n[earliest], Latest: c.n[latest], Received: c.n[received],
 		}
@@ -135,11 +136,12 @@ func (s *Store) names(ctx context.Context, in querier, of []checkin) (kiosks map
 		err := s.eachIn(ctx, in, func(r *sql.Rows) error {
 			var id string
 			var gateNo sql.NullInt64
+			var placeNo sql.Null[uint32]
 			var place, name sql.NullString
-			err := r.Scan(&id, &gateNo, &place, &name)
-			kiosks[no], gates[[2]int64{no, gateNo.Int64}] = id, gate{place.String, name.String}
+			err := r.Scan(&id, &gateNo, &place, &placeNo, &name)
+			kiosks[no], gates[[2]int64{no, gateNo.Int64}] = id, gate{place.String, placeNo.V, name.String}
 			return err
-		}, "SELECT k.id, g.no, g.place, g.gate FROM kiosks k LEFT JOIN gates g ON g.kiosk_no = k.no WHERE k.no = ?", no)
+		}, "SELECT k.id, g.no, g.place, g.place_no, g.gate FROM kiosks k LEFT JOIN gates g ON g.kiosk_no = k.no WHERE k.no = ?", no)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -203,13 +205,13 @@ func (s *Store) checkins(ctx context.Context, kiosk string, fn func(qrgate.Check
 	if err != nil {
 		return err
 	}
-	_, gates, err := s.names(ctx, snapshot, []checkin{{n: [20]int64{epochs[0].no}}})
+	_, gates, err := s.names(ctx, snapshot, []checkin{{n: [columns]int64{epochs[0].no}}})
 	if err != nil {
 		return err
 	}
 	for _, e := range epochs {
 		tell := func(c *checkin) error {
-			return fn(c.tell(kiosk, e.id, gates[[2]int64{kioskNo, c.n[gateNo]}].name, boots[[2]int64{e.no, c.n[bootNo]}]))
+			return fn(c.tell(kiosk, e.id, gates[[2]int64{kioskNo, c.n[gateNo]}], boots[[2]int64{e.no, c.n[bootNo]}]))
 		}
 		rest := waiting[e.no]
 		slices.SortFunc(rest, func(a, b checkin) int { return a.key().compare(b.key()) })

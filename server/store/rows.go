@@ -24,7 +24,7 @@ func (t *Intake) saveRows() error {
 
 // insertOnce makes no row of what the table has already, or of what comes twice
 // in one statement: that does not come back.
-var insertOnce = insertOf("checkins", rowColumns, "ON CONFLICT (epoch_no, seq, digest) DO NOTHING RETURNING under_no")
+var insertOnce = insertOf("checkins", rowColumns, "ON CONFLICT (epoch_no, seq, digest) DO NOTHING RETURNING under_no, epoch_no, seq, digest")
 
 // copyRows writes check-ins into PostgreSQL, by a COPY if none of them is stored
 // already.
@@ -32,16 +32,19 @@ func (t *Intake) copyRows() error {
 	var fresh []checkin
 	var twice []any
 	under := map[int64]*Epoch{}
+	rows := map[rowKey]*Row{}
 	for i := range t.rows {
 		r := &t.rows[i]
 		c := r.checkin()
 		if r.Twice || t.careful {
 			twice = c.values(twice)
 			under[r.Under.no] = r.Under
+			rows[c.key()] = r
 			t.Held[r.Under.Book.Kiosk]++
 		} else {
 			fresh = append(fresh, c)
 			r.Under.checkins++
+			t.tally(r)
 		}
 	}
 	// In the order of the table, so that neighbours meet on one page.
@@ -54,9 +57,11 @@ func (t *Intake) copyRows() error {
 	}
 	_, err := t.run(insertOnce, twice, func(r *sql.Rows) error {
 		var no int64
-		if err := r.Scan(&no); err != nil {
+		var k rowKey
+		if err := r.Scan(&no, &k.epoch, &k.seq, &k.digest); err != nil {
 			return err
 		}
+		t.tally(rows[k])
 		under[no].checkins++
 		t.Held[under[no].Book.Kiosk]--
 		return nil
@@ -86,7 +91,7 @@ func (t *Intake) copy(rows []checkin) error {
 }
 
 // sizes are the bytes of the numbers in PostgreSQL's table.
-var sizes = [20]uint32{8, 8, 8, 8, 4, 2, 2, 2, 2, 2, 4, 2, 8, 2, 8, 4, 8, 8, 8, 8}
+var sizes = [columns]uint32{8, 8, 8, 8, 4, 2, 2, 2, 2, 2, 4, 2, 8, 2, 8, 4, 8, 8, 8, 8, 2}
 
 // binary appends the columns as PostgreSQL's COPY takes them.
 func (c *checkin) binary(b []byte) []byte {

@@ -27,7 +27,7 @@ var (
 		`ON CONFLICT (epoch_no, no) DO UPDATE SET first = excluded.first, last = excluded.last, started = excluded.started,
 			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since, carried = excluded.carried`)
 	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "")
-	saveGates   = insertOf("gates", "kiosk_no, no, place, gate", "")
+	saveGates   = insertOf("gates", "kiosk_no, no, place, place_no, gate", "")
 	saveLetters = insertOf("dead_letters", "epoch_no, seq, digest, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
 
 	saveIdentities = insertOf("identities", "identity, person", "ON CONFLICT (identity) DO NOTHING")
@@ -96,12 +96,13 @@ func (t *Intake) finish() error {
 		{"gates", saveGates, gates},
 		{"dead letters", saveLetters, letters},
 		{"dates", noteDates, t.datesToNote()},
+		{"tallies", saveTallies, t.tallyValues()},
 	} {
 		if _, err := t.run(step.bulk, step.values, nil); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return nil
+	return t.saveAnswers()
 }
 
 // savePersons writes who is new. If another server was first with one of them,
@@ -166,7 +167,7 @@ func (t *Intake) numberGates() (values []any) {
 		}
 		no := int64(len(b.gates)) + 1
 		b.gates[g], b.dirty = no, true
-		values = append(values, b.no, no, g.place, g.name)
+		values = append(values, b.no, no, g.place, int64(g.placeNo), g.name)
 	}
 	return values
 }
@@ -174,11 +175,19 @@ func (t *Intake) numberGates() (values []any) {
 // gateOf returns the gate of a row. A kiosk may send any text: what is none
 // would make PostgreSQL refuse the whole intake.
 func gateOf(r *Row) gate {
-	name := strings.ToValidUTF8(r.Header.Gate, "\uFFFD")
-	if strings.Contains(name, "\x00") {
-		name = strings.ReplaceAll(name, "\x00", "\uFFFD")
+	where := r.Where
+	if where == (Where{}) {
+		where = Where{r.Under.Book.PlaceNo, r.Under.Book.Place}
 	}
-	return gate{r.Under.Book.Place, name}
+	return gate{storable(where.Name), where.No, storable(r.Header.Gate)}
+}
+
+func storable(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if strings.Contains(text, "\x00") {
+		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
+	}
+	return text
 }
 
 // datesToNote returns the values of boots whose check-ins are to be dated again:

@@ -25,14 +25,15 @@ const (
 	Enrolment   Kind = 17 // the portal's one-time code for a new kiosk
 	WiFi        Kind = 18 // a network for a new kiosk
 	Typed       Kind = 19 // the code under a card's QR, typed; identifies, proves nothing
-	Phone       Kind = 20 // what a visitor stated on a phone
+	Phone       Kind = 20 // telephone number and name, stated on a phone
+	Account     Kind = 21 // somebody signed in to another system, which vouches for them
 )
 
 var kindNames = map[Kind]string{
 	Unknown: "unknown", Card: "card", Family: "family", Staff: "staff", Event: "event",
 	Maintenance: "maintenance", Test: "test", CCCD: "cccd", BHYT: "bhyt", National: "national",
 	HC1: "hc1", SHC: "shc", Poster: "poster", Command: "command", Enrolment: "enrolment",
-	WiFi: "wifi", Typed: "typed", Phone: "phone",
+	WiFi: "wifi", Typed: "typed", Phone: "phone", Account: "account",
 }
 
 // String returns the kind's stable name, as settings and catalogues use it.
@@ -60,7 +61,7 @@ func (k Kind) Own() bool { return k >= Card && k <= Test }
 // record. HC1 does not, because the package recognises it without opening it.
 func (k Kind) Identifies() bool {
 	switch k {
-	case Card, Family, Staff, Event, CCCD, BHYT, National, Typed, Phone:
+	case Card, Family, Staff, Event, CCCD, BHYT, National, Typed, Phone, Account:
 		return true
 	}
 	return false

@@ -107,7 +107,7 @@ func TestKindNames(t *testing.T) {
 	numbers := map[uint8]string{
 		0: "unknown", 1: "card", 2: "family", 3: "staff", 4: "event", 5: "maintenance", 6: "test",
 		10: "cccd", 11: "bhyt", 12: "national", 13: "hc1", 14: "shc", 15: "poster", 16: "command",
-		17: "enrolment", 18: "wifi", 19: "typed", 20: "phone",
+		17: "enrolment", 18: "wifi", 19: "typed", 20: "phone", 21: "account",
 	}
 	for n := range uint8(255) {
 		want, known := numbers[n]
