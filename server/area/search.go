@@ -57,14 +57,14 @@ func Search(text string, limit int, levels ...Level) []Match {
 			cmp.Compare(x.rank, y.rank),
 			before(x.marks, y.marks),
 			before(x.kind, y.kind),
-			before(x.within, y.within),
+			cmp.Compare(y.within, x.within),
 			before(u.InForce(), v.InForce()),
 			cmp.Compare(v.ID.From, u.ID.From),
 			cmp.Compare(x.at, y.at), // alphabetical
 		)
 	})
 	var out []Match
-	seen := make(map[string]bool)
+	found := make(map[string]int) // where in out
 	for _, h := range hits {
 		u := &b.units[h.at]
 		m := Match{u.Unit, CurrentOf(u.ID)}
@@ -72,15 +72,14 @@ func Search(text string, limit int, levels ...Level) []Match {
 		for _, c := range m.Current {
 			key += fmt.Sprint(" ", c.ID)
 		}
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
-		if out = append(out, m); len(out) == limit {
-			break
+		if k, ok := found[key]; !ok {
+			found[key] = len(out)
+			out = append(out, m)
+		} else if u.ID.From > out[k].Unit.ID.From {
+			out[k] = m // an older list was the better answer, as to "within"
 		}
 	}
-	return out
+	return out[:min(limit, len(out))]
 }
 
 func before(x, y bool) int {
@@ -168,8 +167,9 @@ func dropWords(s string, n int) string {
 }
 
 type score struct {
-	rank                int // 0 exact, 1 prefix, 2 prefix of a word, 3 anywhere
-	marks, kind, within bool
+	rank        int // 0 exact, 1 prefix, 2 prefix of a word, 3 anywhere
+	marks, kind bool
+	within      int // 2 directly, 1 at one remove, 0 not or not asked
 }
 
 func (q query) score(b *book, u *entry) (best score, found bool) {
@@ -187,9 +187,14 @@ func (q query) score(b *book, u *entry) (best score, found bool) {
 		}
 	}
 	if found && len(q.within) > 0 {
+		near := 2
 		for k, ok := b.byID[u.Within]; ok; k, ok = b.byID[b.units[k].Within] {
 			in := b.units[k].typed.name
-			best.within = best.within || slices.ContainsFunc(q.within, func(r reading) bool { return r.name == in })
+			if slices.ContainsFunc(q.within, func(r reading) bool { return r.name == in }) {
+				best.within = near
+				break
+			}
+			near--
 		}
 	}
 	return best, found
