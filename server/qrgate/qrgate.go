@@ -20,6 +20,9 @@ var (
 	ErrConflict = errors.New("conflict")
 	ErrInvalid  = errors.New("invalid")
 	ErrRevoked  = errors.New("revoked")
+	// ErrForbidden is returned to whoever may know of a thing and may not do this
+	// with it. Who may not even know of it gets ErrNotFound.
+	ErrForbidden = errors.New("forbidden")
 )
 
 // Zone is the civil time of Viet Nam, UTC+7 without summer time, in which days

@@ -54,3 +54,13 @@ func kindOf(err error) error {
 	}
 	return err
 }
+
+// Lock makes other transactions wait that lock the same table, until this one
+// ends. SQLite has one writer anyway.
+func (t Tx) Lock(table string) error {
+	if t.t.s.dialect != postgres {
+		return nil
+	}
+	_, err := t.t.exec("LOCK TABLE " + table + " IN SHARE ROW EXCLUSIVE MODE")
+	return err
+}

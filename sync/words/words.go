@@ -87,10 +87,12 @@ var english string
 // catalogues holds each language's texts. A file that does not parse is a bug
 // that the tests find, so it panics.
 var catalogues = sync.OnceValue(func() map[Lang]map[Key]string {
-	return map[Lang]map[Key]string{Vietnamese: parse(vietnamese), English: parse(english)}
+	return map[Lang]map[Key]string{Vietnamese: Parse(vietnamese), English: Parse(english)}
 })
 
-func parse(file string) map[Key]string {
+// Parse reads a catalogue: lines "key = text", comments after #. What is wrong
+// with a file is a bug of whoever wrote it, so it panics.
+func Parse(file string) map[Key]string {
 	texts := map[Key]string{}
 	for n, line := range strings.Split(file, "\n") {
 		if line == "" || line[0] == '#' {

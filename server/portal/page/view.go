@@ -1,0 +1,286 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/portal/text"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/register"
+)
+
+// Addresses that the frame itself sends people to.
+const (
+	signInPath = "/dang-nhap"
+	secondPath = "/dang-nhap/xac-thuc"
+)
+
+// What a session holds.
+const (
+	keySignIn = "signin" // id of the sign-in
+	keyNotice = "notice" // text shown on the next page
+)
+
+// A View is one request: who looks, in which language, and what the page shows.
+type View struct {
+	Who        *register.SignIn // nil if nobody has signed in
+	Lang       text.Lang
+	Path       string
+	HelpLine   string
+	Controller string
+	Data       any
+
+	f      *Frame
+	r      *http.Request
+	notice string
+}
+
+// identify finds who is looking.
+func (v *View) identify(ctx context.Context) error {
+	id := v.f.sessions.GetString(ctx, keySignIn)
+	if id == "" {
+		return nil
+	}
+	who, err := v.f.o.Register.SignedIn(ctx, id)
+	if errors.Is(err, qrgate.ErrNotFound) { // it was ended elsewhere
+		v.f.sessions.Remove(ctx, keySignIn)
+		return nil
+	}
+	v.Who = who
+	return err
+}
+
+// T returns a text in the reader's language.
+func (v *View) T(key string, args ...any) string { return text.Of(v.Lang, key, args...) }
+
+// SignIn makes this browser's session that of an account. The session gets a new
+// name, so that one which somebody else knows is worth nothing. If it is to be
+// remembered it outlives the browser.
+func (v *View) SignIn(r *http.Request, account string, second, remember bool) error {
+	ctx := r.Context()
+	if err := v.f.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("page: sign in: %w", err)
+	}
+	lasts := sessionFor
+	if remember {
+		lasts = rememberedFor
+	}
+	until := v.f.o.Now().Add(lasts)
+	id, err := v.f.o.Register.Begin(ctx, account, agentOf(r), second, until)
+	if err != nil {
+		return err
+	}
+	v.f.sessions.Put(ctx, keySignIn, id)
+	v.f.sessions.SetDeadline(ctx, until)
+	v.f.sessions.RememberMe(ctx, remember)
+	return nil
+}
+
+// Forget parts this browser from its account.
+func (v *View) Forget(ctx context.Context) error { return v.f.sessions.Destroy(ctx) }
+
+// Session returns what was put into the browser's session under key, or "".
+func (v *View) Session(ctx context.Context, key string) string {
+	return v.f.sessions.GetString(ctx, "x."+key)
+}
+
+// SetSession puts something into the browser's session; "" takes it out.
+func (v *View) SetSession(ctx context.Context, key, value string) {
+	if value == "" {
+		v.f.sessions.Remove(ctx, "x."+key)
+		return
+	}
+	v.f.sessions.Put(ctx, "x."+key, value)
+}
+
+// Go sends the browser on after a form was taken, with a notice on the next page
+// if one is given: a key of package text and its placeholders.
+func (v *View) Go(w http.ResponseWriter, to, notice string, args ...any) error {
+	if notice != "" {
+		v.f.sessions.Put(v.r.Context(), keyNotice, v.T(notice, args...))
+	}
+	http.Redirect(w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// Notice returns what the page before has to say, once.
+func (v *View) Notice() string {
+	if v.notice == "" && v.f.sessions != nil && hasSession(v.r.Context(), v.f) {
+		v.notice = v.f.sessions.PopString(v.r.Context(), keyNotice)
+	}
+	return v.notice
+}
+
+// hasSession reports whether a session was loaded for the request: it is not for
+// what fails before its route is known.
+func hasSession(ctx context.Context, f *Frame) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	f.sessions.Exists(ctx, keyNotice)
+	return true
+}
+
+// A MenuItem is a link in the menu.
+type MenuItem struct {
+	Path, Key string
+	Here      bool
+}
+
+// Menu returns what this viewer may choose from.
+func (v *View) Menu() []MenuItem {
+	var items []MenuItem
+	best := -1
+	for _, route := range v.f.routes {
+		if route.Menu == "" || route.Allow.anybody && v.Who != nil && strings.HasPrefix(route.Menu, "menu.out.") {
+			continue
+		}
+		if err := route.Allow.check(v); err != nil && !errors.Is(err, errSecond) {
+			continue
+		}
+		_, path, _ := strings.Cut(route.Pattern, " ")
+		path = strings.TrimSuffix(path, "{$}")
+		items = append(items, MenuItem{Path: path, Key: route.Menu})
+		if path != "/" && strings.HasPrefix(v.Path, path) && (best < 0 || len(path) > len(items[best].Path)) {
+			best = len(items) - 1
+		}
+	}
+	if best >= 0 {
+		items[best].Here = true
+	}
+	return items
+}
+
+// Scopes returns where the viewer holds one of the roles, as far as the second
+// factor that was shown allows.
+func (v *View) Scopes(roles ...qrgate.Role) []qrgate.Scope {
+	if v.Who == nil {
+		return nil
+	}
+	var all []qrgate.Scope
+	for _, g := range v.Who.Grants {
+		if slices.Contains(roles, g.Role) && (v.Who.Second || !g.Role.SecondFactor()) && !slices.Contains(all, g.Scope) {
+			all = append(all, g.Scope)
+		}
+	}
+	return all
+}
+
+// May reports whether the viewer holds one of the roles for a place.
+func (v *View) May(p *qrgate.Place, roles ...qrgate.Role) bool {
+	return slices.ContainsFunc(v.Scopes(roles...), func(s qrgate.Scope) bool { return covers(s, p, v.f.o.Now()) })
+}
+
+func covers(s qrgate.Scope, p *qrgate.Place, now time.Time) bool {
+	switch s.Kind {
+	case qrgate.Everywhere:
+		return true
+	case qrgate.InOrganisation:
+		return s.ID == p.Organisation
+	case qrgate.InSector:
+		return slices.Contains(qrgate.SectorIDs(s.ID, now), p.Sector)
+	case qrgate.InArea:
+		scope, err := area.ParseID(s.ID)
+		if err != nil {
+			return false
+		}
+		in, err := area.ParseID(p.AreaNow)
+		return err == nil && area.Covers(scope, in)
+	}
+	return false
+}
+
+// Places returns the filter of the places for which the viewer holds one of the
+// roles: it finds exactly those for which [View.May] is true.
+func (v *View) Places(roles ...qrgate.Role) register.Within {
+	var w register.Within
+	for _, s := range v.Scopes(roles...) {
+		switch s.Kind {
+		case qrgate.Everywhere:
+			w.All = true
+		case qrgate.InOrganisation:
+			w.Organisations = append(w.Organisations, s.ID)
+		case qrgate.InSector:
+			w.Sectors = append(w.Sectors, qrgate.SectorIDs(s.ID, v.f.o.Now())...)
+		case qrgate.InArea:
+			if id, err := area.ParseID(s.ID); err == nil {
+				for _, unit := range area.CurrentOf(id) {
+					if area.Covers(id, unit.ID) {
+						w.Areas = append(w.Areas, unit.ID.String())
+					}
+				}
+			}
+		}
+	}
+	return w
+}
+
+// Address returns the client's address. Behind a proxy that is trusted it is the
+// last that the proxy did not add itself.
+func (v *View) Address() netip.Addr { return v.f.address(v.r) }
+
+func (f *Frame) address(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := at.Addr().Unmap()
+	if !f.trusted(r) {
+		return addr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		a, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		if addr = a.Unmap(); !slices.ContainsFunc(f.o.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			break
+		}
+	}
+	return addr
+}
+
+func (f *Frame) trusted(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(f.o.Proxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
+}
+
+// backTo returns the query that brings somebody back after signing in.
+func backTo(uri string) string { return url.Values{"ve": {uri}}.Encode() }
+
+// Back returns the page of ours that the request wants to go back to, or
+// fallback: never an address elsewhere.
+func Back(r *http.Request, fallback string) string {
+	to := r.FormValue("ve")
+	u, err := url.Parse(to)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n\t") {
+		return fallback
+	}
+	return to
+}
+
+// agentOf returns a browser in a few words, as the list of sign-ins shows it.
+func agentOf(r *http.Request) string {
+	agent := r.UserAgent()
+	name, system := "?", "?"
+	for _, known := range []string{"Edg/", "OPR/", "coc_coc_browser/", "SamsungBrowser/", "Firefox/", "Chrome/", "Safari/"} {
+		if strings.Contains(agent, known) {
+			name = strings.TrimSuffix(known, "/")
+			break
+		}
+	}
+	for _, known := range []string{"Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"} {
+		if strings.Contains(agent, known) {
+			system = known
+			break
+		}
+	}
+	return name + " · " + system
+}
