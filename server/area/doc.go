@@ -26,9 +26,9 @@
 // the oldest list. [Covers] reports whether the place's set lies wholly within
 // the scope's. It follows that
 //
-//   - the province covers every place, a unit covers itself and its successors
-//     by merger cover it, so the officer of today's commune sees the places
-//     registered under the communes that became it;
+//   - the province covers every place, and each unit covers itself;
+//   - a unit covers all that was merged into it: the officer of today's commune
+//     sees the places that were registered under the communes it is made of;
 //   - a unit covers its successor only if nothing else went into it;
 //   - where a commune of today straddles two old districts (there are four
 //     such: Hoá Châu, Mỹ Thượng, Phong Quảng, Thuận An), a place that is
@@ -37,7 +37,9 @@
 //     holds the old district must not see what may be the neighbour's. Give
 //     such an officer today's communes, which [CurrentOf] lists.
 //
-// What is not known is not covered.
+// What is not known is not covered. Which commune became which rests on the
+// resolutions, but for four communes of Phong Điền whose step of 2025-01-01 is
+// inferred: data/README.md names them.
 //
 // Left out: addresses below the commune, boundaries in law (the outlines are
 // for drawing), other provinces. The data lie in data/, one folder per

@@ -23,7 +23,7 @@ const (
 )
 
 // MapWidth is the width of the map's viewBox. A unit is about 13 m, as fine as
-// the outlines are. MapHeight is its height.
+// the outlines are.
 const MapWidth = 10000
 
 // margin is what the map leaves free around the province.
