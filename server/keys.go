@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,11 +85,16 @@ func loadKeys(c Config) (vault.Master, *enrol.Keys, *enrol.CA, error) {
 
 func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	place := f.String("place", "", "`name` of the place where the kiosk stands")
+	number := f.Uint("place-number", 0, "`number` under which the place is registered")
 	out := f.String("out", "", "`directory` for the kiosk's identity (default ID)")
 	return func(ctx context.Context, env environment) error {
 		if len(env.args) == 0 {
-			return fmt.Errorf("%w: say add, list or revoke", errUsage)
+			return fmt.Errorf("%w: say add, move, list or revoke", errUsage)
 		}
+		if *number > math.MaxUint32 {
+			return fmt.Errorf("%w: no place has the number %d", errUsage, *number)
+		}
+		at := store.Where{No: uint32(*number), Name: *place}
 		var do func(*store.Store) error
 		switch verb, args := env.args[0], env.args[1:]; {
 		case verb == "list" && len(args) == 0:
@@ -97,18 +103,20 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 			if *out == "" {
 				*out = args[0]
 			}
-			do = func(s *store.Store) error { return addKiosk(ctx, env, s, args[0], *place, *out) }
+			do = func(s *store.Store) error { return addKiosk(ctx, env, s, args[0], at, *out) }
+		case verb == "move" && len(args) == 1 && *place != "":
+			do = func(s *store.Store) error { return s.MoveKiosk(ctx, args[0], at) }
 		case verb == "revoke" && len(args) == 1:
 			do = func(s *store.Store) error { return s.RevokeKiosk(ctx, args[0]) }
 		default:
-			return fmt.Errorf("%w: kiosk add ID -place NAME [-out DIR] | list | revoke ID", errUsage)
+			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] | move ID -place NAME [-place-number N] | list | revoke ID", errUsage)
 		}
 		return withStore(ctx, env.config, do)
 	}
 }
 
 // addKiosk gives a kiosk that is set up by hand its identity.
-func addKiosk(ctx context.Context, env environment, s *store.Store, id, place, dir string) error {
+func addKiosk(ctx context.Context, env environment, s *store.Store, id string, at store.Where, dir string) error {
 	if !wire.ValidKiosk(id) {
 		return fmt.Errorf("%w: a kiosk's id is 8 to 40 of a-z, 0-9 and hyphen, not %q", errUsage, id)
 	}
@@ -124,7 +132,9 @@ func addKiosk(ctx context.Context, env environment, s *store.Store, id, place, d
 	if err := bundle.Write(dir); err != nil {
 		return err
 	}
-	k := qrgate.Kiosk{ID: id, Place: place, Public: bundle.Key.Public().(ed25519.PublicKey), State: qrgate.KioskActive, Added: now}
+	k := qrgate.Kiosk{
+		ID: id, Place: at.Name, PlaceNo: at.No, Public: bundle.Key.Public().(ed25519.PublicKey), State: qrgate.KioskActive, Added: now,
+	}
 	if err := s.AddKiosk(ctx, k); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ var commands = []command{
 	{"serve", "", "take check-ins and show them", noFlags(serve)},
 	{"init", "", "make the keys and the database of a new server", initFlags},
 	{"migrate", "", "bring the database to this version", noFlags(migrate)},
-	{"kiosk", "add ID | list | revoke ID", "kiosks that may deliver", kioskFlags},
+	{"kiosk", "add ID | move ID | list | revoke ID", "kiosks that may deliver", kioskFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},

@@ -48,6 +48,9 @@ func metrics(in *ingest.Ingest, b *broker.Broker, s *store.Store, ready *atomic.
 	counter("qrgate_ingest_receipts_total", "Receipts signed.", func() uint64 { return in.Stats().Receipts })
 	counter("qrgate_ingest_beats_total", "Beats answered.", func() uint64 { return in.Stats().Beats })
 	counter("qrgate_ingest_commits_total", "Transactions committed.", func() uint64 { return in.Stats().Commits })
+	counter("qrgate_ingest_visits_total", "Visits by phone committed.", func() uint64 { return in.Stats().Visits })
+	counter("qrgate_ingest_visits_again_total", "Visits by phone that came again.", func() uint64 { return in.Stats().Again })
+	counter("qrgate_ingest_visits_busy_total", "Visits by phone that found a full queue.", func() uint64 { return in.Stats().Busy })
 	gauge("qrgate_gaps", "Epochs that miss records; -1 if the database does not answer.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

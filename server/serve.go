@@ -137,7 +137,7 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	}
 	in, err := ingest.New(ingest.Parts{
 		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent),
-	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Log: env.log.With("task", "ingest")})
+	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
 }
 

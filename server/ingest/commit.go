@@ -27,12 +27,33 @@ func (in *Ingest) commitAll(ctx context.Context) {
 			return
 		}
 		if failed, err := in.commitMost(ctx, all); err != nil {
-			// They stay unanswered and come again.
-			in.nFailed.Add(uint64(len(failed)))
-			b := failed[0].batch
-			in.log.Error("batches not stored", "batches", len(failed), "kiosk", b.Kiosk, "epoch", b.Epoch.String(), "first", b.First, "err", err)
+			in.fail(failed, err)
 		}
 	}
+}
+
+// fail gives up deliveries for now. Batches stay unanswered and come again; of
+// visits it is said.
+func (in *Ingest) fail(failed []*delivery, err error) {
+	var first *wire.Batch
+	batches := 0
+	for _, d := range failed {
+		if d.visit != nil {
+			answerVisit(d, outcome{err: err})
+			continue
+		}
+		if first == nil {
+			first = d.batch
+		}
+		batches++
+	}
+	in.nFailed.Add(uint64(batches))
+	if first == nil {
+		in.log.Error("visits not stored", "visits", len(failed), "err", err)
+		return
+	}
+	in.log.Error("batches not stored", "batches", batches, "visits", len(failed)-batches,
+		"kiosk", first.Kiosk, "epoch", first.Epoch.String(), "first", first.First, "err", err)
 }
 
 // commitMost commits all, or if that fails halves of it, until what no
@@ -74,31 +95,50 @@ type intake struct {
 	refused  []refusal
 	counts   map[string]int
 	seen     []store.Sighting
+	outcomes map[*delivery]outcome // of visits
 
 	batches, checkins, repeated, rejected, late, forks, scattered uint64
+	visits, again                                                 uint64
 }
 
 // commit takes deliveries into one transaction and answers them.
 func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	kiosks := make([]string, len(all))
-	for i, d := range all {
-		kiosks[i] = d.batch.Kiosk
+	var kiosks []string
+	var batches, visits []*delivery
+	for _, d := range all {
+		if d.visit != nil {
+			visits = append(visits, d)
+			continue
+		}
+		batches = append(batches, d)
+		kiosks = append(kiosks, d.batch.Kiosk)
+	}
+	if len(visits) > 0 {
+		source, err := in.source(ctx)
+		if err != nil {
+			return err
+		}
+		kiosks = append(kiosks, source)
 	}
 	unknown := in.unknown(all)
 	var k *intake
 	err := in.Store.Intake(ctx, kiosks, func(t *store.Intake) error {
 		k = &intake{
 			in: in, t: t, now: in.now(), fresh: map[identity]person{}, answered: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
+			outcomes: map[*delivery]outcome{},
 		}
 		if err := t.Expect(unknown); err != nil {
 			return err
 		}
-		for _, d := range all {
+		for _, d := range batches {
 			if err := k.take(d); err != nil {
 				return fmt.Errorf("kiosk %s, epoch %s, from %d: %w", d.batch.Kiosk, d.batch.Epoch, d.batch.First, err)
 			}
+		}
+		if err := k.takeVisits(visits); err != nil {
+			return fmt.Errorf("visits: %w", err)
 		}
 		for e, rejects := range k.answered {
 			k.receipt(e, rejects)
@@ -121,6 +161,11 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	in.nLate.Add(k.late)
 	in.nForks.Add(k.forks)
 	in.nScattered.Add(k.scattered)
+	in.nVisits.Add(k.visits)
+	in.nAgain.Add(k.again)
+	for d, o := range k.outcomes {
+		answerVisit(d, o)
+	}
 	in.known.add(k.fresh)
 	for _, r := range k.refused {
 		in.refuse(r.kiosk, "batch", r.err)
@@ -354,11 +399,15 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 		}
 		row.Subject = &subject
 	}
-	k.t.Add(row)
-	k.checkins++
-	k.counts[under.Book.Kiosk]++
-	k.see(&row)
+	k.add(&row)
 	return nil
+}
+
+func (k *intake) add(r *store.Row) {
+	k.t.Add(*r)
+	k.checkins++
+	k.counts[r.Under.Book.Kiosk]++
+	k.see(r)
 }
 
 // seenMax is how many of a transaction's rows the feed is told of.
@@ -369,9 +418,12 @@ func (k *intake) see(r *store.Row) {
 	if len(k.seen) == 2*seenMax {
 		k.seen = k.seen[:copy(k.seen, k.seen[seenMax:])]
 	}
-	h := &r.Header
+	h, where := &r.Header, r.Where
+	if where == (store.Where{}) {
+		where = store.Where{No: r.Under.Book.PlaceNo, Name: r.Under.Book.Place}
+	}
 	k.seen = append(k.seen, store.Sighting{
-		Kiosk: r.Under.Book.Kiosk, Place: r.Under.Book.Place, Gate: h.Gate, Direction: h.Direction, Pass: h.Pass,
+		Kiosk: r.Under.Book.Kiosk, Place: where.Name, PlaceNo: where.No, Gate: h.Gate, Direction: h.Direction, Pass: h.Pass,
 		Verdict: h.Verdict, Reason: h.Reason, Said: h.Wall, Earliest: r.When.Earliest, Latest: r.When.Latest, Received: r.Received.UnixMilli(),
 	})
 }

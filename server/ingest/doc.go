@@ -2,6 +2,9 @@
 //
 //	link -> queue -> workers: signature, seals -> tray -> committer: one transaction -> signed receipts
 //
+// A check-in by phone goes the same way: [Ingest.Visit] -> tray -> committer, and
+// returns after the commit.
+//
 //	in, err := ingest.New(ingest.Parts{Store: s, Vault: v, Opener: o, Sign: sign, Link: link, Feed: feed}, ingest.Options{Log: log})
 //	err = in.Run(ctx)
 //
@@ -22,6 +25,12 @@
 // If it says that the kiosk does not know what the server holds, a receipt goes
 // with the answer: a server that was restored from a backup is found out so,
 // also by a kiosk that nobody visits.
+//
+// Check-ins by phone are rows like a kiosk's. What stands for a kiosk is the
+// server itself, which keeps a ledger of them that begins anew with each process,
+// and for the record's number a key of the phone's own: a visit under the same key
+// has one effect, whenever and to whichever server it is sent again, and gets the
+// same answer. A queue that is full is said, not waited for.
 //
 // Several servers may run this beside each other on one database: they share
 // the subscription, and the store orders what they commit.

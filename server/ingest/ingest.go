@@ -46,6 +46,8 @@ type Options struct {
 	Group     int           // records in one transaction, about; default 16,384
 	Retention time.Duration // age at which a check-in is dropped unread; default 21 days
 	Persons   int           // identities remembered; default 500,000, about 40 bytes each
+	Visits    int           // people whose check-ins by phone wait for a transaction; default 4096
+	Server    string        // this server's name among others on the database; default "server"
 	Now       func() time.Time
 	Log       *slog.Logger // default: nothing is logged
 }
@@ -65,6 +67,9 @@ type Stats struct {
 	Receipts  uint64 // sent
 	Beats     uint64 // answered
 	Commits   uint64
+	Visits    uint64 // by phone, committed
+	Again     uint64 // visits that were answered before
+	Busy      uint64 // visits that found no room
 }
 
 // An Ingest takes in what kiosks send. It is safe for concurrent use.
@@ -82,10 +87,12 @@ type Ingest struct {
 	answers chan answer
 
 	alive presences
+	desk  desk
 
 	// Counters, see Stats.
 	nBatches, nCheckins, nRepeated, nRejected, nLate, nForks, nRefused atomic.Uint64
 	nDropped, nFailed, nScattered, nReceipts, nBeats, nCommits         atomic.Uint64
+	nVisits, nAgain, nBusy                                             atomic.Uint64
 }
 
 type message struct {
@@ -106,9 +113,13 @@ func New(p Parts, o Options) (*Ingest, error) {
 	o.Workers = orDefault(o.Workers, runtime.GOMAXPROCS(0))
 	o.Queue = orDefault(o.Queue, 2048)
 	o.Group = orDefault(o.Group, 16_384)
+	o.Visits = orDefault(o.Visits, 4096)
 	o.Persons = orDefault(o.Persons, 500_000)
 	if o.Retention == 0 {
 		o.Retention = 21 * 24 * time.Hour
+	}
+	if o.Server == "" {
+		o.Server = "server"
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -125,6 +136,7 @@ func New(p Parts, o Options) (*Ingest, error) {
 		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
 		alive:   presences{news: map[string]store.Presence{}},
+		desk:    newDesk(o.Now()),
 	}, nil
 }
 
@@ -141,6 +153,7 @@ func (in *Ingest) Stats() Stats {
 		Batches: in.nBatches.Load(), Checkins: in.nCheckins.Load(), Repeated: in.nRepeated.Load(), Rejected: in.nRejected.Load(),
 		Late: in.nLate.Load(), Forks: in.nForks.Load(), Refused: in.nRefused.Load(), Dropped: in.nDropped.Load(),
 		Failed: in.nFailed.Load(), Scattered: in.nScattered.Load(), Receipts: in.nReceipts.Load(), Beats: in.nBeats.Load(), Commits: in.nCommits.Load(),
+		Visits: in.nVisits.Load(), Again: in.nAgain.Load(), Busy: in.nBusy.Load(),
 	}
 }
 
@@ -292,6 +305,9 @@ func (in *Ingest) tidy(ctx context.Context) {
 			if more, err = in.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
 				in.log.Warn("store not tidied", "err", err, "retry_in", tidyEvery)
 			}
+		}
+		if err := in.forgetVisits(ctx); err != nil && ctx.Err() == nil {
+			in.log.Warn("old visits not forgotten", "err", err, "retry_in", tidyEvery)
 		}
 	})
 }

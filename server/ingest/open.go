@@ -19,10 +19,11 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// A delivery is a batch whose signature has verified, with everything about its
-// records that can be known without the database.
+// A delivery is a batch whose signature has verified, or a visit by phone, with
+// everything about its records that can be known without the database.
 type delivery struct {
-	batch   *wire.Batch
+	batch   *wire.Batch // or else
+	visit   *visit
 	records []record
 }
 

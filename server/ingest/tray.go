@@ -12,7 +12,8 @@ type tray struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	all     []*delivery
-	records int
+	records int // of batches
+	people  int // of visits
 	closed  bool
 }
 
@@ -34,6 +35,21 @@ func (t *tray) put(d *delivery) {
 	t.changed.Broadcast()
 }
 
+// offer puts a visit, unless the visits that are waiting would have more than
+// limit people. Batches do not take their room: phones must not wait for a
+// kiosk's backlog.
+func (t *tray) offer(d *delivery, limit int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.people+len(d.records) > limit {
+		return false
+	}
+	t.all = append(t.all, d)
+	t.people += len(d.records)
+	t.changed.Broadcast()
+	return true
+}
+
 // take waits for a delivery and returns all that there are, or nil when the tray
 // is closed and empty.
 func (t *tray) take() []*delivery {
@@ -43,7 +59,7 @@ func (t *tray) take() []*delivery {
 		t.changed.Wait()
 	}
 	all := t.all
-	t.all, t.records = nil, 0
+	t.all, t.records, t.people = nil, 0, 0
 	t.changed.Broadcast()
 	return all
 }
