@@ -1,8 +1,3 @@
-// Package print draws what is put on walls and into hands: so far the code of
-// one card as an image.
-//
-// Its promise: what it draws can be read. The tests read every drawing back
-// with a reader that knows nothing of this package.
 package print
 
 import (

@@ -1,0 +1,26 @@
+// Package print draws what is put on walls and into hands: the poster of a
+// place as wall poster, table stand, sign for a post and sticker, and the code
+// of one card as an image.
+//
+//	err := print.Poster(w, print.PDF, print.Sheet{
+//		Kind: print.PosterA4, URL: "https://qr.example.vn/p/AAADAOM2-3",
+//		Place: "Chợ Đông Ba", Code: "AAADAOM2-3", Version: 3, Printed: now,
+//		...
+//	})
+//
+// Its promise: what it draws can be read. A poster's code is black on white at
+// error correction level H, with its quiet zone, and is read with 15 per cent of
+// its area covered; the tests read every kind in every format back with readers
+// that know nothing of this package. Texts stay in their boxes whatever they
+// hold: they are set smaller first and cut with an ellipsis last, and what the
+// font has no shape for becomes a box.
+//
+// A poster is laid out once, in millimetres, on a canvas of shapes, lines of
+// text and an emblem (canvas.go). PDF, SVG and PNG are written from that canvas,
+// so that they differ in nothing but the format. PDF holds text as text; SVG
+// holds outlines, and the words as labels.
+//
+// What it leaves out: which poster somebody may print and when one must be
+// printed again, and bleed: no colour reaches an edge, as the printers at hand
+// cannot print there. Letters are not kerned.
+package print
