@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 
+	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -28,3 +29,6 @@ func (in *Ingest) Open(ctx context.Context, kiosk string, payload []byte) (*wire
 	}
 	return d.batch, all, nil
 }
+
+// VisitKey returns a visit's key as the database has it.
+func VisitKey(v Visit) store.VisitKey { return v.key() }
