@@ -25,13 +25,24 @@ func (w Within) where() (string, []any) {
 		if len(in.values) == 0 {
 			continue
 		}
-		terms = append(terms, in.column+" IN (?"+strings.Repeat(", ?", len(in.values)-1)+")")
-		for _, v := range in.values {
-			args = append(args, v)
-		}
+		term, values := isIn(in.column, in.values)
+		terms, args = append(terms, term), append(args, values...)
 	}
 	if terms == nil {
 		return "1 = 0", nil
 	}
 	return "(" + strings.Join(terms, " OR ") + ")", args
+}
+
+// isIn returns the condition that a column has one of the values, and its
+// arguments.
+func isIn(column string, values []string) (string, []any) {
+	if len(values) == 0 {
+		return "1 = 0", nil
+	}
+	args := make([]any, len(values))
+	for i, v := range values {
+		args[i] = v
+	}
+	return column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", args
 }

@@ -154,10 +154,13 @@ CREATE TABLE templates (
     made    BIGINT NOT NULL
 );
 
+-- name and address are what the poster says: the place may have others by now.
 CREATE TABLE posters (
     place    BIGINT NOT NULL REFERENCES places,
     version  BIGINT NOT NULL,
     template BIGINT NOT NULL,
+    name     TEXT NOT NULL,
+    address  TEXT NOT NULL,
     made_by  TEXT NOT NULL,
     made     BIGINT NOT NULL,
     printed  BIGINT,
@@ -208,8 +211,10 @@ CREATE TABLE uploads (
 ALTER TABLE audit ADD COLUMN actor TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN note TEXT NOT NULL DEFAULT '';
 CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_object ON audit (object, at);
 
 -- +goose Down
+DROP INDEX audit_object;
 DROP INDEX audit_at;
 ALTER TABLE audit DROP COLUMN note;
 ALTER TABLE audit DROP COLUMN actor;
