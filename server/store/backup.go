@@ -46,7 +46,7 @@ var tables = []table{
 	newTable("introductions", "place, body:t, version, shown, changed"),
 	newTable("pictures", "id:t, place, no, title:t, width, height, jpeg:b, added"),
 	newTable("templates", "version, body:t, emblem:b, must, note:t, made_by:t, made"),
-	newTable("posters", "place, version, template, made_by:t, made, printed, formats:t"),
+	newTable("posters", "place, version, template, name:t, address:t, made_by:t, made, printed, formats:t"),
 	newTable("difficulties", `id:t, at, account:t, page:t, category:t, place, sector:t, area:t, text:t, contact:t, state:t, answer:t,
 		answered_by:t, answered`),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
