@@ -106,11 +106,22 @@ func (r *Register) SignedIn(ctx context.Context, id string) (*SignIn, error) {
 	if err == nil {
 		s.Grants, err = r.Grants(ctx, s.Account.ID)
 	}
+	if now := r.now(); err == nil && now.Sub(s.Seen) > seenEvery {
+		s.Seen = now
+		err = r.s.Write(ctx, func(t store.Tx) error {
+			_, err := t.Exec("UPDATE signins SET seen = ? WHERE id = ? AND seen < ?", now.UnixMilli(), id, now.UnixMilli())
+			return err
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("register: sign-in: %w", err)
 	}
 	return &s, nil
 }
+
+// seenEvery is how exact the time is at which a sign-in was last used: each
+// noting is a transaction.
+const seenEvery = time.Hour
 
 // Grants returns the roles that an account holds.
 func (r *Register) Grants(ctx context.Context, account string) ([]qrgate.Grant, error) {
