@@ -26,6 +26,11 @@ func fill(t testing.TB, s *store.Store) []*kiosk {
 	var ks []*kiosk
 	for i := range 3 {
 		k := addKiosk(t, s, fmt.Sprintf("gate-%04d", i))
+		if i == 1 {
+			if err := s.MoveKiosk(ctx, k.id, dongBa); err != nil {
+				t.Fatal(err)
+			}
+		}
 		k.gate = "cổng \"chính\""
 		k.scans(dawn, 100)
 		k.append([]byte{0x43, 1, 2, 3}) // a dead letter
@@ -57,6 +62,8 @@ func fill(t testing.TB, s *store.Store) []*kiosk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	addVisit(t, s, 1, dongBa, wire.In, dawn)
+	addVisit(t, s, 2, dongBa, wire.Out, dawn.Add(time.Hour))
 	return ks
 }
 
@@ -84,16 +91,19 @@ type contents struct {
 	Checkins map[string][]qrgate.Checkin
 	Letters  []store.DeadLetter
 	Backups  []store.VerifiedBackup
+	Counts   map[uint32]store.Counts
+	Answers  map[byte]store.Answer
 }
 
 func read(t testing.TB, s *store.Store) contents {
 	t.Helper()
 	ctx := context.Background()
-	c := contents{Checkins: map[string][]qrgate.Checkin{}}
-	var errs [3]error
+	c := contents{Checkins: map[string][]qrgate.Checkin{"phones@server-1": checkins(t, s, "phones@server-1")}, Answers: answers(t, s, 3)}
+	var errs [4]error
 	c.Kiosks, errs[0] = s.Kiosks(ctx)
 	c.Letters, errs[1] = s.DeadLetters(ctx)
 	c.Backups, errs[2] = s.Backups(ctx)
+	c.Counts, errs[3] = s.Counts(ctx, qrgate.DayOf(dawn), dongBa.No)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
