@@ -3,7 +3,9 @@ package vault
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ const (
 	masterPrefix = "qrgate-master-1 "
 	keyMagic     = "QGK1"
 	wrapInfo     = "qrgate wrap v1\x00"
+	deriveInfo   = "qrgate derive v1\x00"
 )
 
 // A Master wraps every other key of the server. Make one with [NewMaster] or
@@ -97,6 +100,17 @@ func (Master) String() string { return "master(hidden)" }
 
 // GoString hides the key from %#v.
 func (Master) GoString() string { return "master(hidden)" }
+
+// Derive returns 32 bytes for one purpose, always the same: a key for what is not
+// worth one of its own in a file. Whoever has it learns nothing of m nor of the
+// keys of other purposes.
+func (m Master) Derive(purpose string) []byte {
+	key, err := hkdf.Expand(sha256.New, m.key[:], deriveInfo+purpose, sha256.Size)
+	if err != nil {
+		panic(err) // only for a longer key
+	}
+	return key
+}
 
 // Wrap encrypts a key, bound to the name under which it is kept.
 func (m Master) Wrap(name string, key []byte) []byte {
