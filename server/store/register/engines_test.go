@@ -1,0 +1,5 @@
+//go:build !full
+
+package register_test
+
+var engines = []engine{sqlite}
