@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,9 +35,16 @@ type Config struct {
 	BrokerURL string   // that this server connects to
 	Client    string   // this server's own name at the broker
 
-	Portal   string // address of the portal
-	Metrics  string // address of metrics; empty means none
-	HelpLine string
+	Portal      string // address that the portal listens on
+	PortalURL   string // what posters and messages say
+	Certificate string // PEM files of the portal; empty without TLS of its own
+	Key         string
+	Redirect    string // address that sends http:// on; empty means none
+	Proxies     []netip.Prefix
+	HelpLine    string
+	Controller  string
+	LiveOpen    bool   // anybody sees the live page
+	Metrics     string // address of metrics; empty means none
 
 	Workers   int
 	Retention time.Duration
@@ -79,8 +87,15 @@ type rawConfig struct {
 		Client string
 	}
 	Portal struct {
-		Listen   string
-		HelpLine string `toml:"help_line"`
+		Listen      string
+		URL         string
+		Certificate string
+		Key         string
+		Redirect    string
+		Proxies     []string
+		HelpLine    string `toml:"help_line"`
+		Controller  string
+		Live        string
 	}
 	Metrics struct{ Listen string }
 	Ingest  struct {
@@ -113,7 +128,7 @@ func parseConfig(text string) (Config, error) {
 	raw.State, raw.LogLevel = defaultState, "info"
 	raw.Broker.Listen, raw.Broker.Names = ":8883", []string{"localhost", "127.0.0.1", "::1"}
 	raw.Broker.Client = serverNames[0]
-	raw.Portal.Listen = "127.0.0.1:8080"
+	raw.Portal.Listen, raw.Portal.Live = "127.0.0.1:8080", "staff"
 	raw.Metrics.Listen = "127.0.0.1:9464"
 	raw.Ingest.RetentionDays = 21
 	md, err := toml.Decode(text, &raw)
@@ -133,7 +148,9 @@ func parseConfig(text string) (Config, error) {
 	c := Config{
 		State: raw.State, Master: raw.Master, Store: raw.Store.DSN,
 		Broker: raw.Broker.Listen, Names: raw.Broker.Names, BrokerURL: raw.Broker.URL, Client: raw.Broker.Client,
-		Portal: raw.Portal.Listen, Metrics: raw.Metrics.Listen, HelpLine: raw.Portal.HelpLine,
+		Portal: raw.Portal.Listen, PortalURL: strings.TrimSuffix(raw.Portal.URL, "/"), Certificate: raw.Portal.Certificate, Key: raw.Portal.Key,
+		Redirect: raw.Portal.Redirect, HelpLine: raw.Portal.HelpLine, Controller: raw.Portal.Controller, LiveOpen: raw.Portal.Live == "anybody",
+		Metrics: raw.Metrics.Listen,
 		Workers: raw.Ingest.Workers, Retention: time.Duration(raw.Ingest.RetentionDays) * 24 * time.Hour,
 	}
 	if !filepath.IsAbs(c.State) {
@@ -179,7 +196,32 @@ func parseConfig(text string) (Config, error) {
 	if c.Portal == "" {
 		bad("portal.listen: must be host:port")
 	}
-	for key, addr := range map[string]string{"portal.listen": c.Portal, "metrics.listen": c.Metrics} {
+	if c.PortalURL == "" {
+		c.PortalURL = "http://" + c.Portal
+	} else if u, err := url.Parse(c.PortalURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		bad("portal.url: must be https://host, not %q", raw.Portal.URL)
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		bad("portal: certificate and key go together")
+	}
+	if c.Redirect != "" && !strings.HasPrefix(c.PortalURL, "https:") {
+		bad("portal.redirect: only with an https:// url")
+	}
+	if l := raw.Portal.Live; l != "staff" && l != "anybody" {
+		bad("portal.live: must be staff or anybody, not %q", l)
+	}
+	for _, text := range raw.Portal.Proxies {
+		p, err := netip.ParsePrefix(text)
+		if a, bare := netip.ParseAddr(text); bare == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			bad("portal.proxies: %q is neither an address nor a network", text)
+			continue
+		}
+		c.Proxies = append(c.Proxies, p)
+	}
+	for key, addr := range map[string]string{"portal.listen": c.Portal, "portal.redirect": c.Redirect, "metrics.listen": c.Metrics} {
 		if _, _, err := net.SplitHostPort(addr); err != nil && addr != "" {
 			bad("%s: %w", key, err)
 		}

@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +20,9 @@ import (
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/seal"
@@ -66,13 +70,17 @@ func serve(ctx context.Context, env environment) error {
 			return err
 		}
 	}
-	pages := portal.New(s, in.Feed, log.With("task", "portal"), portal.Options{HelpLine: c.HelpLine, Ready: func(ctx context.Context) error {
-		if !ready.Load() {
-			return errors.New("no connection to the broker")
-		}
-		return s.Healthy(ctx)
-	}})
-	listeners, err := listen(c.Portal, c.Metrics)
+	reg := register.New(s, time.Now)
+	pages := portal.New(portal.Parts{Store: s, Register: reg, Feed: in.Feed, Log: log.With("task", "portal")}, portal.Options{
+		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Live: live.Options{Open: c.LiveOpen},
+		Ready: func(ctx context.Context) error {
+			if !ready.Load() {
+				return errors.New("no connection to the broker")
+			}
+			return s.Healthy(ctx)
+		},
+	})
+	listeners, err := listen(c.Portal, c.Metrics, c.Redirect)
 	if err != nil {
 		return err
 	}
@@ -89,10 +97,18 @@ func serve(ctx context.Context, env environment) error {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
 		tasks.Go(func() error { return disconnectRevoked(ctx, env, s, embedded) })
 	}
-	tasks.Go(func() error { return serveHTTP(ctx, listeners[0], pages) })
+	secured, err := secure(listeners[0], c)
+	if err != nil {
+		return err
+	}
+	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	if listeners[1] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready)) })
 	}
+	if listeners[2] != nil {
+		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
+	}
+	tasks.Go(func() error { return forget(ctx, env, reg) })
 	log.Info("serving", "version", version, "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
 	return tasks.Wait()
 }
@@ -228,6 +244,70 @@ func listen(addrs ...string) ([]net.Listener, error) {
 		all[i] = l
 	}
 	return all, nil
+}
+
+// secure puts TLS over the portal's listener if it has a certificate, which is
+// read again when its file has changed.
+func secure(l net.Listener, c Config) (net.Listener, error) {
+	if c.Certificate == "" {
+		return l, nil
+	}
+	files := &certificateFiles{certificate: c.Certificate, key: c.Key}
+	if _, err := files.get(nil); err != nil {
+		return nil, fmt.Errorf("portal: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: files.get}), nil
+}
+
+// certificateFiles is a certificate on disk that somebody renews.
+type certificateFiles struct {
+	certificate, key string
+
+	mu      sync.Mutex
+	checked time.Time
+	changed time.Time
+	held    *tls.Certificate
+}
+
+// certificateEvery is how often the file is looked at.
+const certificateEvery = time.Minute
+
+func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held != nil && time.Since(f.checked) < certificateEvery {
+		return f.held, nil
+	}
+	f.checked = time.Now()
+	info, err := os.Stat(f.certificate)
+	if err == nil && (f.held == nil || !info.ModTime().Equal(f.changed)) {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(f.certificate, f.key); err == nil {
+			f.held, f.changed = &pair, info.ModTime()
+		}
+	}
+	if f.held != nil {
+		return f.held, nil // the old one, while the files do not fit
+	}
+	return nil, err
+}
+
+// forgetEvery is how often what has ended is dropped from the register.
+const forgetEvery = time.Hour
+
+func forget(ctx context.Context, env environment, reg *register.Register) error {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		if err := reg.Forget(ctx); err != nil && ctx.Err() == nil {
+			env.log.Warn("old sessions not dropped", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // serveHTTP serves h until ctx ends, and then lets what is under way end.

@@ -1,38 +1,17 @@
-// Package portal is what people see of the server in a browser: for now one live
-// page of the kiosks and of the check-ins as they are stored.
+// Package portal is what people see of the server in a browser: the one table of
+// its pages.
 //
-//	pages := portal.New(s, feed, log, portal.Options{HelpLine: "19001075"})
+//	pages := portal.New(portal.Parts{Store: s, Register: reg, Feed: feed, Log: log}, portal.Options{HelpLine: "19001075"})
 //	err := (&http.Server{Handler: pages, BaseContext: untilShutdown}).Serve(l)
 //
-//	GET /          the page, right without script too
-//	GET /live      its server-sent events
-//	GET /assets/   styles and script
+// Each subject is a package below: page is what all have in common, live the
+// check-ins as they come, account who signs in, and so on. Besides pages there
+// are, for machines,
+//
 //	GET /healthz   the process lives
 //	GET /readyz    it can do its work, or 503 and why not
 //
-// The promise: what the page shows was stored, and each figure is one that the
-// database had at a moment less than [Options.Refresh] before it was sent. A
-// figure is never the sum of what events said, so a page that missed some is
-// right again with the next, and nothing is counted twice. One read of the
-// kiosks serves every page and stream for that long, so viewers cost the
-// database next to nothing.
-//
-// A stream (event: data) begins with a snapshot and goes on with what changed:
-//
-//	snapshot: {"figures": HTML, "kiosks": HTML, "checkins": HTML}, all of each
-//	figures:  HTML, the sums
-//	kiosks:   HTML, each row that changed in more than its count
-//	count:    {KIOSK: N, ...}, check-ins in all of each kiosk whose count changed
-//	checkin:  HTML, check-ins that were just stored, newest first
-//
-// Check-ins come within half a second, figures within [Options.Refresh]; what
-// another server stored shows in the figures within five seconds and not among
-// the check-ins. A stream ends with its request's context: give the server a
-// BaseContext that ends at shutdown.
-//
-// Place and gate names are outside input and escaped by html/template; the
-// pages load nothing from elsewhere and run no script but their own. The package
-// shows nobody's name or number, has no SQL (package store), and leaves TLS and
-// the time-outs of requests to the caller. There is no sign-in yet: whoever
-// reaches the address sees the page.
+// The promise: whoever asks for a page is allowed by its row in the table, or
+// gets none; a test asks for every row as every role. TLS and the time-outs of
+// requests are the caller's.
 package portal

@@ -91,7 +91,7 @@ func (s *Stage) writeConfig(path, name, portal, metrics string) error {
 	if s.options.Broker != "" {
 		broker = fmt.Sprintf("listen = \"\"\nurl = %q", s.options.Broker)
 	}
-	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nclient = %q\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nlisten = %q\nhelp_line = \"19001075\"\n[metrics]\nlisten = %q\n%s\n",
+	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nclient = %q\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nlisten = %q\nhelp_line = \"19001075\"\nlive = \"anybody\"\n[metrics]\nlisten = %q\n%s\n",
 		s.ServerState(), s.options.Store, broker, name, portal, metrics, s.options.Extra)
 	return os.WriteFile(path, []byte(config), 0o600)
 }

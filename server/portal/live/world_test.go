@@ -1,4 +1,4 @@
-package portal_test
+package live_test
 
 import (
 	"bufio"
@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
-	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/live"
+	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -149,16 +151,17 @@ func (w *world) presence(p store.Presence) {
 }
 
 // brisk are options with which a test need not wait for figures.
-func brisk() portal.Options {
-	return portal.Options{HelpLine: "19001075", Now: func() time.Time { return today }, Refresh: 5 * time.Millisecond}
-}
+func brisk() live.Options { return live.Options{Open: true, Refresh: 5 * time.Millisecond} }
 
-func (w *world) handler(o portal.Options) http.Handler {
-	return portal.New(w.store, w.feed, slog.New(slog.DiscardHandler), o)
+func (w *world) handler(o live.Options) http.Handler {
+	log := slog.New(slog.DiscardHandler)
+	now := func() time.Time { return today }
+	f := page.New(page.Options{Register: register.New(w.store, now), Log: log, Now: now, HelpLine: "19001075"})
+	return f.Handler(live.New(f, w.store, w.feed, log, o).Routes())
 }
 
 // serve serves the portal over real sockets until the test ends.
-func (w *world) serve(o portal.Options, configure ...func(*httptest.Server)) string {
+func (w *world) serve(o live.Options, configure ...func(*httptest.Server)) string {
 	w.t.Helper()
 	s := httptest.NewUnstartedServer(w.handler(o))
 	for _, c := range configure {

@@ -1,6 +1,15 @@
-//go:build full
-
-package portal_test
+// Package browser drives Debian's Chromium in tests of pages, through its
+// debugging pipe. Only tests import it.
+//
+//	tab := browser.Start(t).Open()
+//	tab.Look(360, 640, "light")
+//	tab.Visit(url)
+//	tab.Wait(`document.querySelector("h1") !== null`)
+//	tab.Shoot("first")
+//
+// The promise: a test that cannot have its browser fails and says so; a Wait that
+// does not come true fails with what the page says.
+package browser
 
 import (
 	"bufio"
@@ -16,9 +25,9 @@ import (
 	"time"
 )
 
-// A chromium is Debian's browser, spoken to through its debugging pipe: JSON
+// A Browser is Debian's browser, spoken to through its debugging pipe: JSON
 // messages that end with a zero byte, on descriptors 3 and 4.
-type chromium struct {
+type Browser struct {
 	t  *testing.T
 	in io.Writer
 
@@ -33,7 +42,8 @@ type answer struct {
 	Error  *struct{ Message string }
 }
 
-func startChromium(t *testing.T) *chromium {
+// Start starts a browser that ends with the test.
+func Start(t *testing.T) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -58,11 +68,11 @@ func startChromium(t *testing.T) *chromium {
 	}
 	toRead.Close()
 	toWrite.Close()
-	c := &chromium{t: t, in: in, answers: map[int]chan answer{}}
+	c := &Browser{t: t, in: in, answers: map[int]chan answer{}}
 	var reading sync.WaitGroup
 	reading.Go(func() { c.read(out) })
 	t.Cleanup(func() {
-		c.try("", "Browser.close", args{}, nil)
+		c.try("", "Browser.close", Args{}, nil)
 		in.Close()
 		// It may hang in its end, which is not what is tested.
 		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
@@ -74,7 +84,7 @@ func startChromium(t *testing.T) *chromium {
 	return c
 }
 
-func (c *chromium) read(out io.Reader) {
+func (c *Browser) read(out io.Reader) {
 	for r := bufio.NewReader(out); ; {
 		text, err := r.ReadBytes(0)
 		if err != nil {
@@ -102,15 +112,15 @@ func (c *chromium) read(out io.Reader) {
 	}
 }
 
-// call runs a method of the debugging protocol and reads its result into to.
-func (c *chromium) call(session, method string, params, to any) {
+// Call runs a method of the debugging protocol and reads its result into to.
+func (c *Browser) Call(session, method string, params, to any) {
 	c.t.Helper()
 	if err := c.try(session, method, params, to); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-func (c *chromium) try(session, method string, params, to any) error {
+func (c *Browser) try(session, method string, params, to any) error {
 	done := make(chan answer, 1)
 	c.mu.Lock()
 	c.next++
@@ -141,49 +151,54 @@ func (c *chromium) try(session, method string, params, to any) error {
 	}
 }
 
-// A tab is one page in the browser.
-type tab struct {
-	*chromium
-	session string
+// A Tab is one page in the browser.
+type Tab struct {
+	*Browser
+	Session string // of the debugging protocol
 }
 
-type args = map[string]any
+// Args are the parameters of a method of the debugging protocol.
+type Args = map[string]any
 
-func (c *chromium) open() *tab {
+// Open returns a new page.
+func (c *Browser) Open() *Tab {
 	c.t.Helper()
 	var made struct{ TargetID, SessionID string }
-	c.call("", "Target.createTarget", args{"url": "about:blank"}, &made)
-	c.call("", "Target.attachToTarget", args{"targetId": made.TargetID, "flatten": true}, &made)
-	p := &tab{c, made.SessionID}
+	c.Call("", "Target.createTarget", Args{"url": "about:blank"}, &made)
+	c.Call("", "Target.attachToTarget", Args{"targetId": made.TargetID, "flatten": true}, &made)
+	p := &Tab{Browser: c, Session: made.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
-		p.call(p.session, domain+".enable", args{}, nil)
+		p.Call(p.Session, domain+".enable", Args{}, nil)
 	}
 	return p
 }
 
-func (p *tab) look(width, height int, scheme string) {
+// Look sets the size of the window in pixels and "light" or "dark".
+func (p *Tab) Look(width, height int, scheme string) {
 	p.t.Helper()
-	p.call(p.session, "Emulation.setDeviceMetricsOverride", args{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
-	p.call(p.session, "Emulation.setEmulatedMedia", args{"features": []args{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	p.Call(p.Session, "Emulation.setDeviceMetricsOverride", Args{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+	p.Call(p.Session, "Emulation.setEmulatedMedia", Args{"features": []Args{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-func (p *tab) script(on bool) {
+// Script switches JavaScript on or off.
+func (p *Tab) Script(on bool) {
 	p.t.Helper()
-	p.call(p.session, "Emulation.setScriptExecutionDisabled", args{"value": !on}, nil)
+	p.Call(p.Session, "Emulation.setScriptExecutionDisabled", Args{"value": !on}, nil)
 }
 
-func (p *tab) visit(url string) {
+// Visit goes to an address and waits until all of it is there.
+func (p *Tab) Visit(url string) {
 	p.t.Helper()
 	var v struct{ ErrorText string }
-	p.call(p.session, "Page.navigate", args{"url": url}, &v)
+	p.Call(p.Session, "Page.navigate", Args{"url": url}, &v)
 	if v.ErrorText != "" {
 		p.t.Fatalf("visit %s: %s", url, v.ErrorText)
 	}
-	p.wait("document.readyState === 'complete' && location.href.startsWith(" + fmt.Sprintf("%q", url) + ")")
+	p.Wait("document.readyState === 'complete' && location.href.startsWith(" + fmt.Sprintf("%q", url) + ")")
 }
 
-// eval returns what an expression has as its value.
-func (p *tab) eval(expression string) any {
+// Eval returns what an expression has as its value.
+func (p *Tab) Eval(expression string) any {
 	p.t.Helper()
 	value, err := p.tryEval(expression)
 	if err != nil {
@@ -192,21 +207,21 @@ func (p *tab) eval(expression string) any {
 	return value
 }
 
-func (p *tab) tryEval(expression string) (any, error) {
+func (p *Tab) tryEval(expression string) (any, error) {
 	var v struct {
 		Result           struct{ Value any }
 		ExceptionDetails json.RawMessage
 	}
-	err := p.try(p.session, "Runtime.evaluate", args{"expression": expression, "returnByValue": true, "awaitPromise": true}, &v)
+	err := p.try(p.Session, "Runtime.evaluate", Args{"expression": expression, "returnByValue": true, "awaitPromise": true}, &v)
 	if err == nil && v.ExceptionDetails != nil {
 		err = fmt.Errorf("chromium: %s: %s", expression, v.ExceptionDetails)
 	}
 	return v.Result.Value, err
 }
 
-// wait waits until an expression is true. It has no value while a page is
+// Wait waits until an expression is true. It has no value while a page is
 // loading, nor if it asks for something that is not there yet.
-func (p *tab) wait(expression string) {
+func (p *Tab) Wait(expression string) {
 	p.t.Helper()
 	for begin := time.Now(); ; {
 		value, err := p.tryEval(expression)
@@ -214,17 +229,17 @@ func (p *tab) wait(expression string) {
 			return
 		}
 		if time.Since(begin) > 30*time.Second {
-			p.t.Fatalf("%s is %v, %v after 30 seconds; the page says %v", expression, value, err, p.eval("document.body.innerText"))
+			p.t.Fatalf("%s is %v, %v after 30 seconds; the page says %v", expression, value, err, p.Eval("document.body.innerText"))
 		}
 		<-time.After(20 * time.Millisecond) // the browser has no other way to tell
 	}
 }
 
-// shoot leaves a picture of the page among the test's artifacts.
-func (p *tab) shoot(name string) {
+// Shoot leaves a picture of the page among the test's artifacts.
+func (p *Tab) Shoot(name string) {
 	p.t.Helper()
 	var v struct{ Data string }
-	p.call(p.session, "Page.captureScreenshot", args{"format": "png"}, &v)
+	p.Call(p.Session, "Page.captureScreenshot", Args{"format": "png"}, &v)
 	png, err := base64.StdEncoding.DecodeString(v.Data)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), png, 0o644)
@@ -234,8 +249,8 @@ func (p *tab) shoot(name string) {
 	}
 }
 
-// complaints returns what the console has complained of.
-func (c *chromium) complaints() []string {
+// Complaints returns what the console has complained of.
+func (c *Browser) Complaints() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.faults

@@ -1,4 +1,4 @@
-package portal
+package live
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -29,7 +28,6 @@ type board struct {
 	log     *slog.Logger
 	now     func() time.Time
 	refresh time.Duration
-	page    func(*snapshot) ([]byte, error)
 
 	turn chan struct{} // holds one value; whoever has taken it may touch the rest
 	last *snapshot
@@ -44,8 +42,7 @@ type snapshot struct {
 	began   time.Time
 	rows    []row
 	figures string
-	table   string                 // all rows
-	page    func() ([]byte, error) // the whole page, rendered once if anybody asks for it
+	table   string // all rows
 }
 
 // A row is one kiosk as rendered.
@@ -70,7 +67,7 @@ func (b *board) snapshot(ctx context.Context) (*snapshot, error) {
 		b.ask(ctx)
 	}
 	if b.err != nil {
-		return nil, errUnread
+		return nil, unread()
 	}
 	return b.last, nil
 }
@@ -96,7 +93,6 @@ func (b *board) ask(ctx context.Context) {
 	b.err = err
 	if err == nil {
 		next.began = began
-		next.page = sync.OnceValues(func() ([]byte, error) { return b.page(next) })
 		b.last = next
 	}
 }
@@ -147,7 +143,7 @@ func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
 		if r.changed == next.no || r.counted == next.no {
 			text.Reset()
 			if err := b.pages.ExecuteTemplate(&text, "kiosk", v); err != nil {
-				return nil, fmt.Errorf("portal: kiosk %q: %w", v.ID, err)
+				return nil, fmt.Errorf("live: kiosk %q: %w", v.ID, err)
 			}
 			r.html = text.String()
 		}
@@ -157,7 +153,7 @@ func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
 	next.table = table.String()
 	text.Reset()
 	if err := b.pages.ExecuteTemplate(&text, "figures", sums); err != nil {
-		return nil, fmt.Errorf("portal: figures: %w", err)
+		return nil, fmt.Errorf("live: figures: %w", err)
 	}
 	next.figures = text.String()
 	return next, nil

@@ -1,4 +1,4 @@
-package portal_test
+package live_test
 
 import (
 	"database/sql"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -41,7 +41,7 @@ func BenchmarkLivePage(b *testing.B) {
 			refresh time.Duration
 		}{{"each reads", time.Nanosecond}, {"shared", time.Second}} {
 			b.Run(fmt.Sprintf("%d kiosks/%s", kiosks, o.name), func(b *testing.B) {
-				request(b, w.handler(portal.Options{HelpLine: "19001075", Refresh: o.refresh}), "/")
+				request(b, w.handler(live.Options{Open: true, Refresh: o.refresh}), "/truc-tiep")
 			})
 		}
 	}
@@ -56,7 +56,7 @@ func BenchmarkLivePageLatency(b *testing.B) {
 	for i := range 50 {
 		w.kiosk(fmt.Sprintf("kiosk-%04d", i), "Bệnh viện Trung ương Huế")
 	}
-	url := w.serve(portal.Options{})
+	url := w.serve(live.Options{Open: true}) + "/truc-tiep"
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: viewers}}
 	done := make(chan struct{})
 	var storing, asking sync.WaitGroup

@@ -1,6 +1,6 @@
 //go:build full
 
-package portal_test
+package live_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qrgate/qrgate/server/portal/browser"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
@@ -19,28 +20,28 @@ func TestBrowserShowsACheckinWithoutReload(t *testing.T) {
 	w := newWorld(t)
 	const market = "Chợ Đông Ba <b>&amp;</b>"
 	w.kiosk("gate-0001", market)
-	p := startChromium(t).open()
-	p.visit(w.serve(brisk()))
-	p.wait(`!document.querySelector("[data-when=live]").hidden`)
-	p.eval(`window.sameDocument = true`)
+	p := browser.Start(t).Open()
+	p.Visit(w.serve(brisk()) + "/truc-tiep")
+	p.Wait(`!document.querySelector("[data-when=live]").hidden`)
+	p.Eval(`window.sameDocument = true`)
 
 	w.checkin("gate-0001", market, 1, store.Sighting{Gate: "Cổng chính"})
-	p.wait(`document.querySelector("#checkins li .where").innerText.includes("Cổng chính")`)
-	p.wait(`document.querySelector("#figures strong").innerText === "1"`)
+	p.Wait(`document.querySelector("#checkins li .where").innerText.includes("Cổng chính")`)
+	p.Wait(`document.querySelector("#figures strong").innerText === "1"`)
 	w.checkin("gate-0001", market, 1233, store.Sighting{Gate: "Cổng sau"})
-	p.wait(`document.querySelector("[data-kiosk=gate-0001] .count").innerText === "1.234"`)
-	p.wait(`document.querySelectorAll("#checkins li:not(.none)").length === 50`)
+	p.Wait(`document.querySelector("[data-kiosk=gate-0001] .count").innerText === "1.234"`)
+	p.Wait(`document.querySelectorAll("#checkins li:not(.none)").length === 50`)
 	w.kiosk("gate-0002", "Bến xe phía Nam")
 	w.online("gate-0002", true, 1, today)
-	p.wait(`document.querySelectorAll("#kiosks tr").length === 2 && document.querySelector("[data-kiosk=gate-0002]").innerText.includes("Trực tuyến")`)
+	p.Wait(`document.querySelectorAll("#kiosks tr").length === 2 && document.querySelector("[data-kiosk=gate-0002]").innerText.includes("Trực tuyến")`)
 
-	if got := p.eval(`document.querySelector("[data-kiosk=gate-0001] th bdi").textContent`); got != market {
+	if got := p.Eval(`document.querySelector("[data-kiosk=gate-0001] th bdi").textContent`); got != market {
 		t.Errorf("the page shows the place as %q, want %q", got, market)
 	}
-	if p.eval(`window.sameDocument`) != true {
+	if p.Eval(`window.sameDocument`) != true {
 		t.Error("the page was loaded again")
 	}
-	if c := p.complaints(); c != nil {
+	if c := p.Complaints(); c != nil {
 		t.Errorf("the browser complains: %v", c)
 	}
 }
@@ -53,24 +54,24 @@ func TestBrowserComesBack(t *testing.T) {
 	w.kiosk("gate-0001", market)
 	w.checkin("gate-0001", market, 3, store.Sighting{})
 	var server *httptest.Server
-	url := w.serve(brisk(), func(s *httptest.Server) { server = s })
-	p := startChromium(t).open()
-	p.visit(url)
-	p.wait(`!document.querySelector("[data-when=live]").hidden`)
-	p.eval(`window.sameDocument = true`)
+	url := w.serve(brisk(), func(s *httptest.Server) { server = s }) + "/truc-tiep"
+	p := browser.Start(t).Open()
+	p.Visit(url)
+	p.Wait(`!document.querySelector("[data-when=live]").hidden`)
+	p.Eval(`window.sameDocument = true`)
 
 	for n := range int64(2) {
-		p.eval(`window.lost = new Promise((done) => new MutationObserver(() => { if (!document.querySelector("[data-when=lost]").hidden) done(true); }).observe(document.querySelector("#link"), {attributes: true, subtree: true})); 0`)
+		p.Eval(`window.lost = new Promise((done) => new MutationObserver(() => { if (!document.querySelector("[data-when=lost]").hidden) done(true); }).observe(document.querySelector("#link"), {attributes: true, subtree: true})); 0`)
 		server.CloseClientConnections()
 		w.checkin("gate-0001", market, 2, store.Sighting{Gate: fmt.Sprintf("C%d", n)})
-		p.eval(`window.lost`)
-		p.wait(`!document.querySelector("[data-when=live]").hidden`)
-		p.wait(fmt.Sprintf(`document.querySelector("[data-kiosk=gate-0001] .count").innerText === "%d"`, 5+2*n))
-		if got := p.eval(`document.querySelectorAll("#checkins li:not(.none)").length`); got != float64(5+2*n) {
+		p.Eval(`window.lost`)
+		p.Wait(`!document.querySelector("[data-when=live]").hidden`)
+		p.Wait(fmt.Sprintf(`document.querySelector("[data-kiosk=gate-0001] .count").innerText === "%d"`, 5+2*n))
+		if got := p.Eval(`document.querySelectorAll("#checkins li:not(.none)").length`); got != float64(5+2*n) {
 			t.Errorf("after coming back the page lists %v check-ins, want %d", got, 5+2*n)
 		}
 	}
-	if p.eval(`window.sameDocument`) != true {
+	if p.Eval(`window.sameDocument`) != true {
 		t.Error("the page was loaded again")
 	}
 }
@@ -116,29 +117,29 @@ func crowd(w *world, n int) {
 
 // No width makes the page scroll sideways, and nothing written is cut off.
 func TestBrowserFitsEveryScreen(t *testing.T) {
-	p := startChromium(t).open()
+	p := browser.Start(t).Open()
 	for _, n := range []int{0, 2, 40} {
 		w := newWorld(t)
 		crowd(w, n)
-		url := w.serve(brisk())
+		url := w.serve(brisk()) + "/truc-tiep"
 		for _, size := range [][2]int{{320, 640}, {390, 844}, {703, 900}, {820, 1180}, {1100, 800}, {1440, 900}, {1920, 1080}} {
-			p.look(size[0], size[1], "light")
-			p.visit(url)
-			p.wait(`!document.querySelector("[data-when=live]").hidden`)
+			p.Look(size[0], size[1], "light")
+			p.Visit(url)
+			p.Wait(`!document.querySelector("[data-when=live]").hidden`)
 			name := fmt.Sprintf("live-%d-%dx%d", n, size[0], size[1])
-			if over := p.eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`); over != 0.0 {
+			if over := p.Eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`); over != 0.0 {
 				t.Errorf("%s scrolls sideways by %v", name, over)
 			}
-			cut := p.eval(`[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200))`)
+			cut := p.Eval(`[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200))`)
 			if len(cut.([]any)) != 0 {
 				t.Errorf("%s cuts off %q", name, cut)
 			}
-			p.shoot(name + "-light")
-			p.look(size[0], size[1], "dark")
-			p.shoot(name + "-dark")
+			p.Shoot(name + "-light")
+			p.Look(size[0], size[1], "dark")
+			p.Shoot(name + "-dark")
 		}
 	}
-	if c := p.complaints(); c != nil {
+	if c := p.Complaints(); c != nil {
 		t.Errorf("the browser complains: %v", c)
 	}
 }
@@ -147,33 +148,33 @@ func TestBrowserFitsEveryScreen(t *testing.T) {
 func TestBrowserWithoutScript(t *testing.T) {
 	w := newWorld(t)
 	w.kiosk("gate-0001", "Chợ Đông Ba")
-	p := startChromium(t).open()
-	p.look(390, 844, "light")
-	p.script(false)
-	p.visit(w.serve(brisk()))
-	if says := p.eval(`document.querySelector("#link").innerText`); !strings.Contains(fmt.Sprint(says), "Tự tải lại") || strings.Contains(fmt.Sprint(says), "Trực tiếp") {
+	p := browser.Start(t).Open()
+	p.Look(390, 844, "light")
+	p.Script(false)
+	p.Visit(w.serve(brisk()) + "/truc-tiep")
+	if says := p.Eval(`document.querySelector("#link").innerText`); !strings.Contains(fmt.Sprint(says), "Tự tải lại") || strings.Contains(fmt.Sprint(says), "Trực tiếp") {
 		t.Errorf("without script the page says %q", says)
 	}
-	p.shoot("still")
+	p.Shoot("still")
 	w.checkin("gate-0001", "Chợ Đông Ba", 1, store.Sighting{Gate: "Cổng chính"})
-	p.wait(`document.querySelector("#checkins").innerText.includes("Cổng chính")`)
+	p.Wait(`document.querySelector("#checkins").innerText.includes("Cổng chính")`)
 }
 
 func TestBrowserShowsWhatWentWrong(t *testing.T) {
-	p := startChromium(t).open()
+	p := browser.Start(t).Open()
 	w := newWorld(t)
 	var server *httptest.Server
-	url := w.serve(brisk(), func(s *httptest.Server) { server = s })
+	url := w.serve(brisk(), func(s *httptest.Server) { server = s }) + "/truc-tiep"
 	for _, scheme := range []string{"light", "dark"} {
-		p.look(390, 844, scheme)
-		p.visit(url + "/nothing")
-		p.wait(`document.querySelector("h1").innerText.includes("Không có trang này")`)
-		p.shoot("missing-" + scheme)
+		p.Look(390, 844, scheme)
+		p.Visit(strings.TrimSuffix(url, "truc-tiep") + "nothing")
+		p.Wait(`document.querySelector("h1").innerText.includes("Không có trang này")`)
+		p.Shoot("missing-" + scheme)
 	}
-	p.visit(url)
-	p.wait(`!document.querySelector("[data-when=live]").hidden`)
+	p.Visit(url)
+	p.Wait(`!document.querySelector("[data-when=live]").hidden`)
 	server.Listener.Close()
 	server.CloseClientConnections()
-	p.wait(`!document.querySelector("[data-when=lost]").hidden`)
-	p.shoot("lost")
+	p.Wait(`!document.querySelector("[data-when=lost]").hidden`)
+	p.Shoot("lost")
 }

@@ -1,4 +1,4 @@
-package portal
+package live
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/store"
 )
 
@@ -27,39 +28,33 @@ const (
 
 // stream answers GET /live until the viewer goes, does not read, or the server
 // ends.
-func (p *portal) stream(w http.ResponseWriter, r *http.Request) {
+func (l *Live) stream(w http.ResponseWriter, r *http.Request, _ *page.View) error {
 	select {
-	case p.streams <- struct{}{}:
-		defer func() { <-p.streams }()
+	case l.streams <- struct{}{}:
+		defer func() { <-l.streams }()
 	default:
-		p.fail(w, r, errBusy)
-		return
+		return page.Busy{Err: errStreams, After: time.Minute}
 	}
 	var feeding sync.WaitGroup
 	defer feeding.Wait()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 
-	v := &viewer{portal: p, out: http.NewResponseController(w), w: w, heard: time.Now()}
-	recent, watched := p.feed.Join(ctx)
+	v := &viewer{Live: l, out: http.NewResponseController(w), w: w, heard: time.Now()}
+	recent, watched := l.feed.Join(ctx)
 	first, err := v.snapshot(ctx, recent)
 	if err != nil {
-		p.fail(w, r, err)
-		return
+		return err
 	}
 	// The server's time-outs are those of requests, and a stream is none.
 	if err := v.out.SetReadDeadline(time.Time{}); err != nil {
-		p.fail(w, r, fmt.Errorf("portal: stream: %w", err))
-		return
+		return fmt.Errorf("live: stream: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-	if r.Method == http.MethodHead {
-		return
-	}
-	if v.send(first) != nil {
-		return
+	if r.Method == http.MethodHead || v.send(first) != nil {
+		return nil
 	}
 	news := make(chan ingest.News)
 	feeding.Go(func() {
@@ -73,13 +68,14 @@ func (p *portal) stream(w http.ResponseWriter, r *http.Request) {
 	})
 	err = v.follow(ctx, news)
 	if ctx.Err() == nil {
-		p.log.Debug("stream ended", "err", err)
+		l.log.Debug("stream ended", "err", err)
 	}
+	return nil
 }
 
 // A viewer is one page that listens.
 type viewer struct {
-	*portal
+	*Live
 	out   *http.ResponseController
 	w     http.ResponseWriter
 	sent  *snapshot
@@ -214,7 +210,7 @@ func jsonOf(v any) (string, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return "", fmt.Errorf("portal: event: %w", err)
+		return "", fmt.Errorf("live: event: %w", err)
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }

@@ -1,4 +1,4 @@
-package portal
+package live
 
 import (
 	"fmt"
@@ -53,7 +53,7 @@ func (l *lines) one(k lineKey) (string, error) {
 	if !ok {
 		var b strings.Builder
 		if err := l.pages.ExecuteTemplate(&b, "checkin", lineOf(k.Sighting, k.today)); err != nil {
-			return "", fmt.Errorf("portal: check-in of %q: %w", k.Kiosk, err)
+			return "", fmt.Errorf("live: check-in of %q: %w", k.Kiosk, err)
 		}
 		html = b.String()
 	}

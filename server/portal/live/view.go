@@ -1,10 +1,10 @@
-package portal
+package live
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
+	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -81,7 +81,7 @@ func kioskOf(k store.KioskStatus, now time.Time) kiosk {
 		v.State, v.Up = label{"good", "●", "Trực tuyến", "Online"}, true
 	}
 	if b := k.Beat; b != nil {
-		v.Queued = number(queuedOf(b))
+		v.Queued = page.Number(queuedOf(b))
 		v.Clock = clockOf(b)
 	}
 	return v
@@ -117,9 +117,9 @@ func bound(ms int64) string {
 		tenths := (ms + 99) / 100
 		return fmt.Sprintf("%d,%d s", tenths/10, tenths%10)
 	case ms <= hour:
-		return number((ms-1)/second+1) + " s"
+		return page.Number((ms-1)/second+1) + " s"
 	}
-	return number((ms-1)/hour+1) + " h"
+	return page.Number((ms-1)/hour+1) + " h"
 }
 
 // A line is one check-in in the list of the latest.
@@ -188,22 +188,9 @@ func duration(d time.Duration) (vi, en string) {
 	days, hours, minutes := minutes/(24*60), minutes/60%24, minutes%60
 	switch {
 	case days > 0:
-		return fmt.Sprintf("%s ngày %d giờ", number(days), hours), fmt.Sprintf("%s d %d h", number(days), hours)
+		return fmt.Sprintf("%s ngày %d giờ", page.Number(days), hours), fmt.Sprintf("%s d %d h", page.Number(days), hours)
 	case hours > 0:
 		return fmt.Sprintf("%d giờ %d phút", hours, minutes), fmt.Sprintf("%d h %d min", hours, minutes)
 	}
 	return fmt.Sprintf("%d phút", minutes), fmt.Sprintf("%d min", minutes)
-}
-
-// number returns n as Vietnamese writes it: 1.234.567.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	first := 0
-	if n < 0 {
-		first = 1
-	}
-	for i := len(s) - 3; i > first; i -= 3 {
-		s = s[:i] + "." + s[i:]
-	}
-	return s
 }

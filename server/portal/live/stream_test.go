@@ -1,4 +1,4 @@
-package portal_test
+package live_test
 
 import (
 	"context"
@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
-	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/live"
+	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -195,7 +197,7 @@ func TestHostileNamesStayText(t *testing.T) {
 			break
 		}
 	}
-	r, err := http.Get(url)
+	r, err := http.Get(url + "/truc-tiep")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +322,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Errorf("third of two streams = %s, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
 	}
 	// A page is no stream.
-	if r, err := http.Get(url); err != nil || r.StatusCode != http.StatusOK {
+	if r, err := http.Get(url + "/truc-tiep"); err != nil || r.StatusCode != http.StatusOK {
 		t.Errorf("page beside two streams = %v, %v", r, err)
 	}
 	first.leave()
@@ -372,14 +374,16 @@ func TestNoFiguresWithoutTheDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := portal.New(s, ingest.NewFeed(nil), slog.New(slog.DiscardHandler), portal.Options{})
+	log := slog.New(slog.DiscardHandler)
+	f := page.New(page.Options{Register: register.New(s, time.Now), Log: log})
+	h := f.Handler(live.New(f, s, ingest.NewFeed(nil), log, live.Options{Open: true}).Routes())
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/", "/live"} {
+	for _, path := range []string{"/truc-tiep", "/live"} {
 		r := httptest.NewRecorder()
 		h.ServeHTTP(r, httptest.NewRequest("GET", path, nil))
-		if r.Code != http.StatusServiceUnavailable || !strings.Contains(r.Body.String(), "Chưa đọc được số liệu") {
+		if r.Code != http.StatusServiceUnavailable || !strings.Contains(r.Body.String(), "Máy chủ đang rất bận") {
 			t.Errorf("GET %s without a database = %d %q", path, r.Code, r.Body)
 		}
 	}
