@@ -148,9 +148,9 @@ func listKiosks(ctx context.Context, env environment, s *store.Store) error {
 		return err
 	}
 	w := tabwriter.NewWriter(env.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "KIOSK\tSTATE\tADDED\tPLACE")
+	fmt.Fprintln(w, "KIOSK\tSTATE\tADDED\tNUMBER\tPLACE")
 	for _, k := range kiosks {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, k.State, k.Added.In(qrgate.Zone).Format(time.DateOnly), k.Place)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", k.ID, k.State, k.Added.In(qrgate.Zone).Format(time.DateOnly), k.PlaceNo, k.Place)
 	}
 	return w.Flush()
 }

@@ -114,6 +114,15 @@ func TestKioskCommands(t *testing.T) {
 	if list := d.must("kiosk", "list"); !strings.Contains(list, "kiosk-0001") || !strings.Contains(list, "active") {
 		t.Errorf("kiosk list = %q", list)
 	}
+	d.must("kiosk", "move", "kiosk-0001", "-place", "Chợ An Cựu", "-place-number", "48212")
+	if list := d.must("kiosk", "list"); !strings.Contains(list, "48212") || !strings.Contains(list, "An Cựu") {
+		t.Errorf("kiosk list after move = %q", list)
+	}
+	for _, args := range [][]string{{"move", "kiosk-0001"}, {"move", "kiosk-0001", "-place", "x", "-place-number", "4294967296"}} {
+		if code, _, _ := d.run(append([]string{"kiosk"}, args...)...); code != exitUsage {
+			t.Errorf("kiosk %v: exit status %d, want %d", args, code, exitUsage)
+		}
+	}
 	d.must("kiosk", "revoke", "kiosk-0001")
 	if list := d.must("kiosk", "list"); !strings.Contains(list, "revoked") {
 		t.Errorf("kiosk list after revoke = %q", list)

@@ -70,6 +70,8 @@ func checkins(ctx context.Context, env environment) error {
 		Day       string `json:"day"`
 		Subject   string `json:"subject,omitempty"`
 		Pass      string `json:"pass"`
+		Level     string `json:"level,omitempty"`
+		Place     uint32 `json:"place,omitempty"` // number, if it is registered
 		Verdict   string `json:"verdict"`
 		Reason    string `json:"reason,omitempty"`
 		Direction string `json:"direction"`
@@ -84,17 +86,22 @@ func checkins(ctx context.Context, env environment) error {
 	}
 	out := json.NewEncoder(env.out)
 	return withStore(ctx, env.config, func(s *store.Store) error {
-		if _, err := s.Kiosk(ctx, env.args[0]); err != nil {
-			return err
+		if !store.IsPhones(env.args[0]) {
+			if _, err := s.Kiosk(ctx, env.args[0]); err != nil {
+				return err
+			}
 		}
 		return s.Checkins(ctx, env.args[0], func(c qrgate.Checkin) error {
 			l := line{
 				Epoch: c.Epoch.String(), Seq: c.Seq, Day: c.Day.String(), Pass: c.Pass.String(), Verdict: c.Verdict.String(),
-				Direction: c.Direction.String(), Gate: c.Gate,
+				Direction: c.Direction.String(), Place: c.PlaceNo, Gate: c.Gate,
 				Said: stamp(c.Said), Earliest: stamp(c.Earliest), Latest: stamp(c.Latest), Received: stamp(c.Received),
 			}
 			if c.Subject != (qrgate.Subject{}) {
 				l.Subject = hex.EncodeToString(c.Subject[:])
+			}
+			if c.Level != qrgate.NoLevel {
+				l.Level = c.Level.String()
 			}
 			if c.Reason != 0 {
 				l.Reason = c.Reason.String()

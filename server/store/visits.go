@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -16,6 +17,11 @@ import (
 
 // phonesName is what a server may be called.
 var phonesName = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+
+const phonesPrefix = "phones@"
+
+// IsPhones reports whether an id is one that Phones returns, and no kiosk's.
+func IsPhones(id string) bool { return strings.HasPrefix(id, phonesPrefix) }
 
 // Phones returns the id under which the check-ins by phone of the named server
 // are stored, as a kiosk's are under its own. It is no id that a kiosk can have,
@@ -26,7 +32,7 @@ func (s *Store) Phones(ctx context.Context, server string) (id string, err error
 	if !phonesName.MatchString(server) {
 		return "", fmt.Errorf("store: phones of server %q: %w", server, qrgate.ErrInvalid)
 	}
-	id = "phones@" + server
+	id = phonesPrefix + server
 	found := false
 	err = s.each(ctx, func(*sql.Rows) error { found = true; return nil }, "SELECT 1 FROM kiosks WHERE id = ?", id)
 	if err == nil && !found {
