@@ -12,8 +12,8 @@
 // error correction level H, with its quiet zone, and is read with 15 per cent of
 // its area covered; the tests read every kind in every format back with readers
 // that know nothing of this package. Texts stay in their boxes whatever they
-// hold: they are set smaller first and cut with an ellipsis last, and what the
-// font has no shape for becomes a box.
+// hold: they are set smaller first and cut with an ellipsis last; letters that the
+// font does not have become a dot.
 //
 // A poster is laid out once, in millimetres, on a canvas of shapes, lines of
 // text and an emblem (canvas.go). PDF, SVG and PNG are written from that canvas,

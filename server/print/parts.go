@@ -92,7 +92,7 @@ func (d *drawing) place(x, y, width, height float64) {
 		px := x + width - pill
 		d.fill(brand, frame(px, y, pill, height, height/5, 0.032*height))
 		d.middle(codeTag.VI+" · "+codeTag.EN, px, y+0.09*height, pill, 0.3*height, style{size: 0.19 * height, least: 4 * pt, colour: soft}, centre)
-		d.middle(d.sheet.Code, px+0.05*pill, y+0.3*height, 0.9*pill, 0.64*height, style{face: bold, size: 0.42 * height, least: 5 * pt, colour: ink}, centre)
+		d.middle(d.sheet.Code, px+0.05*pill, y+0.38*height, 0.9*pill, 0.54*height, style{face: bold, size: 0.42 * height, least: 5 * pt, colour: ink}, centre)
 		width -= pill + 0.3*height
 	}
 	name := d.fit(d.sheet.Place, width, 0.68*height, style{face: bold, size: 0.55 * height, least: max(0.17*height, 4.6*pt), leading: 1.14, colour: ink, balanced: true})

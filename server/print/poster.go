@@ -57,13 +57,13 @@ type Text struct{ VI, EN string }
 type Template struct {
 	Version   int
 	Heading   []Text // who calls for this, at most four lines
-	Emblem    []byte // PNG or JPEG; without it our own mark stands in its place
+	Emblem    []byte // PNG or JPEG; without it our own mark stands beside the heading
 	Sentences []Text // that the committee wants on every poster
 }
 
-// A Sheet is what a poster says. Only Kind and URL must be there: no room is
-// kept for what is empty. Text that is too long for its place is set smaller
-// and then cut.
+// A Sheet is what a poster says. Only Kind and URL must be there; what is empty
+// is left out. Text that is too long for its place is set smaller and then cut:
+// a name of 120 characters is whole on every kind.
 type Sheet struct {
 	Kind          Kind
 	URL           string // in the code, at most [MaxURL] bytes

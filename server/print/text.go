@@ -52,8 +52,8 @@ type letter struct {
 	outline path
 }
 
-// replacement stands for what the font does not have.
-const replacement = '□'
+// replacement stands for letters that the font does not have.
+const replacement = '•'
 
 // letter returns the letter for r, and false if the font has none.
 func (s *setter) letter(f face, r rune) (letter, bool) {
@@ -113,8 +113,8 @@ const nbsp = '\u00a0'
 const maxText = 1200
 
 // clean returns what of text can be drawn: composed, in one paragraph, without
-// what has no shape, and with one [replacement] for each run of what the font
-// does not have.
+// what has no shape and without pictures that the font does not have, and with
+// one [replacement] for each run of letters that it does not have.
 func (s *setter) clean(text string) string {
 	var b strings.Builder
 	n, space, missing := 0, false, false
@@ -136,6 +136,9 @@ func (s *setter) clean(text string) string {
 			continue
 		}
 		if !s.has(r) {
+			if unicode.IsSymbol(r) {
+				continue
+			}
 			if missing && !space {
 				continue
 			}
