@@ -77,15 +77,18 @@ func TestSafePath(t *testing.T) {
 
 // FuzzOpenState: what opens was sealed here.
 func FuzzOpenState(f *testing.F) {
-	sealed, err := signin.State{State: "s", Ends: noon}.Seal(stateKey)
+	want := signin.State{State: "s", Ends: noon}
+	sealed, err := want.Seal(stateKey)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(sealed)
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := signin.OpenState(stateKey, text); err == nil && text != sealed {
-			t.Errorf("OpenState(%q) opens", text)
-		} else if err != nil && !errors.Is(err, signin.ErrState) {
+		got, err := signin.OpenState(stateKey, text)
+		switch {
+		case err == nil && got != want:
+			t.Errorf("OpenState(%q) = %+v", text, got)
+		case err != nil && !errors.Is(err, signin.ErrState):
 			t.Errorf("OpenState(%q) = %v", text, err)
 		}
 	})
