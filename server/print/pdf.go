@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image/png"
 	"io"
-	"strconv"
 	"time"
 
 	"codeberg.org/go-pdf/fpdf"
@@ -13,12 +12,26 @@ import (
 
 var fontStyle = [...]string{regular: "", bold: "B"}
 
+// family is the name of the fonts in a PDF.
+const family = "BeVietnamPro"
+
 // writePDF draws c on one page of its size. Text is text, in the same fonts;
 // the time is the only one in the file, so that the same canvas is the same
 // file.
 func (c *canvas) writePDF(w io.Writer, title string, at time.Time) error {
-	const family = "BeVietnamPro"
-	f := fpdf.NewCustom(&fpdf.InitType{UnitStr: "mm", Size: fpdf.SizeType{Wd: c.width, Ht: c.height}})
+	f := newPDF(title, at)
+	if err := c.addTo(f); err != nil {
+		return err
+	}
+	if err := f.Output(w); err != nil {
+		return fmt.Errorf("pdf: %w", err)
+	}
+	return nil
+}
+
+// newPDF returns a file without pages.
+func newPDF(title string, at time.Time) *fpdf.Fpdf {
+	f := fpdf.NewCustom(&fpdf.InitType{UnitStr: "mm"})
 	f.SetCatalogSort(true)
 	f.SetCreationDate(at)
 	f.SetModificationDate(at)
@@ -29,7 +42,13 @@ func (c *canvas) writePDF(w io.Writer, title string, at time.Time) error {
 	f.SetAutoPageBreak(false, 0)
 	f.AddUTF8FontFromBytes(family, fontStyle[regular], regularTTF)
 	f.AddUTF8FontFromBytes(family, fontStyle[bold], boldTTF)
-	f.AddPage()
+	return f
+}
+
+// addTo draws c on a page of its own.
+func (c *canvas) addTo(f *fpdf.Fpdf) error {
+	f.AddPageFormat("P", fpdf.SizeType{Wd: c.width, Ht: c.height})
+	page := f.PageNo()
 	for i, it := range c.items {
 		switch {
 		case it.text != nil:
@@ -56,7 +75,7 @@ func (c *canvas) writePDF(w io.Writer, title string, at time.Time) error {
 			if err := png.Encode(&b, src); err != nil {
 				return err
 			}
-			name := strconv.Itoa(i)
+			name := fmt.Sprintf("%d-%d", page, i)
 			opt := fpdf.ImageOptions{ImageType: "PNG"}
 			f.RegisterImageOptionsReader(name, opt, &b)
 			f.ImageOptions(name, p.x, p.y, p.w, p.h, false, opt, 0, "")
@@ -78,9 +97,6 @@ func (c *canvas) writePDF(w io.Writer, title string, at time.Time) error {
 			f.ClosePath()
 			f.DrawPath("f")
 		}
-	}
-	if err := f.Output(w); err != nil {
-		return fmt.Errorf("pdf: %w", err)
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ type Template struct {
 	Heading   []Text // who calls for this, at most four lines
 	Emblem    []byte // PNG or JPEG; without it our own mark stands beside the heading
 	Sentences []Text // that the committee wants on every poster
+	Notice    Text   // of rights, after what the law asks for
 }
 
 // A Sheet is what a poster says. Only Kind and URL must be there; what is empty
@@ -92,37 +93,9 @@ var (
 // same file. An A3 sheet as PNG needs about 100 MB while it is drawn: callers
 // bound how many are.
 func Poster(w io.Writer, f Format, s Sheet) error {
-	if err := checkURL(s.URL); err != nil {
-		return err
-	}
-	if s.PixelWidth < 0 || s.PixelWidth > MaxPixels {
-		return fmt.Errorf("print: PNG of %d pixels: at most %d", s.PixelWidth, MaxPixels)
-	}
-	emblem, err := decodeEmblem(s.Template.Emblem)
+	d, err := layOut(s)
 	if err != nil {
 		return err
-	}
-	sym, err := encode(s.URL)
-	if err != nil {
-		return err
-	}
-	d := &drawing{sheet: s, symbol: sym, emblem: emblem}
-	switch s.Kind {
-	case PosterA4:
-		d.poster(sizeA4)
-	case PosterA5:
-		d.poster(sizeA5)
-	case Post:
-		d.poster(sizePost)
-	case Stand:
-		d.stand()
-	case Sticker:
-		d.width, d.height = stickerSide, stickerSide
-		d.sticker()
-	case Stickers:
-		d.stickers()
-	default:
-		return fmt.Errorf("print: no poster of kind %q", s.Kind)
 	}
 	title := d.clean(s.Place)
 	if title == "" {
@@ -146,6 +119,66 @@ func Poster(w io.Writer, f Format, s Sheet) error {
 		return fmt.Errorf("print: poster %s: %w", s.Kind, err)
 	}
 	return nil
+}
+
+// Book writes one PDF with a page for each sheet, for a press or a printer that is
+// to print many at once. It is dated as the first. A sheet that cannot be printed
+// fails it whole.
+func Book(w io.Writer, title string, sheets []Sheet) error {
+	if len(sheets) == 0 {
+		return errors.New("print: a book without pages")
+	}
+	f := newPDF(title, sheets[0].Printed)
+	for _, s := range sheets {
+		d, err := layOut(s)
+		if err != nil {
+			return err
+		}
+		if err := d.addTo(f); err != nil {
+			return fmt.Errorf("print: poster %s: %w", s.Kind, err)
+		}
+	}
+	if err := f.Output(w); err != nil {
+		return fmt.Errorf("print: book: %w", err)
+	}
+	return nil
+}
+
+// layOut draws a sheet on its canvas.
+func layOut(s Sheet) (*drawing, error) {
+	if err := checkURL(s.URL); err != nil {
+		return nil, err
+	}
+	if s.PixelWidth < 0 || s.PixelWidth > MaxPixels {
+		return nil, fmt.Errorf("print: PNG of %d pixels: at most %d", s.PixelWidth, MaxPixels)
+	}
+	emblem, err := decodeEmblem(s.Template.Emblem)
+	if err != nil {
+		return nil, err
+	}
+	sym, err := encode(s.URL)
+	if err != nil {
+		return nil, err
+	}
+	d := &drawing{sheet: s, symbol: sym, emblem: emblem}
+	switch s.Kind {
+	case PosterA4:
+		d.poster(sizeA4)
+	case PosterA5:
+		d.poster(sizeA5)
+	case Post:
+		d.poster(sizePost)
+	case Stand:
+		d.stand()
+	case Sticker:
+		d.width, d.height = stickerSide, stickerSide
+		d.sticker()
+	case Stickers:
+		d.stickers()
+	default:
+		return nil, fmt.Errorf("print: no poster of kind %q", s.Kind)
+	}
+	return d, nil
 }
 
 // checkURL refuses what a phone would not open.

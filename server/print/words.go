@@ -45,7 +45,11 @@ func (s *Sheet) notice() Text {
 		rights.VI += "; hỏi " + number
 		rights.EN += "; ask " + number
 	}
-	return Text{strings.Join(append(vi, rights.VI+"."), " "), strings.Join(append(en, rights.EN+"."), " ")}
+	vi, en = append(vi, rights.VI+"."), append(en, rights.EN+".")
+	if more := s.Template.Notice; more != (Text{}) {
+		vi, en = append(vi, more.VI), append(en, more.EN)
+	}
+	return Text{strings.Join(vi, " "), strings.Join(en, " ")}
 }
 
 // sentences returns what the committee wants said as one paragraph.
