@@ -2,12 +2,15 @@ package page
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -25,6 +28,7 @@ type Assets map[string]asset
 type asset struct {
 	name, hash string
 	data       []byte
+	packed     []byte // data by gzip, nil if that is not much shorter
 }
 
 // Add reads the files of a folder. What is wrong with them is a bug that every
@@ -43,9 +47,40 @@ func (a Assets) Add(fsys fs.FS, dir string) {
 	}
 }
 
+// Join makes one file of several, so that a page loads no more than it must.
+func (a Assets) Join(name string, fsys fs.FS, files ...string) {
+	var all []byte
+	for _, file := range files {
+		data, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, data...)
+	}
+	a.put(name, all)
+}
+
 func (a Assets) put(name string, data []byte) {
 	sum := sha256.Sum256(data)
-	a[name] = asset{name, hex.EncodeToString(sum[:8]), data}
+	a[name] = asset{name, hex.EncodeToString(sum[:8]), data, pack(name, data)}
+}
+
+// pack compresses what is text, once for all who ask for it.
+func pack(name string, data []byte) []byte {
+	if !slices.Contains([]string{".css", ".js", ".svg", ".txt"}, path.Ext(name)) {
+		return nil
+	}
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(data) // into memory
+	w.Close()
+	if out.Len() > len(data)*9/10 {
+		return nil
+	}
+	return out.Bytes()
 }
 
 // Address returns where pages load the file from.
@@ -78,6 +113,29 @@ func (a Assets) serve(w http.ResponseWriter, r *http.Request, _ *View) error {
 	case ".css":
 		h.Set("Content-Type", "text/css; charset=utf-8")
 	}
-	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.data))
+	data := f.data
+	if f.packed != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			h.Set("Content-Encoding", "gzip")
+			h.Set("ETag", `"`+f.hash+`-gzip"`)
+			data = f.packed
+		}
+	}
+	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(data))
 	return nil
+}
+
+// takesGzip reports whether a request names gzip among what it can read. Whoever
+// asks for a range counts in what is not packed.
+func takesGzip(r *http.Request) bool {
+	if r.Header.Get("Range") != "" {
+		return false
+	}
+	for kind := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		if name, quality, _ := strings.Cut(strings.TrimSpace(kind), ";"); name == "gzip" && strings.TrimSpace(quality) != "q=0" {
+			return true
+		}
+	}
+	return false
 }
