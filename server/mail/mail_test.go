@@ -155,6 +155,44 @@ func TestOneLetterIsRefused(t *testing.T) {
 	}
 }
 
+func TestServerBreaksOffAfterAccepting(t *testing.T) {
+	p := newPost(t, mail.StartTLS)
+	p.leave = true
+	s, log, stop := newSender(t, p.config(), quick)
+	for i := range 5 {
+		send(t, s, fmt.Sprintf("nguoi%d@hue.example", i))
+	}
+	for i := range 5 {
+		if got, want := p.next().to, fmt.Sprintf("nguoi%d@hue.example", i); got != want {
+			t.Errorf("letter %d goes to %s, want %s", i, got, want)
+		}
+	}
+	stop()
+	if len(p.got) != 0 || s.Waiting() != 0 {
+		t.Errorf("%d letters came twice, %d wait:\n%s", len(p.got), s.Waiting(), log)
+	}
+}
+
+// A letter at which the server always breaks off does not keep the others.
+func TestLetterBreaksServer(t *testing.T) {
+	p := newPost(t, mail.StartTLS)
+	p.cut = func(to string) bool { return to == "poison@hue.example" }
+	o := quick
+	o.Stop = time.Millisecond
+	s, _, _ := newSender(t, p.config(), o)
+	send(t, s, "poison@hue.example")
+	send(t, s, "thu@hue.example")
+	send(t, s, "mai@hue.example")
+	for _, want := range []string{"thu@hue.example", "mai@hue.example"} {
+		if got := p.next().to; got != want {
+			t.Errorf("a letter goes to %s, want %s", got, want)
+		}
+	}
+	if n := s.Waiting(); n < 1 {
+		t.Errorf("%d letters wait, want the one that breaks the server", n)
+	}
+}
+
 // What is wrong with us is no reason to throw letters away.
 func TestSenderIsRefused(t *testing.T) {
 	t.Run("password", func(t *testing.T) {

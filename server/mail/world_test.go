@@ -39,6 +39,7 @@ type post struct {
 	from   func() error           // answer to MAIL
 	rcpt   func(to string) error  // answer to RCPT
 	cut    func(to string) bool   // break off instead of answering DATA
+	leave  bool                   // break off once a letter is accepted
 	said   map[string]int         // RCPT commands for each address
 	hang   func() <-chan struct{} // not to answer DATA until then
 }
@@ -190,7 +191,15 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-func (s *session) Reset()        {}
+// Reset is called when the answer to DATA is on its way.
+func (s *session) Reset() {
+	s.post.mu.Lock()
+	defer s.post.mu.Unlock()
+	if s.post.leave {
+		s.conn.Conn().Close()
+	}
+}
+
 func (s *session) Logout() error { return nil }
 
 type quiet struct{}

@@ -314,7 +314,7 @@ func TestFinishNeedsItsOwnState(t *testing.T) {
 	}
 	state.Issuer = "https://elsewhere.example"
 	for _, foreign := range []signin.State{{}, {Issuer: p.url, Ends: s.now.Add(time.Hour)}, state} {
-		for _, q := range []url.Values{nil, address.Query()} {
+		for _, q := range []url.Values{nil, address.Query(), {"code": {"x"}}} {
 			if _, err := s.provider.Finish(t.Context(), s.now, foreign, q); !errors.Is(err, signin.ErrState) {
 				t.Errorf("Finish of %+v = %v, want %v", foreign, err, signin.ErrState)
 			}

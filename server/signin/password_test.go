@@ -45,6 +45,8 @@ func TestPassword(t *testing.T) {
 		{"unknown user, empty", "", "", signin.ErrWrongPassword},
 		{"endless", stored, strings.Repeat("a", 1<<20), signin.ErrWrongPassword},
 		{"damaged hash", stored[:len(stored)-1], right, signin.ErrBadHash},
+		{"parameter with a zero in front", strings.Replace(stored, "t=1", "t=01", 1), right, signin.ErrBadHash},
+		{"line end in the hash", stored[:len(stored)-4] + "\n" + stored[len(stored)-4:], right, signin.ErrBadHash},
 		{"other scheme", "$2b$10$N9qo8uLOickgx2ZMRZoMye", right, signin.ErrBadHash},
 		{"a hash that takes 4 TB", strings.Replace(stored, "m=64", "m=4294967295", 1), right, signin.ErrBadHash},
 		{"a hash that takes 1 GB", strings.Replace(stored, "m=64", "m=1048576", 1), right, signin.ErrBadHash},
