@@ -21,8 +21,8 @@ var auditRoles = []qrgate.Role{qrgate.Auditor, qrgate.Protection}
 // settings are the actions of which every administrator knows: they change what
 // holds for everybody.
 var settings = []string{
-	"give role", "take role", "add account", "block account", "unblock account",
-	"add token", "revoke token", "add template",
+	"give role", "take role", "block account", "unblock account",
+	"add token", "revoke token", "set template",
 	"add kiosk", "move kiosk", "revoke kiosk", "verify backup", "restore backup",
 }
 
@@ -99,7 +99,7 @@ func (o *Office) audit(w http.ResponseWriter, r *http.Request, v *page.View) err
 		All     bool // the viewer reads every row
 		Pager   pager
 	}{Form: f, Fields: auditFields, All: q.Own == ""}
-	actions, err := o.reg.AuditActions(r.Context())
+	actions, err := o.reg.AuditActions(r.Context(), register.AuditQuery{From: q.From, To: q.To, Own: q.Own, Settings: q.Settings})
 	if err != nil {
 		return err
 	}

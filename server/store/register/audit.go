@@ -85,15 +85,16 @@ func (r *Register) CountAudit(ctx context.Context, q AuditQuery) (n int, err err
 	return n, nil
 }
 
-// AuditActions returns every action that was ever written down, sorted.
-func (r *Register) AuditActions(ctx context.Context) ([]string, error) {
+// AuditActions returns every action in the rows that a query asks for, sorted.
+func (r *Register) AuditActions(ctx context.Context, q AuditQuery) ([]string, error) {
+	where, args := q.where()
 	var all []string
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var a string
 		err := rows.Scan(&a)
 		all = append(all, a)
 		return err
-	}, "SELECT DISTINCT action FROM audit ORDER BY action")
+	}, "SELECT DISTINCT e.action FROM audit e WHERE "+where+" ORDER BY e.action", args...)
 	if err != nil {
 		return nil, fmt.Errorf("register: audit actions: %w", err)
 	}

@@ -48,7 +48,7 @@ func TestAuditRows(t *testing.T) {
 				t.Errorf("%s: CountAudit = %d, %v, want %d", tt.name, n, err, tt.all)
 			}
 		}
-		actions, err := w.AuditActions(ctx)
+		actions, err := w.AuditActions(ctx, register.AuditQuery{})
 		if d := cmp.Diff([]string{"add kiosk", "add token", "give role", "sign in"}, actions); d != "" || err != nil {
 			t.Errorf("AuditActions (-want +got):\n%s%v", d, err)
 		}
