@@ -420,3 +420,16 @@ func (r *Register) Unlink(ctx context.Context, account, issuer, subject string) 
 		`DELETE FROM links WHERE account = ? AND issuer = ? AND subject = ? AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = links.account AND a.password IS NOT NULL)`,
 		account, issuer, subject)
 }
+
+// Beyond reports whether an account is a member of an organisation that has
+// places, none of which is within w.
+func (r *Register) Beyond(ctx context.Context, w Within, account string) (beyond bool, err error) {
+	where, args := w.where()
+	err = r.s.Read(ctx, func(*sql.Rows) error { beyond = true; return nil }, `SELECT g.scope FROM grants g JOIN organisations o ON g.scope = 'organisation:' || o.id
+		WHERE g.account = ? AND EXISTS (SELECT 1 FROM places q WHERE q.organisation = o.id AND q.deleted IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM places p WHERE p.organisation = o.id AND p.deleted IS NULL AND `+where+`) LIMIT 1`, append([]any{account}, args...)...)
+	if err != nil {
+		return false, fmt.Errorf("register: members elsewhere: %w", err)
+	}
+	return beyond, nil
+}
