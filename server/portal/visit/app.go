@@ -33,7 +33,9 @@ func (p *Pages) Diary(w http.ResponseWriter, _ *http.Request, v *page.View) erro
 // Offline answers with the page of any poster, for when no network is there to
 // ask which. Phones keep it.
 func (p *Pages) Offline(w http.ResponseWriter, _ *http.Request, v *page.View) error {
-	return p.put(w, v, http.StatusOK, "checkin", &checkin{poster: &poster{}, Form: &answer{page.NewForm(nil)}})
+	c := checkin{poster: &poster{}}
+	c.fill(page.NewForm(nil))
+	return p.put(w, v, http.StatusOK, "checkin", &c)
 }
 
 // Worker answers with the service worker.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -75,39 +76,60 @@ func communeOf(p *qrgate.Place) string {
 	return u.FullName
 }
 
-// A checkin is what the page of a poster shows.
+// A checkin is what the page of a poster shows. What is filled in and what is
+// wrong with it are fields, because a template reads those faster than it calls.
 type checkin struct {
-	*poster         // without a place on the page for when no network is there to ask
-	Key     string  // of this visit
-	Out     bool    // the visitor came to check out
-	Account string  // name of the account that is signed in
-	Form    *answer // what was filled in
-	Problem string  // key of a text
-	Back    string  // address of the page to sign in, which leads back here
+	*poster        // without a place on the page for when no network is there to ask
+	Key     string // of this visit
+	Out     bool   // the visitor came to check out
+	Account string // name of the account that is signed in
+	Back    string // address of the page to sign in, which leads back here
+	Problem template.HTML
+
+	Phone, Name, Names                             string
+	Choices                                        template.HTML // numbers of companions
+	Open                                           bool          // companions are shown
+	WrongPhone, WrongName, WrongOthers, WrongNames template.HTML
 }
 
-// An answer is a form and what is wrong with it, in both languages.
-type answer struct{ *page.Form }
-
-// Value returns what was filled in.
-func (a answer) Value(field string) string { return a.Values.Get(field) }
-
-// Wrong returns what is wrong with a field, or nil.
-func (a answer) Wrong(field string) *page.Wrong {
-	for i := range a.Form.Wrong {
-		if a.Form.Wrong[i].Field == field {
-			return &a.Form.Wrong[i]
+// fill shows what was filled in.
+func (c *checkin) fill(f *page.Form) {
+	chosen := f.Values.Get(fieldOthers)
+	c.Phone, c.Name, c.Names = f.Values.Get(fieldPhone), f.Values.Get(fieldName), f.Values.Get(fieldNames)
+	c.Open = c.Names != "" || chosen != "" && chosen != "0"
+	for _, w := range f.Wrong {
+		says := both(w.Key, w.Args...)
+		switch w.Field {
+		case fieldPhone:
+			c.WrongPhone = says
+		case fieldName:
+			c.WrongName = says
+		case fieldNames:
+			c.WrongNames, c.Open = says, true
+		case fieldOthers:
+			c.WrongOthers, c.Open = says, true
+		case fieldDirection:
+			c.Problem = both("visit.direction")
 		}
 	}
-	return nil
+	if c.Choices = choices[chosen]; c.Choices == "" {
+		c.Choices = choices["0"]
+	}
 }
 
-// Others returns the numbers of companions to choose from.
-func (checkin) Others() []string { return others }
-
-var others = func() (all []string) {
-	for n := range maxOthers + 1 {
-		all = append(all, strconv.Itoa(n))
+// choices are the numbers of companions to choose from, for each that was chosen.
+var choices = func() map[string]template.HTML {
+	all := map[string]template.HTML{}
+	for chosen := range maxOthers + 1 {
+		var b strings.Builder
+		for n := range maxOthers + 1 {
+			selected := ""
+			if n == chosen {
+				selected = " selected"
+			}
+			fmt.Fprintf(&b, "<option%s>%d</option>", selected, n)
+		}
+		all[strconv.Itoa(chosen)] = template.HTML(b.String())
 	}
 	return all
 }()
@@ -137,11 +159,14 @@ const keepHeader = "Qrgate-Keep"
 
 // form answers with the form, as it is filled in.
 func (p *Pages) form(w http.ResponseWriter, v *page.View, status int, at *poster, key string, f *page.Form, out bool, problem string) error {
-	c := checkin{poster: at, Key: key, Out: out, Form: &answer{f}, Problem: problem}
+	c := checkin{poster: at, Key: key, Out: out, Back: "/dang-nhap?ve=" + url.QueryEscape(pass.PosterPath+at.Code)}
 	if v.Who != nil {
 		c.Account = v.Who.Account.Display
 	}
-	c.Back = "/dang-nhap?" + url.Values{"ve": {pass.PosterPath + at.Code}}.Encode()
+	if problem != "" {
+		c.Problem = both(problem)
+	}
+	c.fill(f)
 	return p.put(w, v, status, "checkin", &c)
 }
 

@@ -32,6 +32,8 @@ type Options struct {
 	Desk     Desk
 
 	// The rest is optional.
+	HelpLine     string
+	Controller   string // who answers for the data
 	Introduction Introductions
 	Retention    time.Duration       // how long check-ins are kept; default 21 days
 	Key          []byte              // signs the addresses of confirmations; default is a random one, so that they end with the process

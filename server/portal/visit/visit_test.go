@@ -47,7 +47,7 @@ func newSite(t testing.TB, change ...func(*visit.Options)) *site {
 	t.Helper()
 	w := visittest.New(t)
 	f := page.New(page.Options{Register: w.Register, Log: slog.New(slog.DiscardHandler), HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế"})
-	o := visit.Options{Frame: f, Register: w.Register, Desk: w.Ingest, Introduction: about{}, Log: slog.New(slog.DiscardHandler)}
+	o := visit.Options{Frame: f, Register: w.Register, Desk: w.Ingest, HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế", Introduction: about{}, Log: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&o)
 	}
