@@ -50,66 +50,92 @@ func (r *Register) Posters(ctx context.Context, no uint32) ([]Poster, error) {
 	return all, nil
 }
 
-// MakePoster makes the next version of a place's poster after p.Version, which it
-// raises. The error is [qrgate.ErrConflict] if there is such a version already,
-// [qrgate.ErrNotFound] if there is no such place any more, and [ErrFull] if no
-// version is left: its number is one byte of the code.
-func (r *Register) MakePoster(ctx context.Context, by string, p *Poster) error {
-	next, now := p.Version+1, r.now()
+// MakePosters makes of each place's poster the next version after its Version,
+// which it raises: all or none. The error is [qrgate.ErrConflict] if there is such
+// a version already, [qrgate.ErrNotFound] if there is no such place any more, and
+// [ErrFull] if no version is left: its number is one byte of the code.
+func (r *Register) MakePosters(ctx context.Context, by string, posters ...*Poster) error {
+	now := r.now()
 	err := r.s.Write(ctx, func(t store.Tx) error {
-		if next > math.MaxUint8 {
-			return ErrFull
+		for _, p := range posters {
+			if err := makePoster(t, by, p, now); err != nil {
+				return fmt.Errorf("place %d: %w", p.Place, err)
+			}
 		}
-		latest, deleted := -1, sql.NullInt64{}
-		err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&latest, &deleted) }, "SELECT poster, deleted FROM places WHERE no = ?", int64(p.Place))
-		switch {
-		case err != nil:
-			return err
-		case latest < 0 || deleted.Valid:
-			return qrgate.ErrNotFound
-		case latest != p.Version:
-			return qrgate.ErrConflict
-		}
-		_, err = t.Exec("INSERT INTO posters (place, version, template, name, address, made_by, made, printed, formats) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, '')",
-			int64(p.Place), next, p.Template, p.Name, p.Address, by, now.UnixMilli())
-		if err != nil {
-			return err
-		}
-		if _, err := t.Exec("UPDATE places SET poster = ? WHERE no = ?", next, int64(p.Place)); err != nil {
-			return err
-		}
-		return t.Audit(by, "make poster", placeObject(p.Place), fmt.Sprintf("version %d, template %d", next, p.Template))
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("register: make poster of place %d: %w", p.Place, err)
+		return fmt.Errorf("register: make posters: %w", err)
 	}
-	p.Version, p.MadeBy, p.Made, p.Printed, p.Formats = next, by, now.Truncate(time.Millisecond), time.Time{}, nil
+	for _, p := range posters {
+		p.Version, p.MadeBy, p.Made, p.Printed, p.Formats = p.Version+1, by, now.Truncate(time.Millisecond), time.Time{}, nil
+	}
 	return nil
 }
 
-// PrintedPoster notes that a poster was fetched in a format to be printed. It
+func makePoster(t store.Tx, by string, p *Poster, now time.Time) error {
+	next := p.Version + 1
+	if next > math.MaxUint8 {
+		return ErrFull
+	}
+	latest, deleted := -1, sql.NullInt64{}
+	err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&latest, &deleted) }, "SELECT poster, deleted FROM places WHERE no = ?", int64(p.Place))
+	switch {
+	case err != nil:
+		return err
+	case latest < 0 || deleted.Valid:
+		return qrgate.ErrNotFound
+	case latest != p.Version:
+		return qrgate.ErrConflict
+	}
+	_, err = t.Exec("INSERT INTO posters (place, version, template, name, address, made_by, made, printed, formats) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, '')",
+		int64(p.Place), next, p.Template, p.Name, p.Address, by, now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if _, err := t.Exec("UPDATE places SET poster = ? WHERE no = ?", next, int64(p.Place)); err != nil {
+		return err
+	}
+	return t.Audit(by, "make poster", placeObject(p.Place), fmt.Sprintf("version %d, template %d", next, p.Template))
+}
+
+// PrintedPosters notes that posters were fetched in a format to be printed. It
 // writes only what is new.
-func (r *Register) PrintedPoster(ctx context.Context, by string, place uint32, version int, format string) error {
+func (r *Register) PrintedPosters(ctx context.Context, by, format string, posters ...*Poster) error {
+	var news []*Poster
+	for _, p := range posters {
+		if !slices.Contains(p.Formats, format) {
+			news = append(news, p)
+		}
+	}
+	if news == nil {
+		return nil
+	}
 	err := r.s.Write(ctx, func(t store.Tx) error {
-		var p Poster
-		err := t.Each(p.scan, "SELECT "+posterColumns+" FROM posters o WHERE o.place = ? AND o.version = ?", int64(place), version)
-		switch {
-		case err != nil:
-			return err
-		case p.Version == 0:
-			return qrgate.ErrNotFound
-		case slices.Contains(p.Formats, format):
-			return nil
+		for _, p := range news {
+			var is Poster
+			err := t.Each(is.scan, "SELECT "+posterColumns+" FROM posters o WHERE o.place = ? AND o.version = ?", int64(p.Place), p.Version)
+			switch {
+			case err != nil:
+				return err
+			case is.Version == 0:
+				return qrgate.ErrNotFound
+			case slices.Contains(is.Formats, format):
+				continue
+			}
+			_, err = t.Exec("UPDATE posters SET printed = COALESCE(printed, ?), formats = ? WHERE place = ? AND version = ?",
+				r.now().UnixMilli(), strings.Join(append(is.Formats, format), " "), int64(p.Place), p.Version)
+			if err != nil {
+				return err
+			}
+			if err := t.Audit(by, "print poster", placeObject(p.Place), fmt.Sprintf("version %d as %s", p.Version, format)); err != nil {
+				return err
+			}
 		}
-		_, err = t.Exec("UPDATE posters SET printed = COALESCE(printed, ?), formats = ? WHERE place = ? AND version = ?",
-			r.now().UnixMilli(), strings.Join(append(p.Formats, format), " "), int64(place), version)
-		if err != nil {
-			return err
-		}
-		return t.Audit(by, "print poster", placeObject(place), fmt.Sprintf("version %d as %s", version, format))
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("register: poster of place %d printed: %w", place, err)
+		return fmt.Errorf("register: posters printed: %w", err)
 	}
 	return nil
 }
@@ -120,8 +146,8 @@ type Postered struct {
 	Poster *Poster // nil if none was made
 }
 
-// Postered returns the places in w that are not deleted, by number, after the one
-// with the given number, and how many there are in all.
+// Postered returns the places in w that are not deleted, by number, limit of them
+// after the first skip, and how many there are in all.
 func (r *Register) Postered(ctx context.Context, w Within, skip, limit int) (all []Postered, total int, err error) {
 	where, args := w.where()
 	where = " WHERE p.deleted IS NULL AND " + where
