@@ -222,7 +222,7 @@ func textRows(body []byte, yield func([]string) error) error {
 			r.Comma = sep
 		}
 	}
-	last := 0
+	next := 1 // line on which a row begins if none is empty before it
 	for {
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -232,15 +232,16 @@ func textRows(body []byte, yield func([]string) error) error {
 			return fmt.Errorf("%w: %w", errSheet, err)
 		}
 		// Empty lines are left out by the reader and counted by people.
-		for line, _ := r.FieldPos(0); last < line-1; last++ {
-			if last > maxRows*4 {
-				return errRows
-			}
+		line, _ := r.FieldPos(0)
+		if line-next > maxRows*4 {
+			return errRows
+		}
+		for ; next < line; next++ {
 			if err := yield(nil); err != nil {
 				return err
 			}
 		}
-		last++
+		next = line + 1 + strings.Count(strings.Join(cells, ""), "\n")
 		if err := yield(cells[:min(len(cells), maxColumns)]); err != nil {
 			return err
 		}
