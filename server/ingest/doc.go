@@ -30,7 +30,9 @@
 // server itself, which keeps a ledger of them that begins anew with each process,
 // and for the record's number a key of the phone's own: a visit under the same key
 // has one effect, whenever and to whichever server it is sent again, and gets the
-// same answer. A queue that is full is said, not waited for.
+// same answer. A queue that is full is said, not waited for. A server that is
+// restored from a backup does not have the visits that came after it: unlike a
+// kiosk, a phone that was answered does not send again.
 //
 // Several servers may run this beside each other on one database: they share
 // the subscription, and the store orders what they commit.

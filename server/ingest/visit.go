@@ -96,6 +96,7 @@ const (
 // qrgate.ErrConflict (the key was used for another visit), ErrBusy or
 // ErrTooLate. After any other error, ctx's end among them, nobody knows: the
 // same visit under the same key then has one effect, also on another server.
+// Visits are taken on from the beginning and answered while Run runs.
 func (in *Ingest) Visit(ctx context.Context, v Visit) (Receipt, error) {
 	d, err := in.admit(v)
 	if err != nil {

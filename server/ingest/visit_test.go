@@ -96,7 +96,7 @@ func TestVisit(t *testing.T) {
 		if r := rows[1]; r.Seq != 2 || r.Direction != wire.Out || r.Level != qrgate.Contacted {
 			t.Errorf("the second row is %+v", r)
 		}
-		want1 := store.Counts{In: 1, Out: 1, Week: 1, Weeks: 1, Visited: 1, First: noon, Last: noon.Add(time.Hour)}
+		want1 := store.Counts{In: 1, Out: 1, Week: 1, Weeks: 1, Days: 1, First: noon, Last: noon.Add(time.Hour)}
 		if diff := cmp.Diff(want1, w.counts(), cmp.Comparer(time.Time.Equal)); diff != "" {
 			t.Errorf("Counts() (-want +got):\n%s", diff)
 		}

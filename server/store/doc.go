@@ -12,6 +12,11 @@
 //		t.Add(epoch, rows...)
 //	})
 //
+// A check-in by phone comes the same way, under what [Store.Phones] returns for a
+// server, with the place in its row; what it was answered is kept beside it. Where
+// a place is registered its check-ins are counted as they are stored, for
+// [Store.Counts].
+//
 // The promise: when Intake returns nil, all of it is on disk (SQLite with
 // synchronous=FULL, PostgreSQL with synchronous_commit as the server has it),
 // and when it returns an error, none of it, or, if the connection broke in the

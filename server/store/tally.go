@@ -99,12 +99,12 @@ type Counts struct {
 	In, Out int64 // today
 	// Inside is how many came in today and have not gone out. Whoever does not
 	// check out is inside until midnight.
-	Inside  int64
-	Week    int64     // who came in within seven days, today included
-	Weeks   int64     // and within 21
-	First   time.Time // when the place's first check-in was received; zero if there was none
-	Last    time.Time
-	Visited int64 // days of those 21 with a check-in
+	Inside int64
+	Week   int64     // who came in within seven days, today included
+	Weeks  int64     // and within 21
+	First  time.Time // when the place's first check-in was received; zero if there was none
+	Last   time.Time
+	Days   int64 // days of those 21 with a check-in
 }
 
 // Days of Counts.
@@ -122,7 +122,7 @@ func (s *Store) Counts(ctx context.Context, today qrgate.Day, places ...uint32) 
 		var place uint32
 		var c Counts
 		var first, last int64
-		if err := r.Scan(&place, &c.In, &c.Out, &c.Week, &c.Weeks, &c.Visited, &first, &last); err != nil {
+		if err := r.Scan(&place, &c.In, &c.Out, &c.Week, &c.Weeks, &c.Days, &first, &last); err != nil {
 			return err
 		}
 		c.Inside, c.First, c.Last = max(c.In-c.Out, 0), milli(first), milli(last)

@@ -155,8 +155,8 @@ func TestCounts(t *testing.T) {
 		}
 		got, err := s.Counts(ctx, qrgate.DayOf(dawn), append(many, dongBa.No, dongBa.No)...)
 		want := map[uint32]store.Counts{
-			dongBa.No: {In: 2, Out: 1, Inside: 1, Week: 3, Weeks: 5, Visited: 4, First: at(-21, 0), Last: at(1, 0)},
-			7:         {Out: 1, Visited: 1, First: at(0, 1), Last: at(0, 1)},
+			dongBa.No: {In: 2, Out: 1, Inside: 1, Week: 3, Weeks: 5, Days: 4, First: at(-21, 0), Last: at(1, 0)},
+			7:         {Out: 1, Days: 1, First: at(0, 1), Last: at(0, 1)},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("Counts() error %v (-want +got):\n%s", err, diff)
