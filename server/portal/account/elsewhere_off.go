@@ -15,10 +15,10 @@ import (
 type client struct{}
 
 func newClient(p Provider, _ string) (client, error) {
-	if p.Issuer == "" {
-		return client{}, errors.New("no issuer")
+	if p.Issuer != "" {
+		return client{}, errors.New("this build has no OpenID Connect; it needs the tag openid")
 	}
-	return client{}, errors.New("this build has no OpenID Connect; it needs the tag openid")
+	return client{}, nil
 }
 
 func (d *Desk) elsewhere(http.ResponseWriter, *http.Request, *page.View) error {
