@@ -377,15 +377,22 @@ func FuzzPoster(f *testing.F) {
 	for _, text := range hostile {
 		f.Add(text, text, uint8(0))
 	}
+	f.Add("Chợ Đông Ba", "Huế", uint8(len(print.Kinds)))
+	f.Add("Chợ Đông Ba", "Huế", uint8(2*len(print.Kinds)))
 	f.Fuzz(func(t *testing.T, place, other string, kind uint8) {
 		s := everywhere(sheet(print.Kinds[int(kind)%len(print.Kinds)]), other)
 		s.Place = place
-		poster(t, print.PDF, s)
-		if err := xml.Unmarshal(poster(t, print.SVG, s), new(struct{})); err != nil {
-			t.Error(err)
+		switch int(kind) / len(print.Kinds) % 3 {
+		case 0:
+			if err := xml.Unmarshal(poster(t, print.SVG, s), new(struct{})); err != nil {
+				t.Error(err)
+			}
+		case 1:
+			poster(t, print.PDF, s)
+		case 2:
+			s.PixelWidth = 60
+			picture(t, s)
 		}
-		s.PixelWidth = 60
-		picture(t, s)
 	})
 }
 
@@ -393,6 +400,24 @@ func BenchmarkPosterPDF(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := print.Poster(io.Discard, print.PDF, sheet(print.PosterA4)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPosterSVG(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := print.Poster(io.Discard, print.SVG, sheet(print.PosterA4)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPosterHostile lays out what fits nowhere.
+func BenchmarkPosterHostile(b *testing.B) {
+	for b.Loop() {
+		if err := print.Poster(io.Discard, print.SVG, everywhere(sheet(print.PosterA4), hostile["endless"])); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -13,13 +13,13 @@ func (d *drawing) sticker() {
 		side  = 51.0
 	)
 	q := d.symbol.margin(side)
+	x, y := max(q, inset), inset+band+q
+	d.code(d.symbol, x, y, side)
 	d.fill(brand, roundRect(inset, inset, width, band, 2.5))
 	d.both(title, inset+4, inset+1.2, width-8, band-2.4, 0.68,
 		style{face: bold, size: 20 * pt, least: 9 * pt, colour: white},
 		style{size: 9 * pt, least: 6 * pt, colour: mint}, centre)
 
-	x, y := max(q, inset), inset+band+q
-	d.code(d.symbol, x, y, side)
 	below := y + side + q
 	x += side + q
 	column := stickerSide - inset - x

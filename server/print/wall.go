@@ -23,11 +23,11 @@ var (
 func (d *drawing) poster(z size) {
 	d.width, d.height = z.width, z.height
 	width := z.width - 2*margin
-	d.band(margin, margin, width, z.band)
-
 	q := d.symbol.margin(z.side)
 	y := margin + z.band + q
+	// The white of the code first: it touches the band.
 	d.code(d.symbol, (z.width-z.side)/2, y, z.side)
+	d.band(margin, margin, width, z.band)
 	y += z.side + q
 
 	end := z.height - margin - z.edge
