@@ -127,7 +127,10 @@ func TestPosterReadsBack(t *testing.T) {
 			t.Parallel()
 			for _, url := range urls {
 				s := sheet(kind)
-				s.URL, s.PixelWidth = url, 1000
+				s.URL, s.PixelWidth = url, 500
+				if kind == print.Stickers {
+					s.PixelWidth = 1000
+				}
 				if got := read(t, oneCode(kind, picture(t, s))); got != url {
 					t.Errorf("read %q, want %q", got, url)
 				}
@@ -137,39 +140,38 @@ func TestPosterReadsBack(t *testing.T) {
 }
 
 func TestPosterPNGSize(t *testing.T) {
-	for kind, want := range map[print.Kind][2]int{print.PosterA4: {2480, 3508}, print.Sticker: {1181, 1181}} {
-		file := poster(t, print.PNG, sheet(kind))
-		img, err := png.Decode(bytes.NewReader(file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if img.Bounds().Dx() != want[0] || img.Bounds().Dy() != want[1] {
-			t.Errorf("%s: %v, want %v", kind, img.Bounds(), want)
-		}
-		// Nothing but the code is quite black.
-		code := image.Rectangle{}
-		for y := range want[1] {
-			for x := range want[0] {
-				if img.At(x, y) == (color.RGBA{A: 255}) {
-					code = code.Union(image.Rect(x, y, x+1, y+1))
-				}
-			}
-		}
-		if mm := float64(min(code.Dx(), code.Dy())) * 25.4 / 300; kind == print.PosterA4 && mm < 149.8 {
-			t.Errorf("%s: the code is %.1f mm wide, want 150", kind, mm)
-		}
-		i := bytes.Index(file, []byte("pHYs"))
-		if i < 0 {
-			t.Fatalf("%s: no density", kind)
-		}
-		if x := binary.BigEndian.Uint32(file[i+4:]); x != 11811 {
-			t.Errorf("%s: %d pixels a metre, want 11811: 300 an inch", kind, x)
-		}
+	file := poster(t, print.PNG, sheet(print.Sticker))
+	if c, err := png.DecodeConfig(bytes.NewReader(file)); err != nil || c.Width != 1181 || c.Height != 1181 {
+		t.Errorf("10 cm at 300 dots an inch: %d x %d, %v", c.Width, c.Height, err)
+	}
+	if i := bytes.Index(file, []byte("pHYs")); i < 0 {
+		t.Error("no density")
+	} else if x := binary.BigEndian.Uint32(file[i+4:]); x != 11811 {
+		t.Errorf("%d pixels a metre, want 11811: 300 an inch", x)
 	}
 	s := sheet(print.PosterA4)
 	s.PixelWidth = 800
 	if c, err := png.DecodeConfig(bytes.NewReader(poster(t, print.PNG, s))); err != nil || c.Width != 800 || c.Height != 1131 {
 		t.Errorf("800 pixels asked for: %d x %d, %v", c.Width, c.Height, err)
+	}
+}
+
+// On A4 the code is 15 x 15 cm. Nothing else is quite black.
+func TestPosterCodeSize(t *testing.T) {
+	s := sheet(print.PosterA4)
+	s.PixelWidth = 1050
+	img := picture(t, s)
+	code := image.Rectangle{}
+	for y := range img.Rect.Dy() {
+		row := img.Pix[y*img.Stride:]
+		for x := range img.Rect.Dx() {
+			if row[4*x] == 0 && row[4*x+1] == 0 && row[4*x+2] == 0 {
+				code = code.Union(image.Rect(x, y, x+1, y+1))
+			}
+		}
+	}
+	if mm := float64(min(code.Dx(), code.Dy())) / 5; mm < 149.6 {
+		t.Errorf("the code is %.1f mm wide, want 150", mm)
 	}
 }
 
@@ -231,7 +233,7 @@ func TestPosterStaysInItsBoxes(t *testing.T) {
 			t.Parallel()
 			for kind, margin := range margins {
 				s := everywhere(sheet(kind), text)
-				s.PixelWidth = 420
+				s.PixelWidth = 300
 				img := picture(t, s)
 				width := map[print.Kind]float64{print.PosterA4: 210, print.PosterA5: 148, print.Post: 297, print.Sticker: 100}[kind]
 				scale := float64(img.Rect.Dx()) / width
@@ -239,16 +241,16 @@ func TestPosterStaysInItsBoxes(t *testing.T) {
 				q := image.Rect(int(quiet.x0*scale)+1, int(quiet.y0*scale)+1, int(quiet.x1*scale)-1, int(quiet.y1*scale)-1)
 				code := image.Rect(int(30*scale)-1, int((54+4*module)*scale)-1, int(180*scale)+1, int((54+4*module+150)*scale)+1)
 				for y := range img.Rect.Dy() {
+					row := img.Pix[y*img.Stride:]
 					for x := range img.Rect.Dx() {
+						if row[4*x] == 255 && row[4*x+1] == 255 && row[4*x+2] == 255 {
+							continue
+						}
 						p := image.Pt(x, y)
-						inQuiet := kind == print.PosterA4 && p.In(q) && !p.In(code)
-						if (!p.In(inner) || inQuiet) && img.RGBAAt(x, y) != (color.RGBA{255, 255, 255, 255}) {
+						if !p.In(inner) || kind == print.PosterA4 && p.In(q) && !p.In(code) {
 							t.Fatalf("%s: ink at %.1f, %.1f mm", kind, float64(x)/scale, float64(y)/scale)
 						}
 					}
-				}
-				if got := read(t, img); got != s.URL {
-					t.Errorf("%s: read %q", kind, got)
 				}
 			}
 		})
@@ -257,7 +259,7 @@ func TestPosterStaysInItsBoxes(t *testing.T) {
 
 func TestPosterOfHostileTexts(t *testing.T) {
 	for name, text := range hostile {
-		for _, kind := range print.Kinds {
+		for _, kind := range []print.Kind{print.PosterA4, print.Stand, print.Sticker} {
 			s := everywhere(sheet(kind), text)
 			if !bytes.HasPrefix(poster(t, print.PDF, s), []byte("%PDF-")) {
 				t.Errorf("%s, %s: not a PDF", name, kind)
@@ -282,10 +284,8 @@ func TestPosterIsTheSameFileEachTime(t *testing.T) {
 			s := sheet(kind)
 			s.Template.Emblem = emblem(t, 40, 60)
 			first := poster(t, f, s)
-			for range 2 {
-				if !bytes.Equal(poster(t, f, s), first) {
-					t.Errorf("Poster(%s, %s) differs between two calls", f, kind)
-				}
+			if !bytes.Equal(poster(t, f, s), first) {
+				t.Errorf("Poster(%s, %s) differs between two calls", f, kind)
 			}
 			if f == print.PDF {
 				s.Printed = s.Printed.Add(time.Second)
