@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/mail"
@@ -127,13 +128,21 @@ func newPassword(form *page.Form, names ...string) string {
 	return password
 }
 
+// addressOf returns an address as accounts have it. By its letter what stands
+// before the @ is the receiving server's business; no server that people use
+// tells great letters from small ones there, and phones write a great one first.
+func addressOf(typed string) (string, error) {
+	address, err := mail.Address(typed)
+	return strings.ToLower(address), err
+}
+
 // emailOf reads an address to which letters can be sent.
 func emailOf(form *page.Form, required bool) string {
 	typed := form.Email("account_email", required)
 	if typed == "" {
 		return ""
 	}
-	address, err := mail.Address(typed)
+	address, err := addressOf(typed)
 	if err != nil {
 		form.Fail("account_email", "wrong.email")
 	}

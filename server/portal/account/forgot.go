@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/signin"
@@ -97,7 +96,7 @@ func (d *Desk) forgotByMail(w http.ResponseWriter, r *http.Request, v *page.View
 // known returns the accounts with this user name or address.
 func (d *Desk) known(ctx context.Context, typed string) ([]register.Account, error) {
 	if strings.Contains(typed, "@") {
-		address, err := mail.Address(typed)
+		address, err := addressOf(typed)
 		if err != nil {
 			return nil, nil
 		}

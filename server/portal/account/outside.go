@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
@@ -82,7 +81,7 @@ func (d *Desk) takeUnknown(w http.ResponseWriter, r *http.Request, v *page.View)
 	}
 	// That the other system has seen a letter arrive there is its word, and an
 	// address here lets choose a password.
-	if email, err := mail.Address(who.Email); err == nil {
+	if email, err := addressOf(who.Email); err == nil {
 		a.Email = email
 	}
 	err := d.reg.AddLinked(ctx, &a, who.Issuer, who.Subject)
