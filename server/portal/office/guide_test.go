@@ -16,7 +16,7 @@ func TestGuide(t *testing.T) {
 		}
 		a := b.get("/huong-dan/" + slug)
 		a.want(t, slug, 200, "19001075")
-		if n := strings.Count(a.body, `class="no"`); n < 4 {
+		if n := strings.Count(a.body, `class="office-no"`); n < 4 {
 			t.Errorf("%s has %d steps", slug, n)
 		}
 	}

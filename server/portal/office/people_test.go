@@ -15,6 +15,9 @@ func TestPeople(t *testing.T) {
 	market := w.organisation(lan, "Chợ Đông Ba")
 	b := w.as(root)
 	b.get("/nguoi-dung").want(t, "officers", 200, "Tên của mai", "Cán bộ ngành", "Y tế", "Tên của root", "!Tên của lan", "Người duyệt truy vết")
+	if n := strings.Count(b.get("/nguoi-dung").body, "Đang hoạt động"); n != 2 {
+		t.Errorf("%d active officers, want 2", n)
+	}
 	b.get("/nguoi-dung?tim=TEN+CUA+LAN").want(t, "by name", 200, "Tên của lan", "Chủ tổ chức", "Chợ Đông Ba", "!Tên của mai")
 	b.get("/nguoi-dung?vai=sector_officer").want(t, "by role", 200, "Tên của mai", "!Tên của lan")
 	b.get("/nguoi-dung?tim=%ff%00&vai=king&trang=-5").want(t, "nonsense", 200)
@@ -55,6 +58,7 @@ func TestPeople(t *testing.T) {
 	officer := w.as(mai)
 	officer.get("/").want(t, "an officer", 200, "Tên của mai")
 	b.follow(b.post("/nguoi-dung/"+mai+"/khoa")).want(t, "blocked", 200, "Đã khóa", "Mở khóa")
+	b.get("/nguoi-dung?tim=mai").want(t, "blocked in the list", 200, "state-blocked", "!state-active")
 	officer.get("/").want(t, "a blocked officer", 200, "!Tên của mai", "/dang-nhap")
 	b.follow(b.post("/nguoi-dung/"+mai+"/mo-khoa")).want(t, "unblocked", 200, "Đã mở khóa")
 	b.post("/nguoi-dung/"+root+"/khoa").want(t, "oneself", 422, "tự khóa")
