@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 
 	sqlite3 "modernc.org/sqlite"
 
@@ -41,7 +42,67 @@ func (t Tx) Audit(actor, action, object, note string) error {
 
 // Read runs a query outside a transaction and calls scan with each of its rows.
 func (s *Store) Read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	return s.each(ctx, scan, query, args...)
+	stmt, err := s.readings.of(ctx, s, query)
+	if err != nil {
+		return err
+	}
+	if stmt == nil {
+		return s.each(ctx, scan, query, args...)
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+// maxReadings bounds the queries that are kept prepared: those that are put
+// together for a search are of any number.
+const maxReadings = 200
+
+// readings are queries that SQLite has parsed, which costs more than most of them
+// do. PostgreSQL's driver keeps its own.
+type readings struct {
+	mu   sync.Mutex
+	kept map[string]*sql.Stmt
+}
+
+// of returns the query prepared, or nil if it is to be run as it is.
+func (r *readings) of(ctx context.Context, s *Store, query string) (*sql.Stmt, error) {
+	if s.dialect == postgres {
+		return nil, nil
+	}
+	r.mu.Lock()
+	stmt, full := r.kept[query], len(r.kept) >= maxReadings
+	r.mu.Unlock()
+	if stmt != nil || full {
+		return stmt, nil
+	}
+	stmt, err := s.read.PrepareContext(ctx, s.bind(query))
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if first := r.kept[query]; first != nil {
+		return first, stmt.Close()
+	}
+	if r.kept == nil {
+		r.kept = map[string]*sql.Stmt{}
+	}
+	r.kept[query] = stmt
+	return stmt, nil
+}
+
+func (r *readings) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, stmt := range r.kept {
+		errs = append(errs, stmt.Close())
+	}
+	r.kept = nil
+	return errors.Join(errs...)
 }
 
 // kindOf makes [qrgate.ErrConflict] of what both engines say when a row is there

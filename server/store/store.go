@@ -34,6 +34,8 @@ type Store struct {
 	read    *sql.DB // for SQLite, of connections that cannot write
 	writing *sql.DB
 
+	readings readings
+
 	// SQLite has one writer. Its statements are prepared once, because parsing
 	// an insert of a hundred rows costs as much as running it.
 	mu       sync.Mutex
@@ -186,7 +188,7 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 
 // Close closes the database. Nothing may be under way.
 func (s *Store) Close() error {
-	var errs []error
+	errs := []error{s.readings.close()}
 	for _, stmt := range s.prepared {
 		errs = append(errs, stmt.Close())
 	}
