@@ -33,7 +33,7 @@ func (p *Pages) Diary(w http.ResponseWriter, _ *http.Request, v *page.View) erro
 // Offline answers with the page of any poster, for when no network is there to
 // ask which. Phones keep it.
 func (p *Pages) Offline(w http.ResponseWriter, _ *http.Request, v *page.View) error {
-	c := checkin{poster: &poster{}}
+	var c checkin
 	c.fill(page.NewForm(nil))
 	return p.put(w, v, http.StatusOK, "checkin", &c)
 }

@@ -79,12 +79,12 @@ func communeOf(p *qrgate.Place) string {
 // A checkin is what the page of a poster shows. What is filled in and what is
 // wrong with it are fields, because a template reads those faster than it calls.
 type checkin struct {
-	*poster        // without a place on the page for when no network is there to ask
-	Key     string // of this visit
-	Out     bool   // the visitor came to check out
-	Account string // name of the account that is signed in
-	Back    string // address of the page to sign in, which leads back here
-	Problem template.HTML
+	Code, Place, Address string // without a place on the page for when no network is there to ask
+	Key                  string // of this visit
+	Out                  bool   // the visitor came to check out
+	Account              string // name of the account that is signed in
+	Back                 string // address of the page to sign in, which leads back here
+	Problem              template.HTML
 
 	Phone, Name, Names                             string
 	Choices                                        template.HTML // numbers of companions
@@ -159,7 +159,7 @@ const keepHeader = "Qrgate-Keep"
 
 // form answers with the form, as it is filled in.
 func (p *Pages) form(w http.ResponseWriter, v *page.View, status int, at *poster, key string, f *page.Form, out bool, problem string) error {
-	c := checkin{poster: at, Key: key, Out: out, Back: "/dang-nhap?ve=" + url.QueryEscape(pass.PosterPath+at.Code)}
+	c := checkin{Code: at.Code, Place: at.Place.Name, Address: at.Address, Key: key, Out: out, Back: "/dang-nhap?ve=" + url.QueryEscape(pass.PosterPath+at.Code)}
 	if v.Who != nil {
 		c.Account = v.Who.Account.Display
 	}

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	settle "text/template"
 	"time"
 
@@ -59,15 +60,18 @@ func both(key string, args ...any) template.HTML {
 // put answers with a page, of which nothing is sent unless all of it could be
 // made.
 func (p *Pages) put(w http.ResponseWriter, v *page.View, status int, name string, data any) error {
-	var out bytes.Buffer
-	out.Grow(12 << 10)
-	if err := p.sheets[name].ExecuteTemplate(&out, "shell", data); err != nil {
+	out := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(out)
+	out.Reset()
+	if err := p.sheets[name].ExecuteTemplate(out, "shell", data); err != nil {
 		return fmt.Errorf("visit: %s: %w", name, err)
 	}
 	v.Lang = text.Vietnamese // the page is in both, and this one is its first
 	v.Write(w, status, out.Bytes())
 	return nil
 }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // addressOf joins what is known of where a place is.
 func addressOf(p *qrgate.Place, commune string) string {
