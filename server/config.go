@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/qrgate/qrgate/server/mail"
+	"github.com/qrgate/qrgate/server/portal/account"
 )
 
 // Paths of the server's files when the configuration names no others.
@@ -45,6 +48,9 @@ type Config struct {
 	Controller  string
 	LiveOpen    bool   // anybody sees the live page
 	Metrics     string // address of metrics; empty means none
+
+	Mail      *mail.Config       // nil if this server sends none
+	Providers []account.Provider // whose accounts sign in
 
 	Workers   int
 	Retention time.Duration
@@ -97,6 +103,8 @@ type rawConfig struct {
 		Controller  string
 		Live        string
 	}
+	Mail    rawMail
+	SignIn  []rawSignIn `toml:"sign_in"`
 	Metrics struct{ Listen string }
 	Ingest  struct {
 		Workers       int
@@ -129,6 +137,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Broker.Listen, raw.Broker.Names = ":8883", []string{"localhost", "127.0.0.1", "::1"}
 	raw.Broker.Client = serverNames[0]
 	raw.Portal.Listen, raw.Portal.Live = "127.0.0.1:8080", "staff"
+	raw.Mail.Security = string(mail.StartTLS)
 	raw.Metrics.Listen = "127.0.0.1:9464"
 	raw.Ingest.RetentionDays = 21
 	md, err := toml.Decode(text, &raw)
@@ -226,6 +235,7 @@ func parseConfig(text string) (Config, error) {
 			bad("%s: %w", key, err)
 		}
 	}
+	c.Mail, c.Providers = raw.Mail.parse(bad), parseSignIn(raw.SignIn, bad)
 	if c.Workers < 0 || c.Workers > 64 {
 		bad("ingest.workers: must be 0 (one a processor) to 64")
 	}
