@@ -58,6 +58,7 @@ var commands = []command{
 	{"init", "", "make the keys and the database of a new server", initFlags},
 	{"migrate", "", "bring the database to this version", noFlags(migrate)},
 	{"kiosk", "add ID | move ID | list | revoke ID", "kiosks that may deliver", kioskFlags},
+	{"account", "add NAME | list | recover NAME", "accounts of the portal; the first administrator", accountFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},

@@ -109,15 +109,19 @@ func New(f *page.Frame, o Options) (*Desk, error) {
 	return d, nil
 }
 
-// Addresses of the pages.
+// Addresses that a command prints.
+const (
+	ForgotPath = "/quen-mat-khau"    // takes a one-time code
+	ResetPath  = "/dat-lai-mat-khau" // takes a token as "ma"
+)
+
+// Addresses of the other pages.
 const (
 	signInPath   = "/dang-nhap"
 	secondPath   = "/dang-nhap/xac-thuc"
 	oidcPath     = "/dang-nhap/oidc/"
 	linkPath     = "/dang-nhap/lien-ket"
 	registerPath = "/dang-ky"
-	forgotPath   = "/quen-mat-khau"
-	resetPath    = "/dat-lai-mat-khau"
 	confirmPath  = "/xac-nhan"
 	minePath     = "/tai-khoan"
 	oncePath     = "/ho-tro/ma-mot-lan"
@@ -164,10 +168,10 @@ func (d *Desk) Routes() []page.Route {
 		post("/dang-xuat", anybody, d.signOut),
 		post("/ngon-ngu", anybody, d.language),
 
-		get(forgotPath, anybody, d.forgot),
-		post(forgotPath, anybody, d.takeForgot),
-		get(resetPath, anybody, d.reset),
-		post(resetPath, anybody, d.takeReset),
+		get(ForgotPath, anybody, d.forgot),
+		post(ForgotPath, anybody, d.takeForgot),
+		get(ResetPath, anybody, d.reset),
+		post(ResetPath, anybody, d.takeReset),
 		get(confirmPath, anybody, d.confirm),
 		post(confirmPath, anybody, d.takeConfirm),
 

@@ -85,7 +85,7 @@ func (d *Desk) forgotByMail(w http.ResponseWriter, r *http.Request, v *page.View
 		if err := d.reg.AddSecret(ctx, "", a.ID, register.ForReset, "", sum[:], d.f.Now().Add(resetFor)); err != nil {
 			return err
 		}
-		d.letter(a.Email, "reset", d.link(resetPath, token), "name", a.Name)
+		d.letter(a.Email, "reset", d.link(ResetPath, token), "name", a.Name)
 	}
 	d.floor(r, began)
 	p := d.forgotPage("", nil)
@@ -184,7 +184,7 @@ func (d *Desk) resetByCode(ctx context.Context, a *register.Account, code, hash 
 func (d *Desk) resetSheet(form *page.Form, token string, a *register.Account) sheet {
 	return sheet{
 		Title: "account.reset", Intro: "account.reset.intro", Args: []any{"name", a.Name}, Form: form, Fields: []page.Field{newPasswordField(form)},
-		Hidden: map[string]string{"ma": token}, Action: resetPath, Button: "account.save",
+		Hidden: map[string]string{"ma": token}, Action: ResetPath, Button: "account.save",
 	}
 }
 
@@ -212,7 +212,7 @@ func (d *Desk) reset(w http.ResponseWriter, r *http.Request, v *page.View) error
 		return err
 	}
 	if a == nil {
-		return d.gone(w, v, forgotPath)
+		return d.gone(w, v, ForgotPath)
 	}
 	return v.Render(w, "account_sheet", d.resetSheet(page.NewForm(nil), token, a))
 }
@@ -229,7 +229,7 @@ func (d *Desk) takeReset(w http.ResponseWriter, r *http.Request, v *page.View) e
 		return err
 	}
 	if a == nil {
-		return d.gone(w, v, forgotPath)
+		return d.gone(w, v, ForgotPath)
 	}
 	password := newPassword(form, a.Name, a.Email, a.Phone)
 	if !form.OK() {
@@ -241,7 +241,7 @@ func (d *Desk) takeReset(w http.ResponseWriter, r *http.Request, v *page.View) e
 	}
 	done, err := d.reg.ResetPassword(ctx, register.ForReset, sum[:], hash)
 	if errors.Is(err, qrgate.ErrNotFound) {
-		return d.gone(w, v, forgotPath)
+		return d.gone(w, v, ForgotPath)
 	}
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (d *Desk) oncePage(v *page.View, form *page.Form) oncePage {
 	name := field(form, "account_name", "text", "required", "autocomplete=off", "autocapitalize=none", "spellcheck=false", "maxlength=60")
 	return oncePage{
 		Form: form, Name: name, Second: field(form, "account_lost_second", "checkbox"), May: len(v.Scopes(qrgate.Administrator)) > 0,
-		Minutes: int(signin.OneTimeFor / time.Minute), ForLogin: d.f.Base() + forgotPath,
+		Minutes: int(signin.OneTimeFor / time.Minute), ForLogin: d.f.Base() + ForgotPath,
 	}
 }
 
