@@ -13,8 +13,8 @@ import (
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
-// Every page fits phones, tablets and desks, in both schemes, and the browser
-// complains of nothing. Its pictures are among the test's artifacts.
+// Every page fits phones, tablets and desks, in both schemes and languages, and the
+// browser complains of nothing. Its pictures are among the test's artifacts.
 func TestLooks(t *testing.T) {
 	w := newWorld(t)
 	lan, root := w.person("lan"), w.person("root", all(qrgate.Administrator), all(qrgate.Reporter))
@@ -53,7 +53,6 @@ func TestLooks(t *testing.T) {
 
 	tab := browser.Start(t).Open()
 	tab.Call(tab.Session, "Network.enable", browser.Args{}, nil)
-	tab.Call(tab.Session, "Network.setExtraHTTPHeaders", browser.Args{"headers": browser.Args{"Accept-Language": "vi"}}, nil)
 	for _, page := range []struct{ name, who, path string }{
 		{"home-stranger", "", "/"}, {"report", "", "/vuong-mac?trang=/dia-diem"}, {"guide", "", "/huong-dan"}, {"guide-owner", "", "/huong-dan/chu-dia-diem"},
 		{"home-new", fresh, "/"}, {"home-owner", lan, "/"}, {"mine", lan, "/vuong-mac/cua-toi"},
@@ -68,8 +67,9 @@ func TestLooks(t *testing.T) {
 		}
 		for _, size := range []struct {
 			width, height int
-			scheme        string
-		}{{360, 740, "light"}, {768, 1000, "dark"}, {1280, 900, "light"}} {
+			scheme, lang  string
+		}{{360, 740, "light", "vi"}, {768, 1000, "dark", "vi"}, {1280, 900, "light", "en"}} {
+			tab.Call(tab.Session, "Network.setExtraHTTPHeaders", browser.Args{"headers": browser.Args{"Accept-Language": size.lang}}, nil)
 			tab.Look(size.width, size.height, size.scheme)
 			tab.Visit(w.web.URL + page.path)
 			if wide := tab.Eval("document.documentElement.scrollWidth"); wide.(float64) > float64(size.width) {

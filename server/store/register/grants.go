@@ -175,7 +175,6 @@ func administered(t store.Tx) error {
 	err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&left) },
 		"SELECT COUNT(*) FROM grants g JOIN accounts a ON a.id = g.account WHERE g.role = ? AND a.state = ?", string(qrgate.Administrator), accountActive)
 	if err == nil && left == 0 {
-		// Where there was none before, nothing is taken from anybody.
 		err = ErrLastAdministrator
 	}
 	return err
@@ -226,9 +225,9 @@ func (r *Register) Holders(ctx context.Context, q HolderQuery) (page []Holder, t
 		if err := rows.Scan(&id, &name, &display); err != nil {
 			return err
 		}
-		text := area.Fold(name + " " + display)
-		for _, w := range words {
-			if !strings.Contains(text, w) {
+		if len(words) > 0 {
+			text := area.Fold(name + " " + display)
+			if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
 				return nil
 			}
 		}

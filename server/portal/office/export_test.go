@@ -1,0 +1,3 @@
+package office
+
+var PathOf = pathOf
