@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type Visit struct {
 	// phones of visitors, and of an integrator something that never changes.
 	Key    [16]byte
 	Client string
+	// Body, if it is not empty, must be the same when the key comes again. It
+	// tells nothing to whoever does not know the key: see [Visit.Digest].
+	Body string
 
 	Place     store.Where // which must have a number
 	Gate      string      // default "poster"
@@ -88,6 +92,7 @@ const (
 	maxName    = 100
 	maxNumber  = 200 // bytes, of an account
 	maxClient  = 100
+	maxBody    = 32
 	posterGate = "poster"
 )
 
@@ -121,6 +126,7 @@ func (in *Ingest) Visit(ctx context.Context, v Visit) (Receipt, error) {
 // neither number nor epoch before they are committed.
 type visit struct {
 	key     store.VisitKey
+	body    string
 	where   store.Where
 	span    dated
 	levels  []qrgate.Level // of the records
@@ -153,7 +159,7 @@ func (in *Ingest) admit(v Visit) (*delivery, error) {
 	if !sound(header) {
 		return nil, fmt.Errorf("gate or time: %w", qrgate.ErrInvalid)
 	}
-	d := &delivery{visit: &visit{key: v.key(), where: v.Place, span: span, outcome: make(chan outcome, 1)}}
+	d := &delivery{visit: &visit{key: v.key(), body: v.Body, where: v.Place, span: span, outcome: make(chan outcome, 1)}}
 	seen := map[identity]bool{}
 	for i := range v.People {
 		r := record{header: header, named: true}
@@ -198,6 +204,15 @@ func (v *Visit) key() store.VisitKey {
 	return store.VisitKey(h.Sum(nil)[:len(store.VisitKey{})])
 }
 
+// Digest returns a Body for what was sent: under the visit's key, of which the
+// server keeps no more than a digest, so that the numbers in what was sent cannot
+// be found by trying them all.
+func (v *Visit) Digest(sent []byte) string {
+	m := hmac.New(sha256.New, v.Key[:])
+	m.Write(sent)
+	return string(m.Sum(nil)[:maxBody/2])
+}
+
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
 func (v *Visit) check() error {
@@ -205,6 +220,8 @@ func (v *Visit) check() error {
 	switch {
 	case v.Key == [16]byte{}:
 		return bad("no key")
+	case len(v.Body) > maxBody:
+		return bad("body")
 	case !isText(v.Client, maxClient):
 		return bad("client")
 	case v.Place.No == 0 || v.Place.Name == "" || !isText(v.Place.Name, 4*maxNumber):

@@ -120,7 +120,7 @@ func (k *intake) rows(d *delivery, e *store.Epoch) ([]store.Row, error) {
 	v := d.visit
 	direction := d.records[0].header.Direction
 	if a, ok := k.t.Answered(v.key); ok {
-		if a.Place != v.where.No || a.Direction != direction || a.People != len(d.records) {
+		if a.Place != v.where.No || a.Direction != direction || a.People != len(d.records) || a.Body != v.body {
 			k.outcomes[d] = outcome{err: fmt.Errorf("the key of another visit: %w", qrgate.ErrConflict)}
 			return nil, nil
 		}
@@ -158,7 +158,7 @@ func (k *intake) rows(d *delivery, e *store.Epoch) ([]store.Row, error) {
 	}
 	a := store.Answer{
 		Place: v.where.No, Direction: direction, People: len(rows),
-		Happened: v.span.happened, Earliest: v.span.earliest, Latest: v.span.latest, Received: k.now.UnixMilli(),
+		Happened: v.span.happened, Earliest: v.span.earliest, Latest: v.span.latest, Received: k.now.UnixMilli(), Body: v.body,
 	}
 	k.t.Answer(v.key, a)
 	k.visits++

@@ -32,7 +32,7 @@ var tables = []table{
 	newTable("people", "person, wrapped:b"),
 	newTable("details", "person, sealed:b"),
 	newTable("backups", "id:t, generation, made, verified, rows, digest:b"),
-	newTable("visits", "key:b, place_no, direction, people, happened, earliest, latest, received"),
+	newTable("visits", "key:b, place_no, direction, people, happened, earliest, latest, received, body:b"),
 	newTable("tallies", "place_no, day, kiosk_no, ins, outs, first, last"),
 	newTable("audit", "id:b, at, action:t, object:t, actor:t, note:t"),
 	newTable("accounts", "id:t, name:t, display:t, password:t, email:t, confirmed, phone:t, state, totp:b, totp_step, created"),

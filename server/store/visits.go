@@ -72,6 +72,7 @@ type Answer struct {
 	Earliest  int64
 	Latest    int64
 	Received  int64
+	Body      string // what tells another visit from the same one, or empty
 }
 
 // An answered is the answer to a key, if it has one.
@@ -81,7 +82,7 @@ type answered struct {
 	fresh bool // of this intake
 }
 
-var findAnswers = inOf("SELECT key, place_no, direction, people, happened, earliest, latest, received FROM visits WHERE key", "")
+var findAnswers = inOf("SELECT key, place_no, direction, people, happened, earliest, latest, received, body FROM visits WHERE key", "")
 
 // ExpectVisits reads at once what was answered to these keys. It comes before
 // Answered and Answer.
@@ -94,11 +95,12 @@ func (t *Intake) ExpectVisits(keys []VisitKey) error {
 		}
 	}
 	_, err := t.run(findAnswers, values, func(r *sql.Rows) error {
-		var key []byte
+		var key, body []byte
 		a := answered{known: true}
-		if err := r.Scan(&key, &a.Place, &a.Direction, &a.People, &a.Happened, &a.Earliest, &a.Latest, &a.Received); err != nil {
+		if err := r.Scan(&key, &a.Place, &a.Direction, &a.People, &a.Happened, &a.Earliest, &a.Latest, &a.Received, &body); err != nil {
 			return err
 		}
+		a.Body = string(body)
 		if len(key) != len(VisitKey{}) {
 			return fmt.Errorf("a key of %d bytes", len(key))
 		}
@@ -122,7 +124,7 @@ func (t *Intake) Answer(k VisitKey, a Answer) {
 	t.answers[k] = &answered{a, true, true}
 }
 
-var saveVisits = insertOf("visits", "key, place_no, direction, people, happened, earliest, latest, received", "ON CONFLICT (key) DO NOTHING")
+var saveVisits = insertOf("visits", "key, place_no, direction, people, happened, earliest, latest, received, body", "ON CONFLICT (key) DO NOTHING")
 
 // saveAnswers writes the new answers. If another server was first with one of
 // them, the whole intake must be done again.
@@ -138,7 +140,7 @@ func (t *Intake) saveAnswers() error {
 	var values []any
 	for _, k := range fresh {
 		a := t.answers[k]
-		values = append(values, k[:], int64(a.Place), int64(a.Direction), int64(a.People), a.Happened, a.Earliest, a.Latest, a.Received)
+		values = append(values, k[:], int64(a.Place), int64(a.Direction), int64(a.People), a.Happened, a.Earliest, a.Latest, a.Received, []byte(a.Body))
 	}
 	n, err := t.run(saveVisits, values, nil)
 	if err == nil && n < int64(len(fresh)) {

@@ -23,7 +23,8 @@ CREATE TABLE visits (
     happened  BIGINT NOT NULL,
     earliest  BIGINT NOT NULL,
     latest    BIGINT NOT NULL,
-    received  BIGINT NOT NULL
+    received  BIGINT NOT NULL,
+    body      BYTEA NOT NULL
 );
 CREATE INDEX visits_received ON visits (received);
 

@@ -14,7 +14,8 @@ CREATE INDEX gates_place ON gates (place_no) WHERE place_no > 0;
 ALTER TABLE checkins ADD COLUMN level INTEGER NOT NULL DEFAULT 0;
 
 -- Check-ins by phone that were answered, so that one that comes again gets the
--- same answer. key is a digest of what the phone made up: it stands for nobody.
+-- same answer. key is a digest of what the phone made up, and body one of what was
+-- sent, keyed by it, or empty: they stand for nobody.
 CREATE TABLE visits (
     key       BLOB PRIMARY KEY,
     place_no  INTEGER NOT NULL,
@@ -23,7 +24,8 @@ CREATE TABLE visits (
     happened  INTEGER NOT NULL,
     earliest  INTEGER NOT NULL,
     latest    INTEGER NOT NULL,
-    received  INTEGER NOT NULL
+    received  INTEGER NOT NULL,
+    body      BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX visits_received ON visits (received);
 
