@@ -73,7 +73,7 @@ type Desk struct {
 
 type provider struct {
 	Provider
-	client client
+	client *signin.Provider
 }
 
 // New returns the pages, whose templates and texts it adds to f. The error names
@@ -99,7 +99,9 @@ func New(f *page.Frame, o Options) (*Desk, error) {
 		staff:   signin.NewLimiter(signin.LimitOptions{Account: signin.Rate{Burst: 20, Every: 2 * time.Minute}}),
 	}
 	for _, p := range o.Providers {
-		client, err := newClient(p, f.Base()+oidcPath+p.Name+"/xong")
+		client, err := signin.NewProvider(signin.ProviderConfig{
+			Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: f.Base() + oidcPath + p.Name + "/xong",
+		})
 		if err != nil {
 			return nil, fmt.Errorf("account: %s: %w", p.Name, err)
 		}

@@ -1,5 +1,3 @@
-//go:build openid
-
 package account
 
 import (
@@ -17,13 +15,6 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/signin"
 )
-
-// A client speaks with another system.
-type client = *signin.Provider
-
-func newClient(p Provider, redirect string) (client, error) {
-	return signin.NewProvider(signin.ProviderConfig{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: redirect})
-}
 
 // stateCookie holds the sealed state of who is at another system.
 const stateCookie = "qrgate-elsewhere"
