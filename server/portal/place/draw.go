@@ -22,6 +22,7 @@ type mapView struct {
 	// Of where a hit lies, for scripts: latitude is Lat0 + y * LatY.
 	Lat0, Lon0, LatY, LonX string
 	Box                    string // shown first
+	Commune                string // in which it lies, or ""
 }
 
 // A mapSize is how large the map is drawn where there is no script: what is hit
@@ -58,7 +59,7 @@ func mapOf(form *page.Form) mapView {
 		source += "?" + query.Encode()
 	}
 	return mapView{
-		Source: source, Sizes: mapSizes(), Box: boxOf(id).String(),
+		Source: source, Sizes: mapSizes(), Box: boxOf(id).String(), Commune: id,
 		Lat0: number(lat0), Lon0: number(lon0), LatY: number((lat1 - lat0) / float64(area.MapHeight())), LonX: number((lon1 - lon0) / area.MapWidth),
 	}
 }
@@ -90,7 +91,7 @@ func boxOf(id string) area.Box {
 // drawMap draws the map, with a commune in sight and a pin.
 func (s *Pages) drawMap(w http.ResponseWriter, r *http.Request, _ *page.View) error {
 	query := r.URL.Query()
-	svg := drawn(query.Get("khu"), query.Get("vd"), query.Get("kd"))
+	svg := drawn(query.Get("khu"), query.Get("vd"), query.Get("kd"), query.Has("ten"))
 	h := w.Header()
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Cache-Control", "private, max-age=86400")
@@ -99,7 +100,9 @@ func (s *Pages) drawMap(w http.ResponseWriter, r *http.Request, _ *page.View) er
 	return nil
 }
 
-func drawn(id, lat, lon string) []byte {
+// drawn returns the map. Names of communes are on it if one is in sight, or if
+// they are asked for by scripts, which show those that have room.
+func drawn(id, lat, lon string, names bool) []byte {
 	svg := area.MapSVG()
 	u, ok := lookup(id)
 	box := boxOf(id)
@@ -109,13 +112,13 @@ func drawn(id, lat, lon string) []byte {
 		svg = bytes.Replace(svg, path, append(bytes.Clone(path), ` fill="#f6dfa8"`...), 1)
 	}
 	var over bytes.Buffer
-	if ok {
+	if ok || names {
 		for _, o := range area.Outlines() {
 			if o.X < box.X || o.X > box.X+box.W || o.Y < box.Y || o.Y > box.Y+box.H {
 				continue
 			}
-			fmt.Fprintf(&over, `<text x="%d" y="%d" font-size="%d" text-anchor="middle" fill="#1b2430" stroke="none" font-family="sans-serif">%s</text>`,
-				o.X, o.Y, box.W/30, html.EscapeString(o.Unit.Name))
+			fmt.Fprintf(&over, `<text data-code="%s" x="%d" y="%d" font-size="%d" text-anchor="middle" fill="#1b2430" stroke="none" font-family="sans-serif">%s</text>`,
+				o.Unit.ID.Code, o.X, o.Y, box.W/30, html.EscapeString(o.Unit.Name))
 		}
 	}
 	at, okAt := point(lat, lon)
@@ -156,7 +159,9 @@ type name struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Now  string `json:"now,omitempty"` // what it is part of today, if it is no more
-	Box  string `json:"box"`
+	// Today is the commune that it is in today, and Box where that is on the map.
+	Today string `json:"today"`
+	Box   string `json:"box"`
 }
 
 // names answers what somebody has typed of a commune's name, or whose commune a
@@ -185,7 +190,7 @@ func (s *Pages) names(w http.ResponseWriter, r *http.Request, v *page.View) erro
 }
 
 func nameOf(u, now area.Unit) name {
-	n := name{ID: u.ID.String(), Name: u.Label(), Box: boxOf(now.ID.String()).String()}
+	n := name{ID: u.ID.String(), Name: u.Label(), Today: now.ID.String(), Box: boxOf(now.ID.String()).String()}
 	if u.ID != now.ID {
 		n.Now = now.FullName
 	}

@@ -58,6 +58,9 @@ func TestSaveOrganisation(t *testing.T) {
 	w.want("saved", status, body, 200, "Đã lưu thông tin", "Chợ mới")
 }
 
+// link is an invitation's, and its code.
+var link = regexp.MustCompile(`value="(http://127\.0\.0\.1/loi-moi#([^"]+))"`)
+
 func TestInvitation(t *testing.T) {
 	w := newWorld(t)
 	lan := w.as("lan")
@@ -65,7 +68,7 @@ func TestInvitation(t *testing.T) {
 	w.want("a role beyond the organisation", status, body, 422, "chọn một mục")
 	status, body = lan.post("/to-chuc", url.Values{"ma": {w.market}, "do": {"invite"}, "org.role": {"staff"}, "org.note": {"anh Minh"}})
 	w.want("invited", status, body, 200, "Đã tạo liên kết mời", "anh Minh", "Hủy lời mời")
-	link := regexp.MustCompile(`value="(http://127\.0\.0\.1/loi-moi#([^"]+))"`).FindStringSubmatch(body)
+	link := link.FindStringSubmatch(body)
 	if link == nil {
 		t.Fatal("no link")
 	}

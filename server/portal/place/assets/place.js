@@ -137,7 +137,25 @@
       tools.append(b);
       return b;
     };
-    const show = () => { svg.setAttribute("viewBox", view.join(" ")); place(); };
+    // Names where there is room for them, the pin's commune first.
+    const name = () => {
+      const size = 13 * view[2] / Math.max(frame.clientWidth, 200), taken = [];
+      const ours = (data.commune || "").split("@")[0];
+      const names = [...svg.querySelectorAll("text")].sort((a, b) => (b.dataset.code === ours) - (a.dataset.code === ours));
+      for (const text of names) {
+        const x = Number(text.getAttribute("x")), y = Number(text.getAttribute("y")), w = text.textContent.length * size * .3, h = size * .7;
+        const room = x - w > view[0] && x + w < view[0] + view[2] && y - h > view[1] && y + h < view[1] + view[3]
+          && !taken.some((t) => Math.abs(t.x - x) < t.w + w && Math.abs(t.y - y) < t.h + h);
+        text.setAttribute("font-size", size);
+        text.setAttribute("visibility", room ? "visible" : "hidden");
+        if (room) taken.push({ x, y, w, h });
+      }
+    };
+    const here = () => {
+      for (const path of svg.querySelectorAll("path.here")) path.classList.remove("here");
+      svg.getElementById("area-" + (data.commune || "").split("@")[0])?.classList.add("here");
+    };
+    const show = () => { svg.setAttribute("viewBox", view.join(" ")); here(); name(); place(); };
     const degrees = (text) => { const n = Number(text.trim().replace(",", ".")); return text.trim() === "" || Number.isNaN(n) ? null : n; };
     const place = () => {
       const a = degrees(lat.value), b = degrees(lon.value);
@@ -167,16 +185,16 @@
       const p = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       put(Number(data.lat0) + p.y * data.laty, Number(data.lon0) + p.x * data.lonx);
     });
-    commune.onSet((found) => { view = found.box.split(" ").map(Number); show(); });
+    commune.onSet((found) => { data.commune = found.today; view = found.box.split(" ").map(Number); show(); });
     lat.addEventListener("change", place); lon.addEventListener("change", place);
     button(data.in, "+", () => zoom(1 / 1.7));
     button(data.out, "−", () => zoom(1.7));
     if (navigator.geolocation && isSecureContext) {
-      const here = button(data.here, "◎ " + data.here, () => {
-        here.disabled = true;
+      const locate = button(data.here, "◎ " + data.here, () => {
+        locate.disabled = true;
         navigator.geolocation.getCurrentPosition(
-          (p) => { here.disabled = false; put(p.coords.latitude, p.coords.longitude).then(() => zoom(1, place())); },
-          () => { here.disabled = false; said.textContent = data.nowhere; },
+          (p) => { locate.disabled = false; put(p.coords.latitude, p.coords.longitude).then(() => zoom(1, place())); },
+          () => { locate.disabled = false; said.textContent = data.nowhere; },
           { enableHighAccuracy: true, timeout: 15000 });
       });
     }
