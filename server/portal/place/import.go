@@ -2,6 +2,7 @@ package place
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -238,7 +240,7 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if !form.OK() {
 		return again()
 	}
-	lines, err := readSheet(body)
+	lines, err := s.read(ctx, body)
 	for _, bad := range []struct {
 		err error
 		key string
@@ -264,6 +266,17 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 		return err
 	}
 	return v.Go(w, "/nhap-dia-diem/"+id, "")
+}
+
+// read is readSheet in turn.
+func (s *Pages) read(ctx context.Context, body []byte) ([]line, error) {
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+		return readSheet(body)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // file returns a file of a form and its name; empty if none was chosen.
@@ -303,7 +316,11 @@ type reportRow struct {
 
 // waits returns what an upload of the viewer's holds.
 func (s *Pages) waits(r *http.Request, v *page.View) (name string, all waiting, err error) {
-	name, body, err := s.reg.Upload(r.Context(), v.Who.Account.ID, r.PathValue("id"))
+	id := r.PathValue("id")
+	if !utf8.ValidString(id) {
+		return "", waiting{}, qrgate.ErrNotFound
+	}
+	name, body, err := s.reg.Upload(r.Context(), v.Who.Account.ID, id)
 	if err != nil {
 		return "", waiting{}, err
 	}

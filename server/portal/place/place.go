@@ -20,13 +20,16 @@ var files embed.FS
 type Pages struct {
 	f   *page.Frame
 	reg *register.Register
+	// reading holds a token while a sheet is read: a small file may ask for much
+	// memory, and nobody needs two at once.
+	reading chan struct{}
 }
 
 // New adds the pages' templates and files to the frame.
 func New(f *page.Frame, reg *register.Register) *Pages {
 	f.Add(files, "pages/*.html")
 	f.Assets().Add(files, "assets")
-	return &Pages{f, reg}
+	return &Pages{f, reg, make(chan struct{}, 1)}
 }
 
 // Who may do what with places. Within which scope each role is held decides

@@ -20,7 +20,7 @@ import (
 // one.
 const (
 	maxSheet    = 2 << 20
-	maxUnpacked = 24 << 20
+	maxUnpacked = 12 << 20
 	maxRows     = 2000
 	maxColumns  = 40
 	maxCell     = 1000

@@ -142,6 +142,10 @@ func TestBadSheets(t *testing.T) {
 	if n := len(w.all()); n != 0 {
 		t.Errorf("%d places", n)
 	}
+	for _, path := range []string{"/nhap-dia-diem/none", "/nhap-dia-diem/%ff"} {
+		status, body = lan.get(path)
+		w.want(path, status, body, 200, "Không có gì bị ghi hai lần")
+	}
 }
 
 func TestExport(t *testing.T) {
