@@ -26,10 +26,12 @@ func registerSheet(form *page.Form, back string) sheet {
 	name := nameField(form)
 	name.Label = "field.account_new_name"
 	name.Attrs["minlength"] = "3"
+	password := newPasswordField(form)
+	password.Label = "field.account_first_password"
 	return sheet{
 		Title: "account.register", Intro: "account.register.intro", Form: form, Hidden: map[string]string{"ve": back},
 		Fields: []page.Field{
-			name, newPasswordField(form),
+			name, password,
 			field(form, "account_display", "text", "required", "autocomplete=name", "maxlength=80"),
 			field(form, "account_email", "email", "autocomplete=email", "maxlength=254"),
 			field(form, "account_phone", "tel", "autocomplete=tel", "maxlength=24"),

@@ -98,7 +98,7 @@ func newLinkedWorld(t *testing.T) (*world, *system) {
 
 // at signs in at the system and returns the page of ours where it sends the
 // browser.
-func (b *browser) at(s *system, back string) string {
+func (b *visitor) at(s *system, back string) string {
 	b.t.Helper()
 	to := b.get("/dang-nhap/oidc/hue?ve=" + url.QueryEscape(back)).to
 	for !strings.Contains(to, "authRequestID") {

@@ -184,7 +184,7 @@ func (d *Desk) resetByCode(ctx context.Context, a *register.Account, code, hash 
 func (d *Desk) resetSheet(form *page.Form, token string, a *register.Account) sheet {
 	return sheet{
 		Title: "account.reset", Intro: "account.reset.intro", Args: []any{"name", a.Name}, Form: form, Fields: []page.Field{newPasswordField(form)},
-		Hidden: map[string]string{"ma": token}, Action: ResetPath, Button: "account.save",
+		Hidden: map[string]string{"ma": token}, User: a.Name, Action: ResetPath, Button: "account.save",
 	}
 }
 

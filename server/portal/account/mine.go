@@ -155,7 +155,7 @@ func (d *Desk) carry(w http.ResponseWriter, r *http.Request, v *page.View, form 
 func (d *Desk) passwordSheet(v *page.View, form *page.Form) sheet {
 	return sheet{
 		Title: "account.password", Intro: "account.password.intro", Form: form, Fields: append(d.proofFields(v, form), newPasswordField(form)),
-		Action: minePath + "/mat-khau", Button: "account.save", Back: minePath,
+		User: v.Who.Account.Name, Action: minePath + "/mat-khau", Button: "account.save", Back: minePath,
 	}
 }
 
@@ -191,7 +191,7 @@ func (d *Desk) emailSheet(v *page.View, form *page.Form) sheet {
 	s := sheet{
 		Title: "account.email", Intro: "account.email.intro", Form: form,
 		Fields: append([]page.Field{field(form, "account_email", "email", "autocomplete=email", "maxlength=254")}, d.proofFields(v, form)...),
-		Action: minePath + "/thu", Button: "account.save", Back: minePath,
+		User:   v.Who.Account.Name, Action: minePath + "/thu", Button: "account.save", Back: minePath,
 	}
 	if d.o.Mail == nil {
 		s.Intro, s.Button = "account.no_mail", ""
@@ -275,7 +275,7 @@ func (d *Desk) unlink(w http.ResponseWriter, r *http.Request, v *page.View) erro
 func (d *Desk) recoverySheet(v *page.View, form *page.Form) sheet {
 	s := sheet{
 		Title: "account.recovery", Intro: "account.recovery.intro", Form: form, Fields: d.proofFields(v, form),
-		Action: minePath + "/ma-khoi-phuc", Button: "account.recovery.button", Back: minePath,
+		User: v.Who.Account.Name, Action: minePath + "/ma-khoi-phuc", Button: "account.recovery.button", Back: minePath,
 	}
 	if v.Who.Account.TOTP != nil {
 		s.Intro = "account.recovery.second"
@@ -308,7 +308,7 @@ func (d *Desk) makeRecovery(w http.ResponseWriter, r *http.Request, v *page.View
 func (d *Desk) dropSheet(v *page.View, form *page.Form, needs bool) sheet {
 	s := sheet{
 		Title: "account.second_drop", Intro: "account.second_drop.intro", Form: form, Fields: append(d.proofFields(v, form), codeField(form)),
-		Action: minePath + "/bo-xac-thuc", Button: "account.second_drop.button", Danger: true, Back: minePath,
+		User: v.Who.Account.Name, Action: minePath + "/bo-xac-thuc", Button: "account.second_drop.button", Danger: true, Back: minePath,
 	}
 	if needs {
 		s.Intro, s.Button = "account.second_drop.needed", ""
@@ -362,7 +362,7 @@ func (d *Desk) saveDropSecond(w http.ResponseWriter, r *http.Request, v *page.Vi
 func (d *Desk) deletionSheet(v *page.View, form *page.Form, owned []string) sheet {
 	s := sheet{
 		Title: "account.deletion", Intro: "account.deletion.intro", Form: form, Fields: d.proofFields(v, form),
-		Action: minePath + "/xoa", Button: "account.deletion.button", Danger: true, Back: minePath,
+		User: v.Who.Account.Name, Action: minePath + "/xoa", Button: "account.deletion.button", Danger: true, Back: minePath,
 	}
 	if owned != nil {
 		s.Intro, s.Items, s.Button, s.Fields = "account.deletion.owner", owned, "", nil

@@ -109,7 +109,7 @@ func TestSignIns(t *testing.T) {
 	stranger.wants(stranger.post("/tai-khoan/dang-nhap", "id", strings.Repeat("x", 1000)), 400, "")
 	b.wants(b.post("/tai-khoan/dang-nhap"), 303, "/tai-khoan")
 	b.wants(b.get("/tai-khoan"), 200, "Đã đăng xuất")
-	for _, o := range []*browser{other, third} {
+	for _, o := range []*visitor{other, third} {
 		o.wants(o.get("/tai-khoan"), 303, "/dang-nhap?ve=%2Ftai-khoan")
 	}
 	own := b.find(b.get("/tai-khoan").body, `name="id" value="([^"]+)"`)

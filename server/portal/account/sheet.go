@@ -14,6 +14,7 @@ type sheet struct {
 	Form         *page.Form
 	Fields       []page.Field
 	Hidden       map[string]string
+	User         string // whose password is on the form, for what remembers passwords
 	Action       string
 	Button       string
 	Danger       bool

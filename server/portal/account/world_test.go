@@ -128,18 +128,18 @@ func (w *world) confirmed(a *register.Account, email string) {
 	w.box.take()
 }
 
-// A browser keeps cookies and follows nothing by itself.
-type browser struct {
+// A visitor has a browser, which keeps cookies and follows nothing by itself.
+type visitor struct {
 	*world
 	client *http.Client
 }
 
-func (w *world) browser() *browser {
+func (w *world) browser() *visitor {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &visitor{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // An answer is what a browser got.
@@ -150,7 +150,7 @@ type answer struct {
 	header http.Header
 }
 
-func (b *browser) do(r *http.Request) answer {
+func (b *visitor) do(r *http.Request) answer {
 	b.t.Helper()
 	r.Header.Set("Accept-Language", "vi")
 	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -173,7 +173,7 @@ func (b *browser) do(r *http.Request) answer {
 	return answer{resp.StatusCode, strings.TrimPrefix(resp.Header.Get("Location"), b.server.URL), text, resp.Header}
 }
 
-func (b *browser) get(path string) answer {
+func (b *visitor) get(path string) answer {
 	b.t.Helper()
 	if !strings.HasPrefix(path, "http") {
 		path = b.server.URL + path
@@ -186,7 +186,7 @@ func (b *browser) get(path string) answer {
 }
 
 // post sends a form of names and values in turn.
-func (b *browser) post(path string, pairs ...string) answer {
+func (b *visitor) post(path string, pairs ...string) answer {
 	b.t.Helper()
 	form := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -200,13 +200,13 @@ func (b *browser) post(path string, pairs ...string) answer {
 	return b.do(r)
 }
 
-func (b *browser) signIn(name, password string, more ...string) answer {
+func (b *visitor) signIn(name, password string, more ...string) answer {
 	b.t.Helper()
 	return b.post("/dang-nhap", append([]string{"account_name", name, "account_password", password}, more...)...)
 }
 
 // in is signIn that must lead on.
-func (b *browser) in(name string) *browser {
+func (b *visitor) in(name string) *visitor {
 	b.t.Helper()
 	b.wants(b.signIn(name, goodPassword), 303, "")
 	return b
@@ -214,7 +214,7 @@ func (b *browser) in(name string) *browser {
 
 // wants checks an answer's status and that its page holds a text, or that it
 // sends on to it.
-func (b *browser) wants(a answer, status int, holds string) answer {
+func (b *visitor) wants(a answer, status int, holds string) answer {
 	b.t.Helper()
 	if a.status != status || !strings.Contains(a.body, holds) && a.to != holds {
 		b.t.Errorf("answer %d to %q, want %d with %q: %.3000s", a.status, a.to, status, holds, main(a.body))
@@ -230,7 +230,7 @@ func main(body string) string {
 }
 
 // find returns the first group of a pattern in a page.
-func (b *browser) find(body, pattern string) string {
+func (b *visitor) find(body, pattern string) string {
 	b.t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(body)
 	if m == nil {
@@ -267,7 +267,7 @@ func (w *world) totp(secret string) string {
 
 // secondOn makes a second factor for whoever is signed in, and returns its secret
 // and the recovery codes.
-func (b *browser) secondOn() (secret string, recovery []string) {
+func (b *visitor) secondOn() (secret string, recovery []string) {
 	b.t.Helper()
 	secret = b.find(b.wants(b.get("/dang-nhap/xac-thuc"), 200, "sáu số").body, `class="secret">([^<]+)<`)
 	picture := b.get("/dang-nhap/xac-thuc/ma.png")
@@ -285,7 +285,7 @@ func (b *browser) secondOn() (secret string, recovery []string) {
 }
 
 // cookie returns the browser's session.
-func (b *browser) cookie() string {
+func (b *visitor) cookie() string {
 	for _, c := range b.client.Jar.Cookies(b.url()) {
 		if strings.HasSuffix(c.Name, "qrgate") {
 			return c.Value
@@ -294,11 +294,11 @@ func (b *browser) cookie() string {
 	return ""
 }
 
-func (b *browser) setCookie(value string) {
+func (b *visitor) setCookie(value string) {
 	b.client.Jar.SetCookies(b.url(), []*http.Cookie{{Name: "qrgate", Value: value}})
 }
 
-func (b *browser) url() *url.URL {
+func (b *visitor) url() *url.URL {
 	u, err := url.Parse(b.server.URL)
 	if err != nil {
 		b.t.Fatal(err)
