@@ -28,7 +28,7 @@ type Assets map[string]asset
 type asset struct {
 	name, hash string
 	data       []byte
-	packed     []byte // data by gzip, nil if that is not much shorter
+	packed     []byte // see Pack
 }
 
 // Add reads the files of a folder. What is wrong with them is a bug that every
@@ -62,14 +62,16 @@ func (a Assets) Join(name string, fsys fs.FS, files ...string) {
 
 func (a Assets) put(name string, data []byte) {
 	sum := sha256.Sum256(data)
-	a[name] = asset{name, hex.EncodeToString(sum[:8]), data, pack(name, data)}
+	f := asset{name: name, hash: hex.EncodeToString(sum[:8]), data: data}
+	if slices.Contains([]string{".css", ".js", ".svg", ".txt"}, path.Ext(name)) {
+		f.packed = Pack(data)
+	}
+	a[name] = f
 }
 
-// pack compresses what is text, once for all who ask for it.
-func pack(name string, data []byte) []byte {
-	if !slices.Contains([]string{".css", ".js", ".svg", ".txt"}, path.Ext(name)) {
-		return nil
-	}
+// Pack returns data by gzip, once for all who ask for it, or nil if that is not
+// much shorter.
+func Pack(data []byte) []byte {
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
@@ -116,7 +118,7 @@ func (a Assets) serve(w http.ResponseWriter, r *http.Request, _ *View) error {
 	data := f.data
 	if f.packed != nil {
 		h.Set("Vary", "Accept-Encoding")
-		if takesGzip(r) {
+		if TakesGzip(r) {
 			h.Set("Content-Encoding", "gzip")
 			h.Set("ETag", `"`+f.hash+`-gzip"`)
 			data = f.packed
@@ -126,9 +128,9 @@ func (a Assets) serve(w http.ResponseWriter, r *http.Request, _ *View) error {
 	return nil
 }
 
-// takesGzip reports whether a request names gzip among what it can read. Whoever
+// TakesGzip reports whether a request names gzip among what it can read. Whoever
 // asks for a range counts in what is not packed.
-func takesGzip(r *http.Request) bool {
+func TakesGzip(r *http.Request) bool {
 	if r.Header.Get("Range") != "" {
 		return false
 	}

@@ -46,8 +46,7 @@ type Pages struct {
 	o      Options
 	sheets map[string]*template.Template
 	limits *signin.Limiter
-	worker []byte
-	app    []byte
+	still  map[string]still
 }
 
 //go:embed pages
@@ -93,7 +92,7 @@ func New(o Options) *Pages {
 	for _, name := range []string{"checkin", "done", "code", "gone", "scan", "diary"} {
 		p.sheets[name] = p.parse(name)
 	}
-	p.worker, p.app = p.makeWorker(), p.makeManifest()
+	p.still = p.makeStills()
 	return p
 }
 

@@ -5,7 +5,8 @@
   const form = by("checkin");
 
   const worker = navigator.serviceWorker;
-  worker?.register("/sw.js").catch(() => {});
+  // What the app needs is fetched when this page has all that it needs.
+  addEventListener("load", () => { worker?.register("/sw.js").catch(() => {}); });
   const later = async () => {
     try {
       const sync = (await worker?.getRegistration())?.sync;
