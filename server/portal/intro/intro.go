@@ -92,6 +92,7 @@ type shown struct {
 	Public       string // address of the public page
 	Tab          string
 	MayWrite     bool
+	MayCount     bool
 }
 
 func (x *Intro) shown(v *page.View, p *qrgate.Place, in *register.Introduction, pictures string) (*shown, error) {
@@ -101,7 +102,7 @@ func (x *Intro) shown(v *page.View, p *qrgate.Place, in *register.Introduction, 
 	}
 	return &shown{
 		Place: p, Introduction: in, Kind: kindName(v.Lang, p.Kind), Address: page.Address(p), Hours: hoursOf(v.Lang, p.Hours), Map: mapOf(p.At), Part: html,
-		Public: x.f.Base() + publicPath(p.No), Tab: "preview", MayWrite: v.May(p, writes...),
+		Public: x.f.Base() + publicPath(p.No), Tab: "preview", MayWrite: v.May(p, writes...), MayCount: len(v.Scopes(counts...)) > 0,
 	}, nil
 }
 

@@ -108,6 +108,7 @@ type sample struct {
 	Code     string // as people type it
 	URL      string
 	MayMake  bool
+	MayHang  bool
 	Full     bool // no version is left
 	Version  int  // of the latest poster, 0 if none was made
 	Preview  string
@@ -139,7 +140,7 @@ func (x *Posters) show(w http.ResponseWriter, r *http.Request, v *page.View) err
 		return err
 	}
 	data := sample{
-		Place: p, Address: page.Address(p), Kinds: print.Kinds[:], Kind: kindOf(r.URL.Query().Get("loai")), Formats: formats, MayMake: v.May(p, makes...),
+		Place: p, Address: page.Address(p), Kinds: print.Kinds[:], Kind: kindOf(r.URL.Query().Get("loai")), Formats: formats, MayMake: v.May(p, makes...), MayHang: v.May(p, hangs...),
 	}
 	version := 1
 	if len(all) > 0 {
