@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,10 +148,18 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request, v *page.View) error
 	if !at.Place.Deleted.IsZero() {
 		return p.put(w, v, http.StatusGone, "gone", at)
 	}
-	if v.Who == nil {
-		w.Header().Set(keepHeader, "1")
+	out := r.URL.Query().Has("ra")
+	if v.Who != nil {
+		return p.form(w, v, http.StatusOK, at, newKey(), page.NewForm(nil), out, "")
 	}
-	return p.form(w, v, http.StatusOK, at, newKey(), page.NewForm(nil), r.URL.Query().Has("ra"), "")
+	w.Header().Set(keepHeader, "1")
+	sheet, err := p.blank(at, out)
+	if err != nil {
+		return err
+	}
+	v.Lang = text.Vietnamese
+	v.Write(w, http.StatusOK, slices.Concat(sheet.before, []byte(newKey()), sheet.after))
+	return nil
 }
 
 // keepHeader tells the service worker that a page was made for nobody in
@@ -159,7 +168,8 @@ const keepHeader = "Qrgate-Keep"
 
 // form answers with the form, as it is filled in.
 func (p *Pages) form(w http.ResponseWriter, v *page.View, status int, at *poster, key string, f *page.Form, out bool, problem string) error {
-	c := checkin{Code: at.Code, Place: at.Place.Name, Address: at.Address, Key: key, Out: out, Back: "/dang-nhap?ve=" + url.QueryEscape(pass.PosterPath+at.Code)}
+	c := newCheckin(at, key)
+	c.Out = out
 	if v.Who != nil {
 		c.Account = v.Who.Account.Display
 	}
@@ -167,7 +177,11 @@ func (p *Pages) form(w http.ResponseWriter, v *page.View, status int, at *poster
 		c.Problem = both(problem)
 	}
 	c.fill(f)
-	return p.put(w, v, status, "checkin", &c)
+	return p.put(w, v, status, "checkin", c)
+}
+
+func newCheckin(at *poster, key string) *checkin {
+	return &checkin{Code: at.Code, Place: at.Place.Name, Address: at.Address, Key: key, Back: "/dang-nhap?ve=" + url.QueryEscape(pass.PosterPath+at.Code)}
 }
 
 // lost answers for a code that means no place.

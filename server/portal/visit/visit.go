@@ -46,6 +46,7 @@ type Pages struct {
 	o      Options
 	sheets map[string]*template.Template
 	limits *signin.Limiter
+	blanks blanks
 	still  map[string]still
 }
 

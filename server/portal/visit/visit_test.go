@@ -158,6 +158,26 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// A page that was kept is of the place as it is now, and each has a key of its own.
+func TestPageFollowsThePlace(t *testing.T) {
+	s := newSite(t)
+	_, first := s.get("/p/" + s.code)
+	_, second := s.get("/p/" + s.code)
+	if a, b := keyField.FindStringSubmatch(first), keyField.FindStringSubmatch(second); a[1] == b[1] || strings.Replace(first, a[1], b[1], 1) != second {
+		t.Errorf("keys %q and %q, on pages that are else the same", a[1], b[1])
+	}
+	s.place.Name = `Chợ <b>"Đông Ba"</b> mới`
+	if err := s.Register.SavePlace(t.Context(), "", s.place, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, third := s.get("/p/" + s.code); !strings.Contains(third, "Chợ &lt;b&gt;&#34;Đông Ba&#34;&lt;/b&gt; mới") || strings.Contains(third, "<b>") {
+		t.Errorf("after the place has another name: %s", third)
+	}
+	if _, leave := s.get("/p/" + s.code + "?ra"); !strings.Contains(leave, `class="go leave"`) {
+		t.Error("the page to leave is that to enter")
+	}
+}
+
 func TestFormShowsWhatIsWrong(t *testing.T) {
 	s := newSite(t)
 	for _, tt := range []struct{ field, value, says string }{

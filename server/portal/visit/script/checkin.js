@@ -127,7 +127,7 @@
     box.className = "result saved " + now.state;
     for (const state of ["waiting", "sent", "refused"]) by("saved-" + state).hidden = state !== now.state;
     by("saved-what").textContent = (now.place || now.code) + " · " + words[now.direction];
-    by("saved-at").textContent = new Date(now.at).toLocaleTimeString("vi-VN", { hour: "2-digit", minute: "2-digit" });
+    by("saved-at").textContent = new Date(now.at).toLocaleTimeString("vi-VN", { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Ho_Chi_Minh" });
     by("saved-do").hidden = by("again").hidden = now.state !== "waiting";
     box.focus();
   };

@@ -14,7 +14,7 @@
       const item = document.createElement("li"), at = new Date(v.at);
       item.append(
         el("strong", v.place || v.code),
-        el("p", words[v.direction] + " · " + at.toLocaleTimeString("vi-VN", { hour: "2-digit", minute: "2-digit" }) + " · " + at.toLocaleDateString("vi-VN")),
+        el("p", words[v.direction] + " · " + at.toLocaleTimeString("vi-VN", { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Ho_Chi_Minh" }) + " · " + at.toLocaleDateString("vi-VN", { timeZone: "Asia/Ho_Chi_Minh" })),
         el("p", { sent: "✓ ", waiting: "… ", refused: "✕ " }[v.state] + words[v.state] + (words[v.problem] ? ": " + words[v.problem] : ""), "state " + v.state),
       );
       if (v.state !== "waiting") {
