@@ -92,20 +92,19 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-func bomb(t *testing.T) []byte {
+// bomb returns a workbook whose one part repeats text.
+func bomb(t *testing.T, times int, text string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
-	for _, name := range []string{"xl/workbook.xml", "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"} {
-		part, err := z.Create(name)
-		if err != nil {
-			t.Fatal(err)
+	part, err := z.Create("xl/sharedStrings.xml")
+	for range times {
+		if err == nil {
+			_, err = part.Write([]byte(text))
 		}
-		for range 30 {
-			if _, err := part.Write(bytes.Repeat([]byte{' '}, 1<<20)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
@@ -125,7 +124,8 @@ func TestBadSheets(t *testing.T) {
 		{"nothing", "Xin chọn một tệp", nil, 422},
 		{"a picture", "Không đọc được", []byte("\x89PNG\r\n\x1a\n\x00\x00"), 422},
 		{"a broken workbook", "Không đọc được", []byte("PK\x03\x04 broken"), 422},
-		{"a bomb", "Không đọc được", bomb(t), 422},
+		{"a bomb", "quá lớn", bomb(t, 20, strings.Repeat(" ", 1<<20)), 422},
+		{"a bomb of strings", "quá lớn", bomb(t, 5, strings.Repeat("<si><t>a</t></si>", 1<<20/17)), 422},
 		{"another encoding", "không theo UTF-8", []byte("T\xean,Lo\xe1i\r\n"), 422},
 		{"no heading", "Không thấy cột", []byte("a,b\r\nc,d\r\n"), 422},
 		{"a heading alone", "không có dòng nào", []byte(header), 422},
