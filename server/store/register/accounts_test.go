@@ -358,3 +358,27 @@ func TestDeleteAccount(t *testing.T) {
 		}
 	})
 }
+
+func TestBeyond(t *testing.T) {
+	eachPeople(t, func(p *people) {
+		ctx := p.Context()
+		a, free := p.add("lan"), p.add("mai")
+		org := p.organisation(a.ID, "Chợ")
+		here, there := register.Within{Areas: []string{"1@2025-07-01"}}, register.Within{Areas: []string{"2@2025-07-01"}}
+		wants := func(who string, w register.Within, want bool) {
+			p.Helper()
+			if got, err := p.Beyond(ctx, w, who); err != nil || got != want {
+				p.Errorf("Beyond(%+v, %s) = %v, %v, want %v", w, who, got, err, want)
+			}
+		}
+		wants(a.ID, there, false) // nothing is registered yet, so whoever is near helps
+		if err := p.AddPlace(ctx, a.ID, &qrgate.Place{Organisation: org, Name: "Cổng", Sector: "trade", AreaNow: "1@2025-07-01"}); err != nil {
+			p.Fatal(err)
+		}
+		wants(a.ID, here, false)
+		wants(a.ID, there, true)
+		wants(a.ID, register.Within{}, true)
+		wants(a.ID, register.Within{Organisations: []string{org}}, false)
+		wants(free.ID, there, false)
+	})
+}
