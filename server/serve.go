@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/broker"
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
@@ -71,15 +72,27 @@ func serve(ctx context.Context, env environment) error {
 		}
 	}
 	reg := register.New(s, time.Now)
-	pages := portal.New(portal.Parts{Store: s, Register: reg, Feed: in.Feed, Log: log.With("task", "portal")}, portal.Options{
-		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Live: live.Options{Open: c.LiveOpen},
+	letters, err := newMail(env)
+	if err != nil {
+		return err
+	}
+	o := portal.Options{
+		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Retention: c.Retention,
+		Providers: c.Providers, Live: live.Options{Open: c.LiveOpen},
 		Ready: func(ctx context.Context) error {
 			if !ready.Load() {
 				return errors.New("no connection to the broker")
 			}
 			return s.Healthy(ctx)
 		},
-	})
+	}
+	if letters != nil {
+		o.Mail = letters
+	}
+	pages, err := portal.New(portal.Parts{Store: s, Register: reg, Ingest: in, Key: master.Derive, Log: log.With("task", "portal")}, o)
+	if err != nil {
+		return err
+	}
 	listeners, err := listen(c.Portal, c.Metrics, c.Redirect)
 	if err != nil {
 		return err
@@ -109,6 +122,9 @@ func serve(ctx context.Context, env environment) error {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
 	}
 	tasks.Go(func() error { return forget(ctx, env, reg) })
+	if letters != nil {
+		tasks.Go(func() error { return letters.Run(ctx) })
+	}
 	log.Info("serving", "version", version, "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
 	return tasks.Wait()
 }
@@ -244,6 +260,14 @@ func listen(addrs ...string) ([]net.Listener, error) {
 		all[i] = l
 	}
 	return all, nil
+}
+
+// newMail returns what sends letters, or nil if this server sends none.
+func newMail(env environment) (*mail.Sender, error) {
+	if env.config.Mail == nil {
+		return nil, nil
+	}
+	return mail.New(*env.config.Mail, env.log.With("task", "mail"), mail.Options{})
 }
 
 // secure puts TLS over the portal's listener if it has a certificate, which is

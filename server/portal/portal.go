@@ -5,12 +5,21 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/api"
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal/account"
+	"github.com/qrgate/qrgate/server/portal/connect"
+	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
+	"github.com/qrgate/qrgate/server/portal/office"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/place"
+	"github.com/qrgate/qrgate/server/portal/poster"
+	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
 )
@@ -19,7 +28,8 @@ import (
 type Parts struct {
 	Store    *store.Store
 	Register *register.Register
-	Feed     *ingest.Feed
+	Ingest   *ingest.Ingest
+	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
 	Log      *slog.Logger
 }
 
@@ -29,25 +39,62 @@ type Options struct {
 	HelpLine   string         // shown on every page if it is not empty
 	Controller string         // who answers for the data that is kept
 	Proxies    []netip.Prefix // whose word about the client's address is taken
+	Retention  time.Duration  // how long check-ins are kept
+	Mail       account.Mailer // nil if this server sends no mail
+	Providers  []account.Provider
 	Live       live.Options
 	Ready      func(context.Context) error // why the server cannot work; default: it can
 	Now        func() time.Time            // default time.Now
 }
 
-// New returns the handler of the portal's pages.
-func New(p Parts, o Options) http.Handler {
-	f := page.New(page.Options{Register: p.Register, Log: p.Log, Now: o.Now, Base: o.Base, HelpLine: o.HelpLine, Controller: o.Controller, Proxies: o.Proxies})
-	return f.Handler(routes(f, p, o))
+// A Portal is the handler of all pages.
+type Portal struct {
+	http.Handler
+	Routes []page.Route // the table
+}
+
+// New returns the portal.
+func New(p Parts, o Options) (*Portal, error) {
+	f := page.New(page.Options{
+		Register: p.Register, Log: p.Log, Now: o.Now, Base: o.Base, HelpLine: o.HelpLine, Controller: o.Controller, Proxies: o.Proxies,
+	})
+	table, err := routes(f, p, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Portal{f.Handler(table), table}, nil
 }
 
 // routes is the table.
-func routes(f *page.Frame, p Parts, o Options) []page.Route {
-	table := []page.Route{
-		{Pattern: "GET /healthz", Allow: page.Anybody(), Bare: true, Handler: healthy},
-		{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready)},
+func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
+	accounts, err := account.New(f, account.Options{Register: p.Register, Key: p.Key, Mail: o.Mail, Providers: o.Providers, Log: p.Log})
+	if err != nil {
+		return nil, err
 	}
-	table = append(table, live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes()...)
-	return table
+	introductions := intro.New(f, p.Register, p.Log)
+	visits := visit.New(visit.Options{
+		Frame: f, Register: p.Register, Desk: p.Ingest, HelpLine: o.HelpLine, Controller: o.Controller,
+		Introduction: introductions, Retention: o.Retention, Key: p.Key("visit confirmations"), Log: p.Log,
+	})
+	other := api.New(api.Options{Register: p.Register, Desk: p.Ingest, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
+	return slices.Concat(
+		office.New(f, p.Register, p.Log).Routes(),
+		place.New(f, p.Register).Routes(),
+		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
+		introductions.Routes(),
+		visits.Routes(),
+		live.New(f, p.Store, p.Ingest.Feed, p.Log, o.Live).Routes(),
+		connect.New(f, p.Register).Routes(),
+		accounts.Routes(),
+		[]page.Route{
+			{Pattern: "/api/", Allow: page.Anybody(), Bare: true, Handler: func(w http.ResponseWriter, r *http.Request, _ *page.View) error {
+				other.ServeHTTP(w, r)
+				return nil
+			}},
+			{Pattern: "GET /healthz", Allow: page.Anybody(), Bare: true, Handler: healthy},
+			{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready)},
+		},
+	), nil
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -221,11 +221,12 @@ func (v *View) Places(roles ...qrgate.Role) register.Within {
 	return w
 }
 
-// Address returns the client's address. Behind a proxy that is trusted it is the
-// last that the proxy did not add itself.
-func (v *View) Address() netip.Addr { return v.f.address(v.r) }
+// Address returns the client's address; see [Frame.ClientAddress].
+func (v *View) Address() netip.Addr { return v.f.ClientAddress(v.r) }
 
-func (f *Frame) address(r *http.Request) netip.Addr {
+// ClientAddress returns the address of whoever asks. Behind a proxy that is trusted
+// it is the last one that the proxy did not add itself.
+func (f *Frame) ClientAddress(r *http.Request) netip.Addr {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

@@ -95,7 +95,8 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 		}
 		running = append(running, run)
 	}
-	fmt.Printf("\n  http://%s\n\n  Two kiosks are reading cards: one on a serial line, one through camera frames.\n  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal)
+	fmt.Printf("\n  http://%[1]s/truc-tiep   check-ins as they come: two kiosks are reading cards, one on a serial line, one through camera frames\n"+
+		"  http://%[1]s             the portal: register, add a place, print its poster, check in by phone\n\n  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal)
 	return visitors(ctx, scanner, texts, running)
 }
 
