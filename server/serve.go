@@ -89,7 +89,7 @@ func serve(ctx context.Context, env environment) error {
 	if letters != nil {
 		o.Mail = letters
 	}
-	pages, err := portal.New(portal.Parts{Store: s, Register: reg, Ingest: in, Key: master.Derive, Log: log.With("task", "portal")}, o)
+	pages, err := portal.New(portal.Parts{Store: s, Register: reg, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal")}, o)
 	if err != nil {
 		return err
 	}

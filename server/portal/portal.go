@@ -28,7 +28,8 @@ import (
 type Parts struct {
 	Store    *store.Store
 	Register *register.Register
-	Ingest   *ingest.Ingest
+	Desk     visit.Desk   // takes check-ins by phone
+	Feed     *ingest.Feed // tells of check-ins as they are stored
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
 	Log      *slog.Logger
 }
@@ -73,17 +74,17 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 	}
 	introductions := intro.New(f, p.Register, p.Log)
 	visits := visit.New(visit.Options{
-		Frame: f, Register: p.Register, Desk: p.Ingest, HelpLine: o.HelpLine, Controller: o.Controller,
+		Frame: f, Register: p.Register, Desk: p.Desk, HelpLine: o.HelpLine, Controller: o.Controller,
 		Introduction: introductions, Retention: o.Retention, Key: p.Key("visit confirmations"), Log: p.Log,
 	})
-	other := api.New(api.Options{Register: p.Register, Desk: p.Ingest, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
+	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
 		office.New(f, p.Register, p.Log).Routes(),
 		place.New(f, p.Register).Routes(),
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
 		introductions.Routes(),
 		visits.Routes(),
-		live.New(f, p.Store, p.Ingest.Feed, p.Log, o.Live).Routes(),
+		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
 		connect.New(f, p.Register).Routes(),
 		accounts.Routes(),
 		[]page.Route{

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,9 +17,33 @@ import (
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/vault"
 )
 
-func newPortal(t *testing.T, o portal.Options) http.Handler {
+// A desk takes every visit and remembers it.
+type desk struct {
+	mu     sync.Mutex
+	visits []ingest.Visit
+}
+
+func (d *desk) Visit(_ context.Context, v ingest.Visit) (ingest.Receipt, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.visits = append(d.visits, v)
+	now := time.Now()
+	return ingest.Receipt{Happened: now, Earliest: now, Latest: now, Received: now, People: len(v.People) + v.Unnamed}, nil
+}
+
+// A world is a portal and what is behind it.
+type world struct {
+	*portal.Portal
+	t     *testing.T
+	store *store.Store
+	reg   *register.Register
+	desk  *desk
+}
+
+func newWorld(t *testing.T, o portal.Options) *world {
 	t.Helper()
 	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
 	if err != nil {
@@ -29,8 +54,21 @@ func newPortal(t *testing.T, o portal.Options) http.Handler {
 			t.Error(err)
 		}
 	})
-	o.HelpLine, o.Live.Open = "19001075", true
-	return portal.New(portal.Parts{Store: s, Register: register.New(s, time.Now), Feed: ingest.NewFeed(nil), Log: slog.New(slog.DiscardHandler)}, o)
+	w := &world{t: t, store: s, reg: register.New(s, time.Now), desk: &desk{}}
+	o.HelpLine, o.Retention = "19001075", 21*24*time.Hour
+	w.Portal, err = portal.New(portal.Parts{
+		Store: s, Register: w.reg, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: vault.NewMaster().Derive, Log: slog.New(slog.DiscardHandler),
+	}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func newPortal(t *testing.T, o portal.Options) http.Handler {
+	t.Helper()
+	o.Live.Open = true
+	return newWorld(t, o)
 }
 
 func get(h http.Handler, method, path string) *httptest.ResponseRecorder {

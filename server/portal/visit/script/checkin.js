@@ -122,6 +122,7 @@
   // What became of the visit.
   const saved = (now) => {
     form.hidden = by("offline").hidden = true;
+    if (!form.dataset.place) document.querySelector(".place").hidden = true; // it says that nothing is known
     const box = by("saved");
     box.hidden = false;
     box.className = "result saved " + now.state;

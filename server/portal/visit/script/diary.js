@@ -8,13 +8,15 @@
     if (kind) e.className = kind;
     return e;
   };
+  const zone = { timeZone: "Asia/Ho_Chi_Minh" };
   const draw = async () => {
     const all = (await outbox.all()).sort((a, b) => b.at - a.at);
     list.replaceChildren(...all.map((v) => {
       const item = document.createElement("li"), at = new Date(v.at);
       item.append(
         el("strong", v.place || v.code),
-        el("p", words[v.direction] + " · " + at.toLocaleTimeString("vi-VN", { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Ho_Chi_Minh" }) + " · " + at.toLocaleDateString("vi-VN", { timeZone: "Asia/Ho_Chi_Minh" })),
+        el("p", at.toLocaleTimeString("vi-VN", { ...zone, hour: "2-digit", minute: "2-digit" }) + " · " + at.toLocaleDateString("vi-VN", zone)),
+        el("p", words[v.direction]),
         el("p", { sent: "✓ ", waiting: "… ", refused: "✕ " }[v.state] + words[v.state] + (words[v.problem] ? ": " + words[v.problem] : ""), "state " + v.state),
       );
       if (v.state !== "waiting") {
