@@ -326,6 +326,9 @@ func forget(ctx context.Context, env environment, reg *register.Register) error 
 		if err := reg.Forget(ctx); err != nil && ctx.Err() == nil {
 			env.log.Warn("old sessions not dropped", "err", err)
 		}
+		if err := reg.PurgePlaces(ctx); err != nil && ctx.Err() == nil {
+			env.log.Warn("deleted places not purged", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

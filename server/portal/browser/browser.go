@@ -28,7 +28,12 @@ import (
 // A Browser is Debian's browser, spoken to through its debugging pipe: JSON
 // messages that end with a zero byte, on descriptors 3 and 4.
 type Browser struct {
-	t  *testing.T
+	t testing.TB
+	*pipe
+}
+
+// A pipe is what a browser is spoken to through.
+type pipe struct {
 	in io.Writer
 
 	mu      sync.Mutex
@@ -60,7 +65,7 @@ func Start(t *testing.T) *Browser {
 	home := t.TempDir()
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir="+filepath.Join(home, "profile"),
 		"--no-first-run", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-dev-shm-usage", "--hide-scrollbars", "about:blank")
+		"--disable-dev-shm-usage", "--hide-scrollbars", "--accept-lang=vi-VN,vi", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home, "LANG=vi_VN.UTF-8")
 	cmd.ExtraFiles = []*os.File{toRead, toWrite}
 	if err := cmd.Start(); err != nil {
@@ -68,7 +73,7 @@ func Start(t *testing.T) *Browser {
 	}
 	toRead.Close()
 	toWrite.Close()
-	c := &Browser{t: t, in: in, answers: map[int]chan answer{}}
+	c := &Browser{t, &pipe{in: in, answers: map[int]chan answer{}}}
 	var reading sync.WaitGroup
 	reading.Go(func() { c.read(out) })
 	t.Cleanup(func() {
@@ -160,6 +165,9 @@ type Tab struct {
 // Args are the parameters of a method of the debugging protocol.
 type Args = map[string]any
 
+// For returns the browser for a test of its own within the one that started it.
+func (c *Browser) For(t *testing.T) *Browser { return &Browser{t: t, pipe: c.pipe} }
+
 // Open returns a new page.
 func (c *Browser) Open() *Tab {
 	c.t.Helper()
@@ -235,11 +243,59 @@ func (p *Tab) Wait(expression string) {
 	}
 }
 
+// Fill writes into the field with a label that begins with the given words, or
+// chooses what begins with value where the field is a choice.
+func (p *Tab) Fill(label, value string) {
+	p.t.Helper()
+	done := p.Eval(fmt.Sprintf(`(() => {
+		const says = (e, text) => e.textContent.trim().replace(/\s+/g, " ").startsWith(text);
+		const label = [...document.querySelectorAll("label")].find((l) => l.control && l.control.checkVisibility() && says(l, %[1]q));
+		const field = label?.control;
+		if (!field) return "no field";
+		field.focus();
+		if (field.tagName === "SELECT") {
+			const option = [...field.options].find((o) => says(o, %[2]q));
+			if (!option) return "no choice";
+			field.value = option.value;
+		} else field.value = %[2]q;
+		field.dispatchEvent(new Event("input", {bubbles: true}));
+		field.dispatchEvent(new Event("change", {bubbles: true}));
+		return "";
+	})()`, label, value))
+	if done != "" {
+		p.t.Fatalf("fill %q with %q: %v; the page says %v", label, value, done, p.Eval("document.body.innerText"))
+	}
+}
+
+// Press presses the button or follows the link whose words begin as given, and
+// waits until another page is there. Where several are alike it is the first in
+// the main part of the page.
+func (p *Tab) Press(words string) {
+	p.t.Helper()
+	p.Eval("window.pressed = true")
+	done := p.Eval(fmt.Sprintf(`(() => {
+		const all = [...document.querySelectorAll("main a, main button, main summary, a, button")];
+		const found = all.find((e) => e.checkVisibility() && e.textContent.trim().replace(/\s+/g, " ").startsWith(%q));
+		if (!found) return false;
+		setTimeout(() => found.click());
+		return true;
+	})()`, words))
+	if done != true {
+		p.t.Fatalf("press %q: there is no such button or link; the page says %v", words, p.Eval("document.body.innerText"))
+	}
+	p.Wait("window.pressed !== true && document.readyState === 'complete'")
+}
+
 // Shoot leaves a picture of the page among the test's artifacts.
 func (p *Tab) Shoot(name string) {
 	p.t.Helper()
+	p.shoot(name, Args{"format": "png"})
+}
+
+func (p *Tab) shoot(name string, how Args) {
+	p.t.Helper()
 	var v struct{ Data string }
-	p.Call(p.Session, "Page.captureScreenshot", Args{"format": "png"}, &v)
+	p.Call(p.Session, "Page.captureScreenshot", how, &v)
 	png, err := base64.StdEncoding.DecodeString(v.Data)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), png, 0o644)
@@ -247,6 +303,13 @@ func (p *Tab) Shoot(name string) {
 	if err != nil {
 		p.t.Error(err)
 	}
+}
+
+// ShootAll is Shoot of the whole page, however long.
+func (p *Tab) ShootAll(name string) {
+	p.t.Helper()
+	p.shoot(name, Args{"format": "png", "captureBeyondViewport": true, "clip": p.Eval(
+		`({x: 0, y: 0, width: document.documentElement.clientWidth, height: Math.min(document.documentElement.scrollHeight, 6000), scale: 1})`)})
 }
 
 // Complaints returns what the console has complained of.
