@@ -58,7 +58,7 @@ func (p *Pages) find(ctx context.Context, code string) (*poster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCode, err)
 	}
-	place, err := p.o.Register.Place(ctx, no)
+	place, err := p.o.Register.ShownPlace(ctx, no)
 	if errors.Is(err, qrgate.ErrNotFound) {
 		return nil, fmt.Errorf("%w: place %d", errCode, no)
 	}
