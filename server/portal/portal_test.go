@@ -41,6 +41,25 @@ type world struct {
 	store *store.Store
 	reg   *register.Register
 	desk  *desk
+	log   record
+}
+
+// A record keeps what the portal logs.
+type record struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(b)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
 }
 
 func newWorld(t *testing.T, o portal.Options) *world {
@@ -57,7 +76,7 @@ func newWorld(t *testing.T, o portal.Options) *world {
 	w := &world{t: t, store: s, reg: register.New(s, time.Now), desk: &desk{}}
 	o.HelpLine, o.Retention = "19001075", 21*24*time.Hour
 	w.Portal, err = portal.New(portal.Parts{
-		Store: s, Register: w.reg, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: vault.NewMaster().Derive, Log: slog.New(slog.DiscardHandler),
+		Store: s, Register: w.reg, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: vault.NewMaster().Derive, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}, o)
 	if err != nil {
 		t.Fatal(err)
