@@ -28,8 +28,8 @@ import (
 type Parts struct {
 	Store    *store.Store
 	Register *register.Register
-	Desk     visit.Desk   // takes check-ins by phone
-	Feed     *ingest.Feed // tells of check-ins as they are stored
+	Desk     visit.Desk                  // takes check-ins by phone
+	Feed     *ingest.Feed                // tells of check-ins as they are stored
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
 	Log      *slog.Logger
 }

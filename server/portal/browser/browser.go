@@ -171,8 +171,22 @@ func (c *Browser) For(t *testing.T) *Browser { return &Browser{t: t, pipe: c.pip
 // Open returns a new page.
 func (c *Browser) Open() *Tab {
 	c.t.Helper()
+	return c.open(Args{"url": "about:blank"})
+}
+
+// Private returns a new page that shares nothing with others, as in another
+// browser.
+func (c *Browser) Private() *Tab {
+	c.t.Helper()
+	var made struct{ BrowserContextID string }
+	c.Call("", "Target.createBrowserContext", Args{}, &made)
+	return c.open(Args{"url": "about:blank", "browserContextId": made.BrowserContextID})
+}
+
+func (c *Browser) open(target Args) *Tab {
+	c.t.Helper()
 	var made struct{ TargetID, SessionID string }
-	c.Call("", "Target.createTarget", Args{"url": "about:blank"}, &made)
+	c.Call("", "Target.createTarget", target, &made)
 	c.Call("", "Target.attachToTarget", Args{"targetId": made.TargetID, "flatten": true}, &made)
 	p := &Tab{Browser: c, Session: made.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
@@ -244,7 +258,7 @@ func (p *Tab) Wait(expression string) {
 }
 
 // Fill writes into the field with a label that begins with the given words, or
-// chooses what begins with value where the field is a choice.
+// chooses what begins with value where the field is a choice, or checks a box.
 func (p *Tab) Fill(label, value string) {
 	p.t.Helper()
 	done := p.Eval(fmt.Sprintf(`(() => {
@@ -253,6 +267,10 @@ func (p *Tab) Fill(label, value string) {
 		const field = label?.control;
 		if (!field) return "no field";
 		field.focus();
+		if (field.type === "radio" || field.type === "checkbox") {
+			if (!field.checked) field.click();
+			return "";
+		}
 		if (field.tagName === "SELECT") {
 			const option = [...field.options].find((o) => says(o, %[2]q));
 			if (!option) return "no choice";
@@ -267,23 +285,29 @@ func (p *Tab) Fill(label, value string) {
 	}
 }
 
-// Press presses the button or follows the link whose words begin as given, and
-// waits until another page is there. Where several are alike it is the first in
-// the main part of the page.
+// Press is Click that waits until another page is there.
 func (p *Tab) Press(words string) {
 	p.t.Helper()
 	p.Eval("window.pressed = true")
+	p.Click(words)
+	p.Wait("window.pressed !== true && document.readyState === 'complete'")
+}
+
+// Click presses the button or follows the link whose words begin as given. Where
+// several are alike it is the first in the main part of the page.
+func (p *Tab) Click(words string) {
+	p.t.Helper()
 	done := p.Eval(fmt.Sprintf(`(() => {
-		const all = [...document.querySelectorAll("main a, main button, main summary, a, button")];
+		const all = [...document.querySelectorAll("main :is(a, button, summary)"), ...document.querySelectorAll("a, button")];
+		document.querySelector("#menu:not(:checked)")?.click(); // on a phone, to see what is in it
 		const found = all.find((e) => e.checkVisibility() && e.textContent.trim().replace(/\s+/g, " ").startsWith(%q));
 		if (!found) return false;
-		setTimeout(() => found.click());
+		found.click();
 		return true;
 	})()`, words))
 	if done != true {
 		p.t.Fatalf("press %q: there is no such button or link; the page says %v", words, p.Eval("document.body.innerText"))
 	}
-	p.Wait("window.pressed !== true && document.readyState === 'complete'")
 }
 
 // Shoot leaves a picture of the page among the test's artifacts.
