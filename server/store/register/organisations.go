@@ -130,6 +130,10 @@ type Member struct {
 // Is reports whether the member holds a role.
 func (m Member) Is(role qrgate.Role) bool { return slices.Contains(m.Roles, role) }
 
+// ofOrganisation is the roles that an organisation gives. Others are held in it,
+// too, as that of a clerk, by whom it has no say over.
+const ofOrganisation = "'owner', 'staff', 'guard', 'organiser'"
+
 // Members returns who holds a role in an organisation, in the order in which
 // they came.
 func (r *Register) Members(ctx context.Context, organisation string) ([]Member, error) {
@@ -146,7 +150,7 @@ func (r *Register) Members(ctx context.Context, organisation string) ([]Member, 
 		}
 		all[i].Roles = append(all[i].Roles, qrgate.Role(role))
 		return nil
-	}, "SELECT a.id, a.name, a.display, a.state, g.role, g.given FROM grants g JOIN accounts a ON a.id = g.account WHERE g.scope = ? ORDER BY g.given, a.id, g.role",
+	}, "SELECT a.id, a.name, a.display, a.state, g.role, g.given FROM grants g JOIN accounts a ON a.id = g.account WHERE g.scope = ? AND g.role IN ("+ofOrganisation+") ORDER BY g.given, a.id, g.role",
 		inOrganisation(organisation).String())
 	if err != nil {
 		return nil, fmt.Errorf("register: members: %w", err)
@@ -168,7 +172,7 @@ func (r *Register) SetRoles(ctx context.Context, by, organisation, account strin
 		if err := t.Lock("grants"); err != nil {
 			return err
 		}
-		n, err := t.Exec("DELETE FROM grants WHERE account = ? AND scope = ?", account, inOrganisation(organisation).String())
+		n, err := t.Exec("DELETE FROM grants WHERE account = ? AND scope = ? AND role IN ("+ofOrganisation+")", account, inOrganisation(organisation).String())
 		if err == nil && n == 0 {
 			err = qrgate.ErrNotFound
 		}
