@@ -4,6 +4,7 @@ package portal_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,6 +35,14 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
+}
+
+var pictures = flag.Bool("pictures", false, "renew the pictures of the guide")
+
+// guide names the pictures that the guide shows, by those of the walk.
+var guide = map[string]string{
+	"checkin": "visitor-2", "checkin-done": "visitor-3", "register": "owner-1", "organisation-new": "owner-2", "place-which": "owner-3", "poster": "owner-4",
+	"page-": "owner-6",
 }
 
 // startServer starts the real program and returns its portal's address.
@@ -108,6 +117,13 @@ func (w *walk) see(name, says string) {
 	if over := w.Eval("document.documentElement.scrollWidth - document.documentElement.clientWidth"); over != 0.0 {
 		w.t.Errorf("%s scrolls sideways by %v", name, over)
 	}
+	if picture, ok := guide[name]; ok && *pictures && w.t.Name() == "TestWalk/phone" {
+		dir, err := filepath.Abs("office/shots")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.Shoot(filepath.Join(dir, "guide-"+picture))
+	}
 	w.shots++
 	w.ShootAll(fmt.Sprintf("%02d-%s", w.shots, name))
 }
@@ -118,10 +134,10 @@ func (w *walk) all() {
 	w.Visit(w.home + "/")
 	w.see("home", "Quét mã QR ở cửa")
 	w.Press("Đăng ký")
+	w.see("register", "Đăng ký")
 	w.Fill("Tên đăng nhập", w.user)
 	w.Fill("Mật khẩu", "123")
 	w.Fill("Họ và tên", "Nguyễn Thị Hoa")
-	w.see("register", "Đăng ký")
 	w.Eval(`document.querySelector("main form").noValidate = true`)
 	w.Press("Đăng ký")
 	w.see("register-wrong", "Xin xem lại")
@@ -214,6 +230,7 @@ func (w *walk) visitor(code string) {
 	w.Fill("Họ và tên", "Lê Thị Lan")
 	w.Click("Check-in / Vào")
 	w.says("Đã ghi nhận")
+	w.Wait("document.getAnimations().every((a) => a.playState !== 'running')")
 	w.see("checkin-done", "Đã ghi nhận")
 	if at := fmt.Sprint(w.Eval("location.href")); strings.Contains(at, "0905") || strings.Contains(at, "Lan") {
 		w.t.Errorf("the address %s names the visitor", at)

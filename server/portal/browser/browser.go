@@ -310,7 +310,8 @@ func (p *Tab) Click(words string) {
 	}
 }
 
-// Shoot leaves a picture of the page among the test's artifacts.
+// Shoot leaves a picture of the window among the test's artifacts, or where name
+// says if it is an absolute path.
 func (p *Tab) Shoot(name string) {
 	p.t.Helper()
 	p.shoot(name, Args{"format": "png"})
@@ -321,8 +322,11 @@ func (p *Tab) shoot(name string, how Args) {
 	var v struct{ Data string }
 	p.Call(p.Session, "Page.captureScreenshot", how, &v)
 	png, err := base64.StdEncoding.DecodeString(v.Data)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(p.t.ArtifactDir(), name)
+	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), png, 0o644)
+		err = os.WriteFile(name+".png", png, 0o644)
 	}
 	if err != nil {
 		p.t.Error(err)
