@@ -39,12 +39,15 @@ func BenchmarkCheckinPage(b *testing.B) {
 
 // BenchmarkBarePage is the least that a page with the same place costs: a
 // template, and one row of SQLite by its key.
-func BenchmarkBarePage(b *testing.B) {
+func BenchmarkBarePage(b *testing.B) { load(b, barePage(b), "/") }
+
+func barePage(b *testing.B) http.Handler {
+	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+"?_pragma=journal_mode(WAL)")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close()
+	b.Cleanup(func() { db.Close() })
 	for _, q := range []string{
 		"CREATE TABLE places (no INTEGER PRIMARY KEY, name TEXT NOT NULL, street TEXT NOT NULL)",
 		"INSERT INTO places VALUES (1, 'Chợ Đông Ba', '2 Trần Hưng Đạo')",
@@ -59,7 +62,7 @@ func BenchmarkBarePage(b *testing.B) {
 	}
 	page := template.Must(template.New("page").Parse(`<!doctype html><html lang="vi"><title>{{.Name}}</title><h1>{{.Name}}</h1><p>{{.Street}}</p>
 <form method="post"><label>Số điện thoại <input name="phone"></label><label>Họ và tên <input name="name"></label><button>Vào</button></form></html>`))
-	load(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var p struct{ Name, Street string }
 		if err := read.QueryRowContext(r.Context(), 1).Scan(&p.Name, &p.Street); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -67,5 +70,5 @@ func BenchmarkBarePage(b *testing.B) {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		page.Execute(w, p)
-	}), "/")
+	})
 }
