@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	chromium "github.com/qrgate/qrgate/server/portal/browser"
+	chromium "github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 

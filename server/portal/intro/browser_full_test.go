@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/server/portal/browser"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 )
 
 // stall is a picture with something to see.

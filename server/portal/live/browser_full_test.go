@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qrgate/qrgate/server/portal/browser"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/server/portal/browser"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"

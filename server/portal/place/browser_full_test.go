@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/server/portal/browser"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/qrgate"
 )
 
