@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"

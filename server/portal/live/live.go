@@ -12,6 +12,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 )
@@ -50,7 +51,11 @@ func New(f *page.Frame, s *store.Store, feed *ingest.Feed, log *slog.Logger, o O
 	}
 	f.Assets().Add(files, "assets")
 	f.Add(files, "pages/live.html")
-	parts := template.Must(template.New("").Funcs(template.FuncMap{"number": page.Number[int64]}).ParseFS(files, "pages/parts.html"))
+	parts := template.Must(template.New("").Funcs(template.FuncMap{
+		"number": page.Number[int64],
+		"both":   page.Both,
+		"pair":   func(key string) string { return text.Of(vi, key) + " · " + text.Of(en, key) },
+	}).ParseFS(files, "pages/parts.html"))
 	l.lines = &lines{pages: parts, now: f.Now}
 	l.board = &board{store: s, pages: parts, log: log, now: f.Now, refresh: l.refresh, turn: make(chan struct{}, 1)}
 	l.board.turn <- struct{}{}

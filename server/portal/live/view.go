@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -16,6 +17,9 @@ import (
 // silentAfter is how long a kiosk that is said to be connected may go without a
 // sign of life: four of its beats.
 const silentAfter = 2 * time.Minute
+
+// The page says everything in both.
+const vi, en = words.Vietnamese, words.English
 
 // A label is a state in words, with a sign beside them so that no state is told
 // by its colour alone.
@@ -69,16 +73,16 @@ func kioskOf(k store.KioskStatus, now time.Time) kiosk {
 	}
 	switch {
 	case v.Revoked:
-		v.State = label{"bad", "■", "Thu hồi", "Revoked"}
+		v.State = said("bad", "■", "live.state.revoked", "")
 	case !k.Up && sign.IsZero():
-		v.State = label{"off", "○", "Chưa kết nối", "Not seen yet"}
+		v.State = said("off", "○", "live.state.unseen", "")
 	case !k.Up:
-		v.State = label{"warn", "○", "Mất liên lạc", "Offline"}
+		v.State = said("warn", "○", "live.state.offline", "")
 	case now.Sub(sign) > silentAfter:
 		// A broker that died tells nobody's last will.
-		v.State = label{"warn", "◐", "Im lặng", "Silent"}
+		v.State = said("warn", "◐", "live.state.silent", "")
 	default:
-		v.State, v.Up = label{"good", "●", "Trực tuyến", "Online"}, true
+		v.State, v.Up = said("good", "●", "live.state.online", ""), true
 	}
 	if b := k.Beat; b != nil {
 		v.Queued = page.Number(queuedOf(b))
@@ -98,15 +102,15 @@ func clockOf(b *wire.Beat) label {
 	}
 	switch b.State {
 	case when.Synced:
-		return label{"good", "✓", "Khớp", "In sync" + within}
+		return said("good", "✓", "live.clock.synced", within)
 	case when.Holding:
-		return label{"off", "≈", "Tự giữ giờ", "Holding" + within}
+		return said("off", "≈", "live.clock.holding", within)
 	case when.Chip:
-		return label{"warn", "?", "Chưa đối chiếu", "Not checked"}
+		return said("warn", "?", "live.clock.unchecked", "")
 	case when.Floor, when.Unset:
-		return label{"warn", "!", "Chưa có giờ", "Not set"}
+		return said("warn", "!", "live.clock.unset", "")
 	}
-	return label{"warn", "?", "Không rõ", "Unknown"}
+	return said("warn", "?", "live.clock.unknown", "")
 }
 
 // bound returns milliseconds as people compare them, rounded up.
@@ -146,7 +150,6 @@ func lineOf(s store.Sighting, today qrgate.Day) line {
 	if _, err := pass.ParseKind(kind.String()); err != nil {
 		kind = pass.Unknown // of a later release
 	}
-	vi, en := words.Vietnamese, words.English
 	v := line{
 		Verdict: words.Verdict(vi, s.Verdict), VerdictEN: words.Verdict(en, s.Verdict),
 		Reason: words.Reason(vi, s.Reason).Head, ReasonEN: words.Reason(en, s.Reason).Head,
@@ -165,32 +168,44 @@ func lineOf(s store.Sighting, today qrgate.Day) line {
 	}
 	switch s.Direction {
 	case wire.In:
-		v.Direction, v.DirectionEN = "vào", "in"
+		v.Direction, v.DirectionEN = pair("live.in")
 	case wire.Out:
-		v.Direction, v.DirectionEN = "ra", "out"
+		v.Direction, v.DirectionEN = pair("live.out")
 	}
 	received := time.UnixMilli(s.Received)
 	at := time.UnixMilli(min(max(s.Said, s.Earliest), s.Latest))
 	v.At = momentOf(at, today)
 	v.About = s.Latest-s.Earliest > certainly.Milliseconds()
 	if late := received.Sub(at); v.About {
-		v.Delay, v.DelayEN = "giờ chưa chắc chắn", "time not certain"
+		v.Delay, v.DelayEN = pair("live.unsure")
 	} else if late >= time.Minute {
-		vi, en := duration(late)
-		v.Delay, v.DelayEN = "nhận sau "+vi, "received "+en+" later"
+		v.Delay = text.Of(vi, "live.late", "after", duration(vi, late))
+		v.DelayEN = text.Of(en, "live.late", "after", duration(en, late))
 	}
 	return v
 }
 
-// duration returns d in its two largest units, in Vietnamese and English.
-func duration(d time.Duration) (vi, en string) {
+// duration returns d in its two largest units.
+func duration(lang text.Lang, d time.Duration) string {
 	minutes := int64(d / time.Minute)
 	days, hours, minutes := minutes/(24*60), minutes/60%24, minutes%60
 	switch {
 	case days > 0:
-		return fmt.Sprintf("%s ngày %d giờ", page.Number(days), hours), fmt.Sprintf("%s d %d h", page.Number(days), hours)
+		return text.Of(lang, "live.days", "days", page.Number(days), "hours", hours)
 	case hours > 0:
-		return fmt.Sprintf("%d giờ %d phút", hours, minutes), fmt.Sprintf("%d h %d min", hours, minutes)
+		return text.Of(lang, "live.hours", "hours", hours, "minutes", minutes)
 	}
-	return fmt.Sprintf("%d phút", minutes), fmt.Sprintf("%d min", minutes)
+	return text.Of(lang, "live.minutes", "minutes", minutes)
+}
+
+// pair returns a text in both languages.
+func pair(key string) (inVietnamese, inEnglish string) { return text.Of(vi, key), text.Of(en, key) }
+
+// said returns a label whose words are those of key, and in English something
+// more.
+func said(class, sign, key, more string) label {
+	l := label{Class: class, Sign: sign}
+	l.Text, l.English = pair(key)
+	l.English += more
+	return l
 }

@@ -129,6 +129,7 @@ func (f *Frame) funcs(lang text.Lang) template.FuncMap {
 			return text.Of(lang, key, args...)
 		},
 		"other":     func(key string, args ...any) string { return text.Of(other, key, args...) },
+		"both":      Both,
 		"otherLang": func() string { return string(other) },
 		"asset":     f.assets.Address,
 		"number":    anyNumber,
@@ -144,6 +145,13 @@ func (f *Frame) funcs(lang text.Lang) template.FuncMap {
 			return m
 		},
 	}
+}
+
+// Both returns a text in Vietnamese and then in English, for pages that show
+// everybody the same.
+func Both(key string, args ...any) template.HTML {
+	say := func(lang text.Lang) string { return template.HTMLEscapeString(text.Of(lang, key, args...)) }
+	return template.HTML(say(text.Vietnamese) + ` <span lang="en">` + say(text.English) + `</span>`)
 }
 
 // Number returns n as Vietnamese write it: 1.234.567.
