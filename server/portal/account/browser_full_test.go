@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/qrgate/qrgate/server/portal/account"
-	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 )
 
 // Everything that people do with an account, in a browser: each page fits its

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 )
 
 // Every page fits phones, tablets and desks, in both schemes and languages, and the

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 )
 
 // In a real browser: the commune by typing and by the map, with keys and mouse;

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 )
 
 // Every page fits its window, and what the browser complains of is nothing.
