@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/sheet"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/pass"
 )
@@ -17,7 +18,7 @@ func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View)
 		return err
 	}
 	var out bytes.Buffer
-	if err := writeWorkbook(&out, v.T("sheet.title"), widths, rows, ""); err != nil {
+	if err := sheet.WriteWorkbook(&out, v.T("sheet.title"), widths, rows, ""); err != nil {
 		return fmt.Errorf("place: export: %w", err)
 	}
 	send(w, xlsx, "dia-diem.xlsx", out.Bytes())
@@ -30,7 +31,7 @@ func (s *Pages) exportCSV(w http.ResponseWriter, r *http.Request, v *page.View) 
 		return err
 	}
 	var out bytes.Buffer
-	if err := writeText(&out, rows); err != nil {
+	if err := sheet.WriteText(&out, rows); err != nil {
 		return fmt.Errorf("place: export: %w", err)
 	}
 	send(w, "text/csv; charset=utf-8", "dia-diem.csv", out.Bytes())

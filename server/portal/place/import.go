@@ -17,6 +17,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/sheet"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
@@ -53,7 +54,7 @@ func (m remark) Say(lang text.Lang) string {
 }
 
 // readLines checks the rows of a sheet for an organisation. have are its places.
-func readLines(lines []line, organisation string, have []*qrgate.Place, now time.Time) []checked {
+func readLines(lines []sheet.Line, organisation string, have []*qrgate.Place, now time.Time) []checked {
 	known := map[string]uint32{}
 	key := func(p *qrgate.Place) string { return area.Fold(p.Name) + "\x00" + p.AreaNow }
 	for _, p := range have {
@@ -81,7 +82,7 @@ func readLines(lines []line, organisation string, have []*qrgate.Place, now time
 }
 
 // readLine reads a row as if it had been typed into the form.
-func readLine(l line, organisation string, now time.Time) checked {
+func readLine(l sheet.Line, organisation string, now time.Time) checked {
 	c := checked{No: l.No, Name: l.Cells["name"]}
 	fix := func(field, key string, args ...string) {
 		m := remark{Field: field, Key: key, Args: map[string]string{}}
@@ -244,7 +245,7 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 	for _, bad := range []struct {
 		err error
 		key string
-	}{{errSheet, "import.bad.sheet"}, {errLetters, "import.bad.letters"}, {errColumns, "import.bad.columns"}, {errRows, "import.bad.rows"}, {errEmpty, "import.bad.empty"}} {
+	}{{sheet.ErrFile, "import.bad.sheet"}, {sheet.ErrLetters, "import.bad.letters"}, {sheet.ErrColumns, "import.bad.columns"}, {sheet.ErrRows, "import.bad.rows"}, {sheet.ErrEmpty, "import.bad.empty"}} {
 		if errors.Is(err, bad.err) {
 			form.Fail("place.file", bad.key, "most", page.Number(maxRows))
 			return again()
@@ -268,12 +269,12 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 	return v.Go(w, "/nhap-dia-diem/"+id, "")
 }
 
-// read is readSheet in turn.
-func (s *Pages) read(ctx context.Context, body []byte) ([]line, error) {
+// read is the form's Read in turn.
+func (s *Pages) read(ctx context.Context, body []byte) ([]sheet.Line, error) {
 	select {
 	case s.reading <- struct{}{}:
 		defer func() { <-s.reading }()
-		return readSheet(body)
+		return places.Read(body)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -403,24 +404,24 @@ func (s *Pages) takeIn(w http.ResponseWriter, r *http.Request, v *page.View) err
 // sheetForm answers with the workbook to fill in.
 func (s *Pages) sheetForm(w http.ResponseWriter, _ *http.Request, v *page.View) error {
 	head, widths := make([]string, len(columns)), make([]float64, len(columns))
-	var lists []list
+	var lists []sheet.List
 	for i, c := range columns {
 		head[i], widths[i] = v.T("sheet."+c.Key), c.Width
 		switch c.Key {
 		case "kind":
-			lists = append(lists, list{i, texts(kinds(v.Lang))})
+			lists = append(lists, sheet.List{Column: i, Values: texts(kinds(v.Lang))})
 		case "sector":
-			lists = append(lists, list{i, texts(s.sectors(v.Lang))})
+			lists = append(lists, sheet.List{Column: i, Values: texts(s.sectors(v.Lang))})
 		case "commune":
 			var names []string
 			for _, u := range area.Current() {
 				names = append(names, u.FullName)
 			}
-			lists = append(lists, list{i, names})
+			lists = append(lists, sheet.List{Column: i, Values: names})
 		}
 	}
 	var out bytes.Buffer
-	if err := writeWorkbook(&out, v.T("sheet.title"), widths, [][]string{head}, v.T("sheet.lists"), lists...); err != nil {
+	if err := sheet.WriteWorkbook(&out, v.T("sheet.title"), widths, [][]string{head}, v.T("sheet.lists"), lists...); err != nil {
 		return fmt.Errorf("place: sheet: %w", err)
 	}
 	send(w, xlsx, "qrgate-mau.xlsx", out.Bytes())
