@@ -3,10 +3,18 @@ package qrread
 // An edgeFinder finds the places where a line of grey values turns from dark
 // to light or back.
 type edgeFinder struct {
-	ends  []int     // minima and maxima in turn; edge i lies between ends i and i+1
-	at    []float32 // where exactly, in pixels from the beginning of the line; unknown when negative
-	first float32   // 1 when the first of them leads to light, -1 when to dark
 	line  []uint8
+	start int     // the extreme before the first edge
+	edges []edge  // in turn up and down
+	first float32 // 1 when the first of them leads to light, -1 when to dark
+}
+
+// An edge lies between two extremes of a line.
+type edge struct {
+	end  int32   // the extreme after it
+	near int32   // where it began to be certain: within a blur's width of its place
+	rise int32   // how far the grey changes
+	at   float32 // its place, in pixels from the beginning of the line; unknown when negative
 }
 
 // scan looks at a line. A turn counts when the grey changes by more than depth
@@ -15,101 +23,151 @@ type edgeFinder struct {
 // changes fastest: neither a shadow nor the level of the areas on both sides
 // moves it, and blur only a little.
 func (e *edgeFinder) scan(line []uint8, depth, share int) {
-	e.at, e.ends, e.line = e.at[:0], e.ends[:0], line
+	e.edges, e.line = e.edges[:0], line
 	if len(line) == 0 {
 		return
 	}
 	lo, hi := int(line[0]), int(line[0])
 	loAt, hiAt := 0, 0
+	x, up := 0, false
+	for ; ; x++ {
+		if x == len(line) {
+			return
+		}
+		v := int(line[x])
+		if v > hi {
+			hi, hiAt = v, x
+		}
+		if v < lo {
+			lo, loAt = v, x
+		}
+		if hi-lo > depth {
+			up = v == hi
+			break
+		}
+	}
+	e.first, e.start = -1, hiAt
+	if up {
+		e.first, e.start = 1, loAt
+	}
+	edges := e.edges
 	least, was := depth, 0
-	swing := func(now int) int {
-		d := max(least, max(now, was)*share/16)
-		was = now
-		return d
-	}
-	var way float32 // of the last edge that counts
-	for x, v := range line {
-		v := int(v)
-		switch {
-		case way >= 0 && v > hi:
-			hi, hiAt = v, x
-		case way <= 0 && v < lo:
-			lo, loAt = v, x
+	// Two loops instead of one with a state, for most of the time of an empty
+	// frame is spent here.
+	for near := x; ; {
+		if up {
+			limit := hi - depth
+			for ; x < len(line); x++ {
+				if v := int(line[x]); v > hi {
+					hi, hiAt, limit = v, x, v-depth
+				} else if v < limit {
+					break
+				}
+			}
+			edges = append(edges, edge{end: int32(hiAt), near: int32(near), rise: int32(hi - lo), at: -1})
+		} else {
+			limit := lo + depth
+			for ; x < len(line); x++ {
+				if v := int(line[x]); v < lo {
+					lo, loAt, limit = v, x, v+depth
+				} else if v > limit {
+					break
+				}
+			}
+			edges = append(edges, edge{end: int32(loAt), near: int32(near), rise: int32(hi - lo), at: -1})
 		}
-		switch {
-		case way <= 0 && v > lo+depth: // the minimum is certain
-			if way < 0 {
-				e.add(hiAt, loAt)
-			} else {
-				e.first = 1
-			}
-			if way < 0 {
-				depth = swing(hi - lo)
-			}
-			way = 1
-			hi, hiAt = v, x
-		case way >= 0 && v < hi-depth:
-			if way > 0 {
-				e.add(loAt, hiAt)
-			} else {
-				e.first = -1
-			}
-			if way > 0 {
-				depth = swing(hi - lo)
-			}
-			way = -1
-			lo, loAt = v, x
+		if x == len(line) {
+			e.edges = edges
+			return
 		}
-	}
-	switch {
-	case way > 0:
-		e.add(loAt, hiAt)
-	case way < 0:
-		e.add(hiAt, loAt)
+		depth = max(least, max(hi-lo, was)*share/16)
+		was = hi - lo
+		if up {
+			lo, loAt = int(line[x]), x
+		} else {
+			hi, hiAt = int(line[x]), x
+		}
+		up, near = !up, x
 	}
 }
 
-func (e *edgeFinder) add(from, to int) {
-	if len(e.ends) == 0 {
-		e.ends = append(e.ends, from)
+// promising returns the first edge from i on that may begin a finder pattern, by
+// what is known of the edges without looking for their exact places, and false
+// when there is none.
+func (e *edgeFinder) promising(i int) (int, bool) {
+	for ; i+6 <= len(e.edges); i++ {
+		s := e.edges[i : i+6 : i+6]
+		left, core, right := s[2].near-s[1].near, s[3].near-s[2].near, s[4].near-s[3].near
+		five := left + core + right
+		// The core is three of five modules, the gaps are one each.
+		if core < five/5-slack || core > five*9/10+slack || left > five*2/5+slack || right > five*2/5+slack {
+			continue
+		}
+		// Ring, gap and core stand out about equally.
+		a, b, c, d := s[1].rise, s[2].rise, s[3].rise, s[4].rise
+		if unequal*min(a, b, c, d) < max(a, b, c, d) {
+			continue
+		}
+		return i, true
 	}
-	e.ends = append(e.ends, to)
-	e.at = append(e.at, -1)
+	return i, false
 }
+
+const (
+	slack   = 3 // pixels that two places of edge.near may be off
+	unequal = 5
+)
 
 // finder returns the six edges of the finder pattern that begins with edge i,
 // and the size of a module.
 func (e *edgeFinder) finder(i int) (at [6]float32, size float32, ok bool) {
-	ends := e.ends[i : i+7 : i+7]
+	ends := [7]int{e.end(i - 1), e.end(i), e.end(i + 1), e.end(i + 2), e.end(i + 3), e.end(i + 4), e.end(i + 5)}
 	if far := ends[4] - ends[2]; ends[2]-ends[1] > far || ends[5]-ends[4] > far {
 		return at, 0, false // between the rings lie four modules, outside them one
 	}
-	for k := range at {
-		if e.at[i+k] < 0 {
-			e.at[i+k] = steepest(e.line, ends[k], ends[k+1])
-		}
-		at[k] = e.at[i+k]
+	// The likeliest to disappoint come first.
+	at[1], at[4] = e.place(i+1), e.place(i+4)
+	if size = (at[4] - at[1]) / 5; size < 0.8*minModule {
+		return at, 0, false
 	}
-	size = (at[4] - at[1]) / 5
+	at[2], at[3] = e.place(i+2), e.place(i+3)
 	if off(at[3]-at[2], 3*size) > 1.2*size+0.6 {
 		return at, 0, false
 	}
+	at[0], at[5] = e.place(i), e.place(i+5)
 	// Where something brighter ends just beyond the quiet zone the grey falls in
 	// two steps, and the outer one may be the steeper.
 	if reach := 2 * size; at[1]-at[0] > reach {
-		at[0] = steepest(e.line, max(ends[0], int(at[1]-reach)), ends[1])
+		at[0] = steepest(e.line, min(max(ends[0], int(at[1]-reach)), ends[1]-1), ends[1])
 		if !e.steps(at[0]-size/2, ends[1], ends[2]) {
 			return at, 0, false
 		}
 	}
 	if reach := 2 * size; at[5]-at[4] > reach {
-		at[5] = steepest(e.line, ends[5], min(ends[6], int(at[4]+reach)))
+		at[5] = steepest(e.line, ends[5], max(min(ends[6], int(at[4]+reach)), ends[5]+1))
 		if !e.steps(at[5]+size/2, ends[5], ends[4]) {
 			return at, 0, false
 		}
 	}
 	size, ok = finderRuns([5]float32{at[1] - at[0], at[2] - at[1], at[3] - at[2], at[4] - at[3], at[5] - at[4]})
 	return at, size, ok
+}
+
+// end returns the extreme after edge i, which is the one before the next.
+func (e *edgeFinder) end(i int) int {
+	if i < 0 {
+		return e.start
+	}
+	return int(e.edges[i].end)
+}
+
+// place returns where edge i lies.
+func (e *edgeFinder) place(i int) float32 {
+	s := &e.edges[i]
+	if s.at < 0 {
+		s.at = steepest(e.line, e.end(i-1), int(s.end))
+	}
+	return s.at
 }
 
 // steps reports whether the grey at out differs from that at ring about as
@@ -134,23 +192,36 @@ func (e *edgeFinder) way(i int) float32 {
 // steepest returns where between two pixels, a minimum and a maximum in either
 // order, the grey changes fastest.
 func steepest(line []uint8, a, b int) float32 {
-	turn := 1
-	if line[b] < line[a] {
-		turn = -1
-	}
-	best, at := -1, a
-	for x := a; x < b; x++ {
-		if d := turn * (int(line[x+1]) - int(line[x])); d > best {
-			best, at = d, x
+	line = line[a : b+1]
+	rising := line[len(line)-1] >= line[0]
+	best, at := -1, 0
+	was := int(line[0])
+	if rising {
+		for x, v := range line[1:] {
+			if d := int(v) - was; d > best {
+				best, at = d, x
+			}
+			was = int(v)
+		}
+	} else {
+		for x, v := range line[1:] {
+			if d := was - int(v); d > best {
+				best, at = d, x
+			}
+			was = int(v)
 		}
 	}
 	// The centre of gravity of the change around it is good to a part of a pixel.
 	var sum, moment int
-	for x := max(at-2, a); x < min(at+3, b); x++ {
-		if d := turn * (int(line[x+1]) - int(line[x])); d > 0 {
+	for x := max(at-2, 0); x < min(at+3, len(line)-1); x++ {
+		d := int(line[x+1]) - int(line[x])
+		if !rising {
+			d = -d
+		}
+		if d > 0 {
 			sum += d
 			moment += d * (x - at)
 		}
 	}
-	return float32(at) + 1 + float32(moment)/float32(max(sum, 1))
+	return float32(a+at) + 1 + float32(moment)/float32(max(sum, 1))
 }

@@ -27,7 +27,7 @@ func (r *Reader) find(p *plane, step int) {
 
 func (r *Reader) findInRow(p *plane, y int) {
 	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth, p.share)
-	for i := range len(r.edges.at) - 5 {
+	for i, ok := r.edges.promising(0); ok; i, ok = r.edges.promising(i + 1) {
 		if e, size, ok := r.edges.finder(i); ok && size >= minModule {
 			r.confirm(p, (e[2]+e[3])/2, float32(y)+0.5, size, r.edges.way(i))
 		}
@@ -68,20 +68,19 @@ func (r *Reader) confirm(p *plane, x, y, size, sign float32) {
 	if len(r.finders) == maxFound {
 		return
 	}
-	down, shift, ok := r.profile(p, x, y, 0, 1, size, sign)
+	down, shift, ok := r.cross(p, x, y, 0, 1, size, sign)
 	if !ok || down > 2.5*size || size > 2.5*down {
 		return
 	}
 	y += shift
-	across, shift, ok := r.profile(p, x, y, 1, 0, size, sign)
+	across, shift, ok := r.cross(p, x, y, 1, 0, size, sign)
 	if !ok {
 		return
 	}
 	x += shift
-	const d = math.Sqrt2 / 2
-	size = max(down, across)
-	if _, _, ok := r.profile(p, x, y, d, d, size, sign); !ok {
-		if _, _, ok := r.profile(p, x, y, d, -d, size, sign); !ok {
+	size = max(down, across) / math.Sqrt2 // in steps of a diagonal
+	if _, _, ok := r.cross(p, x, y, 1, 1, size, sign); !ok {
+		if _, _, ok := r.cross(p, x, y, 1, -1, size, sign); !ok {
 			return
 		}
 	}
@@ -100,17 +99,61 @@ func (r *Reader) profile(p *plane, x, y, dx, dy, size, sign float32) (module, sh
 		t := float32(i) * step
 		r.line = append(r.line, uint8(p.greyAt(x+t*dx, y+t*dy)+0.5))
 	}
+	module, shift, ok = r.centred(p, n, float32(n)+0.5, sign)
+	return module * step, shift * step, ok
+}
+
+// cross does what profile does along whole pixels, of which the step from one to
+// the next is (dx, dy); size and what it returns are in such steps. It is for the
+// many places that are no finder.
+func (r *Reader) cross(p *plane, x, y float32, dx, dy int, size, sign float32) (module, shift float32, ok bool) {
+	step := min(max(int(size/4), 1), 2)
+	dx, dy = dx*step, dy*step
+	n := int(9*size) / step
+	ix, iy := int(x), int(y)
+	// Fewer steps where the picture ends.
+	back, ahead := n, n
+	if dx != 0 {
+		back, ahead = min(back, ix/dx), min(ahead, (p.w-1-ix)/dx)
+	}
+	if dy > 0 {
+		back, ahead = min(back, iy/dy), min(ahead, (p.h-1-iy)/dy)
+	}
+	if dy < 0 {
+		back, ahead = min(back, (p.h-1-iy)/-dy), min(ahead, iy/-dy)
+	}
+	if back < 0 || ahead < 0 {
+		return 0, 0, false
+	}
+	r.line = r.line[:0]
+	stride := dy*p.stride + dx
+	at := iy*p.stride + ix - back*stride
+	for range back + 1 + ahead {
+		r.line = append(r.line, p.pix[at])
+		at += stride
+	}
+	aside := y - float32(iy)
+	if dx != 0 {
+		aside = x - float32(ix)
+	}
+	centre := float32(back) + 0.5 + (aside-0.5)/float32(step)
+	module, shift, ok = r.centred(p, back, centre, sign)
+	return module * float32(step), shift * float32(step), ok
+}
+
+// centred looks for a finder pattern in r.line that has pixel n and the place
+// centre in its core.
+func (r *Reader) centred(p *plane, n int, centre, sign float32) (module, shift float32, ok bool) {
 	r.rays.scan(r.line, p.depth, p.share)
-	centre := float32(n) + 0.5
-	for i := range len(r.rays.at) - 5 {
-		if r.rays.way(i) != sign || r.rays.ends[i+2] > n || r.rays.ends[i+4] < n {
+	for i, ok := r.rays.promising(0); ok; i, ok = r.rays.promising(i + 1) {
+		if r.rays.way(i) != sign || r.rays.end(i+1) > n || r.rays.end(i+3) < n {
 			continue
 		}
 		e, module, ok := r.rays.finder(i)
 		if !(e[2] < centre && e[3] >= centre) {
 			continue
 		}
-		return module * step, ((e[0]+e[5]+e[2]+e[3])/4 - centre) * step, ok
+		return module, (e[0]+e[5]+e[2]+e[3])/4 - centre, ok
 	}
 	return 0, 0, false
 }

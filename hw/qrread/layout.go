@@ -12,6 +12,8 @@ type layout struct {
 	dim     int
 	known   []mark       // modules whose colour does not depend on the text
 	quick   []mark       // those of them that tell one version from another
+	some    []mark       // every third of known
+	sketch  []mark       // every third of quick
 	across  []mark       // the timing row
 	down    []mark       // the timing column
 	data    []int32      // modules in the order in which they make up the codewords
@@ -22,7 +24,7 @@ type layout struct {
 type mark struct {
 	x, y float32 // its centre, in modules
 	i    int32   // its index in the grid
-	tone float32 // -1 dark, 1 light
+	tone int32   // -1 dark, 1 light
 }
 
 // layout returns the layout of a version, from 1 to maxVersion.
@@ -100,6 +102,7 @@ func newLayout(number int) *layout {
 			put(y, dim-11+x, dark)
 		}
 	}
+	l.some, l.sketch = everyThird(l.known), everyThird(l.quick)
 	l.format = formatPlaces(dim)
 	for _, places := range l.format {
 		for _, i := range places {
@@ -125,6 +128,13 @@ func newLayout(number int) *layout {
 		up = !up
 	}
 	return l
+}
+
+func everyThird(all []mark) (some []mark) {
+	for i := 0; i < len(all); i += 3 {
+		some = append(some, all[i])
+	}
+	return some
 }
 
 func formatPlaces(dim int) (places [2][15]int32) {

@@ -14,11 +14,12 @@ type plane struct {
 
 	own []uint8 // pixels, when the plane is not a view of the frame
 
-	cw, ch int          // the picture in cells
-	cells  []uint32     // the sum of the pixels of each
-	around [2][]float32 // the means of narrow and wide surroundings of each cell
-	lifted [2]bool      // which of them are made
-	means  []float32    // the one in use
+	cw, ch  int      // the picture in cells
+	cells   []uint32 // the sum of the pixels of each
+	columns []uint32
+	around  [2][]int32 // the means of narrow and wide surroundings of each cell, in 256ths
+	lifted  [2]bool    // which of them are made
+	means   []int32    // the one in use
 }
 
 // cell is the side of a cell in pixels.
@@ -119,21 +120,44 @@ func (p *plane) count() {
 }
 
 // spread returns the mean of each cell and those up to reach cells away.
-func (p *plane) spread(means []float32, reach int) []float32 {
+func (p *plane) spread(means []int32, reach int) []int32 {
 	means = slices.Grow(means[:0], len(p.cells))[:len(p.cells)]
+	p.columns = slices.Grow(p.columns[:0], p.cw)[:p.cw]
+	columns := p.columns // the sums over the rows in reach
+	clear(columns)
+	add := func(cy int) {
+		for cx, c := range p.cells[cy*p.cw:][:p.cw] {
+			columns[cx] += c
+		}
+	}
+	for cy := range min(reach, p.ch) {
+		add(cy)
+	}
 	for cy := range p.ch {
+		if cy+reach < p.ch {
+			add(cy + reach)
+		}
+		if gone := cy - reach - 1; gone >= 0 {
+			for cx, c := range p.cells[gone*p.cw:][:p.cw] {
+				columns[cx] -= c
+			}
+		}
 		y0, y1 := max(cy-reach, 0), min(cy+reach+1, p.ch)
 		high := min(y1*cell, p.h) - y0*cell
+		var sum uint32
+		for _, c := range columns[:min(reach, p.cw)] {
+			sum += c
+		}
 		for cx := range p.cw {
+			if cx+reach < p.cw {
+				sum += columns[cx+reach]
+			}
+			if gone := cx - reach - 1; gone >= 0 {
+				sum -= columns[gone]
+			}
 			x0, x1 := max(cx-reach, 0), min(cx+reach+1, p.cw)
 			wide := min(x1*cell, p.w) - x0*cell
-			var sum uint32
-			for y := y0; y < y1; y++ {
-				for _, c := range p.cells[y*p.cw+x0 : y*p.cw+x1] {
-					sum += c
-				}
-			}
-			means[cy*p.cw+cx] = float32(sum) / float32(high*wide)
+			means[cy*p.cw+cx] = int32(uint64(sum) << 8 / uint64(high*wide))
 		}
 	}
 	return means
@@ -152,7 +176,7 @@ func (p *plane) reliefAt(x, y float32) float32 {
 	a, b := p.pix[i:i+2:i+2], p.pix[i+p.stride:i+p.stride+2:i+p.stride+2]
 	top := float32(a[0]) + fx*(float32(a[1])-float32(a[0]))
 	bottom := float32(b[0]) + fx*(float32(b[1])-float32(b[0]))
-	return top + fy*(bottom-top) - p.means[iy>>cellBits*p.cw+ix>>cellBits]
+	return top + fy*(bottom-top) - 1./256*float32(p.means[iy>>cellBits*p.cw+ix>>cellBits])
 }
 
 // greyAt returns the grey value at a place, interpolated; places outside take

@@ -47,36 +47,62 @@ func (q *pose) place() bool {
 // at returns where the place (u, v) of the symbol lies in the plane.
 func (q *pose) at(u, v float32) (x, y float32) {
 	if q.bent {
-		// s and t run from -1 to 1 between the finders. Paper bent across is seen
-		// narrower where it turns away, its sides bowed and its middle larger or
-		// smaller, as it is nearer or farther. The same for paper bent down.
-		s := (u-3.5)*2/float32(q.dim-7) - 1
-		t := (v-3.5)*2/float32(q.dim-7) - 1
-		ss, tt := 1-s*s, 1-t*t
-		b := &q.bend
-		u += ss*(b[0]+s*b[1]) + tt*(b[6]+s*b[7])
-		v += tt*(b[4]+t*b[5]) + ss*(b[2]+t*b[3])
+		u, v = q.flat(u, v)
 	}
 	w := 1 / (q.g*u + q.h*v + q.i)
 	return (q.a*u + q.b*v + q.c) * w, (q.d*u + q.e*v + q.f) * w
+}
+
+// flat returns where the place (u, v) of a bent symbol would lie in a flat one.
+func (q *pose) flat(u, v float32) (float32, float32) {
+	// s and t run from -1 to 1 between the finders. Paper bent across is seen
+	// narrower where it turns away, its sides bowed and its middle larger or
+	// smaller, as it is nearer or farther. The same for paper bent down.
+	s := (u-3.5)*2/float32(q.dim-7) - 1
+	t := (v-3.5)*2/float32(q.dim-7) - 1
+	ss, tt := 1-s*s, 1-t*t
+	b := &q.bend
+	u += ss*(b[0]+s*b[1]) + tt*(b[6]+s*b[7])
+	v += tt*(b[4]+t*b[5]) + ss*(b[2]+t*b[3])
+	return u, v
 }
 
 // match returns how well the plane agrees with modules of known colour under a
 // pose, from -1 to 1. sign is -1 for a symbol that is dark on light.
 // Relief beyond clip counts as clip, so that a glare does not outshout the rest.
 func (p *plane) match(q *pose, marks []mark, sign, clip float32) float32 {
-	var sum, squares float32
+	// Places are counted in 256ths of a pixel and grey in 256ths of a step: this
+	// is where most of the time goes of a frame with a code in it.
+	most := int32(clip * 256)
+	wide, high := uint32(p.w-1), uint32(p.h-1)
+	a, b, c, d, e, f, g, h, k := q.a, q.b, q.c, q.d, q.e, q.f, q.g, q.h, q.i
+	var sum, squares int64
 	for i := range marks {
 		m := &marks[i]
-		x, y := q.at(m.x, m.y)
-		v := min(max(p.reliefAt(x, y), -clip), clip)
-		sum += m.tone * v
-		squares += v * v
+		u, v := m.x, m.y
+		if q.bent {
+			u, v = q.flat(u, v)
+		}
+		w := 256 / (g*u + h*v + k)
+		x, y := int32((a*u+b*v+c)*w)-128, int32((d*u+e*v+f)*w)-128
+		ix, iy := x>>8, y>>8
+		if uint32(ix) >= wide || uint32(iy) >= high {
+			continue // outside, or beyond the horizon
+		}
+		x, y = x&255, y&255
+		at := int(iy)*p.stride + int(ix)
+		above, below := p.pix[at:at+2:at+2], p.pix[at+p.stride:at+p.stride+2:at+p.stride+2]
+		top := int32(above[0])<<8 + x*(int32(above[1])-int32(above[0]))
+		bottom := int32(below[0])<<8 + x*(int32(below[1])-int32(below[0]))
+		r := top + (y*(bottom-top))>>8 - p.means[int(iy)>>cellBits*p.cw+int(ix)>>cellBits]
+		r = min(max(r, -most), most)
+		sum += int64(m.tone * r)
+		squares += int64(r) * int64(r)
 	}
 	if squares == 0 {
 		return 0
 	}
-	return -sign * sum / sqrt(squares*float32(len(marks)))
+	return -sign * float32(sum) / sqrt(float32(squares)*float32(len(marks)))
 }
 
 // A guess is a version with a pose and how well it fits.
@@ -89,6 +115,7 @@ type guess struct {
 // Scores below which following a guess or a registered pose is hopeless.
 const (
 	minQuick = 0.30
+	minEarly = 0.70 // worth a look as it is
 	minMatch = 0.45
 )
 
@@ -180,6 +207,9 @@ func (p *plane) guessCorner(t *triple, l *layout, g *guess) {
 			if !q.complete(&at, t.wb, t.wc) {
 				continue
 			}
+			if p.match(&q, l.sketch, t.sign, t.clip) < g.score-sketchError {
+				continue
+			}
 			if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
 				g.score, g.pose = s, q
 			}
@@ -188,6 +218,7 @@ func (p *plane) guessCorner(t *triple, l *layout, g *guess) {
 }
 
 const (
+	sketchError = 0.15 // how much better all marks may fit than some
 	cornerStep  = 0.03
 	cornerSteps = 8
 	minTiming   = 0.5
@@ -205,41 +236,53 @@ func (q *pose) complete(at *[3][2]float32, wb, wc float32) bool {
 	return q.place()
 }
 
-// register moves the corners of a guess until the modules of known colour fit best.
+// register moves the corners of a guess until the modules of known colour fit
+// best: first some of them, then all.
 func (r *Reader) register(p *plane, t *triple, g *guess) {
 	l := r.layout(g.version)
-	best := p.match(&g.pose, l.known, t.sign, t.clip)
 	// The finders are known to a fraction of a module, the fourth corner is not.
 	steps := [4]float32{0.35, 0.35, 1.2, 0.35}
 	if t.guessed >= 0 {
 		steps[[3]int{0, 1, 3}[t.guessed]] = 1.2
 	}
+	best := p.match(&g.pose, l.some, t.sign, t.clip)
+	r.climb(p, t, l.some, g, &steps, 0.15, &best)
+	if best < minMatch-0.15 {
+		g.score = 0
+		return // nothing comes near
+	}
+	best = p.match(&g.pose, l.known, t.sign, t.clip)
+	r.climb(p, t, l.known, g, &steps, 0.06, &best)
+	g.score = best
+}
+
+// climb moves the corners by steps, which it halves, until they are below least.
+func (r *Reader) climb(p *plane, t *triple, marks []mark, g *guess, steps *[4]float32, least float32, best *float32) {
 	for round := range 40 {
-		if round == 4 && best < minMatch-0.1 {
-			break // nothing comes near
+		if round == 4 && *best < minMatch-0.15 {
+			return
 		}
 		moved := false
 		for k := range steps {
-			if r.nudge(p, t, l, g, &g.pose.corners[k], steps[k]*t.unit, &best) {
+			if r.nudge(p, t, marks, g, &g.pose.corners[k], steps[k]*t.unit, best) {
 				moved = true
 			}
 		}
 		if moved {
 			continue
 		}
-		if steps[0] < 0.06 && steps[2] < 0.06 {
-			break
+		if steps[0] < least && steps[2] < least {
+			return
 		}
 		for k := range steps {
 			steps[k] = max(steps[k]/2, 0.05)
 		}
 	}
-	g.score = best
 }
 
 // nudge moves one point of the pose of g by a step in the best of four
 // directions, if that fits better.
-func (r *Reader) nudge(p *plane, t *triple, l *layout, g *guess, at *[2]float32, step float32, best *float32) bool {
+func (r *Reader) nudge(p *plane, t *triple, marks []mark, g *guess, at *[2]float32, step float32, best *float32) bool {
 	was, kept := *at, g.pose
 	moved := false
 	for _, d := range [4][2]float32{{step, 0}, {-step, 0}, {0, step}, {0, -step}} {
@@ -247,7 +290,7 @@ func (r *Reader) nudge(p *plane, t *triple, l *layout, g *guess, at *[2]float32,
 		if !g.pose.place() {
 			continue
 		}
-		if m := p.match(&g.pose, l.known, t.sign, t.clip); m > *best {
+		if m := p.match(&g.pose, marks, t.sign, t.clip); m > *best {
 			*best, kept, moved = m, g.pose, true
 		}
 	}
@@ -312,7 +355,7 @@ func (r *Reader) bend(p *plane, t *triple, g *guess) {
 				}
 			}
 			for k := range g.pose.corners {
-				moved = r.nudge(p, t, l, g, &g.pose.corners[k], step*t.unit/2, &best) || moved
+				moved = r.nudge(p, t, l.known, g, &g.pose.corners[k], step*t.unit/2, &best) || moved
 			}
 			if !moved {
 				break

@@ -208,11 +208,17 @@ func (r *Reader) try(p *plane, t *triple) (Code, bool) {
 	p.lift(t.unit)
 	var near guess // the best that could not be read
 	for _, g := range r.guess(p, t) {
+		// A good card held straight is read where the guess says it is.
+		if g.score >= minEarly {
+			if c, ok := r.read(p, t, &g, false); ok {
+				return c, true
+			}
+		}
 		r.register(p, t, &g)
 		if g.score < minMatch {
 			continue
 		}
-		if c, ok := r.read(p, t, &g); ok {
+		if c, ok := r.read(p, t, &g, true); ok {
 			return c, true
 		}
 		if g.score > near.score {
@@ -228,19 +234,20 @@ func (r *Reader) try(p *plane, t *triple) (Code, bool) {
 			break
 		}
 		r.bend(p, t, &bent[i])
-		if c, ok := r.read(p, t, &bent[i]); ok {
+		if c, ok := r.read(p, t, &bent[i], true); ok {
 			return c, true
 		}
 	}
 	return Code{}, false
 }
 
-// read samples the symbol that lies as g says, and decodes it.
-func (r *Reader) read(p *plane, t *triple, g *guess) (Code, bool) {
+// read samples the symbol that lies as g says, and decodes it. Only a pose that
+// is as good as it gets is worth the trouble of undoing blur.
+func (r *Reader) read(p *plane, t *triple, g *guess, final bool) (Code, bool) {
 	l := r.layout(g.version)
 	r.grid.sample(p, &g.pose, t.sign)
 	c, mirrored, ok := r.decode(&r.grid, l)
-	if !ok {
+	if !ok && final {
 		r.grid.equalise(l)
 		c, mirrored, ok = r.decode(&r.grid, l)
 	}

@@ -84,7 +84,7 @@ func (g *grid) equalise(l *layout) {
 	truth := g.truth
 	clear(truth)
 	for _, m := range l.known {
-		truth[m.i] = -m.tone
+		truth[m.i] = -float32(m.tone)
 	}
 	for round := range 2 {
 		var normal [9][10]float64
