@@ -11,7 +11,8 @@
 //
 // An error from Run means that the storage is broken: the process must end, so
 // that the next start reads the truth from disk. Delivery (package deliver),
-// heartbeat (package agent) and lamps (package panel) run beside it.
+// heartbeat (package agent), lamps (package panel), screen and voice (package
+// screen) run beside it.
 package kiosk
 
 import (
@@ -20,8 +21,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
@@ -30,6 +34,7 @@ import (
 	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 // stillHeld is the longest pause between two reads of a code that never left
@@ -45,6 +50,7 @@ type Door struct {
 	Queue  *outbox.Queue
 	Sealer *seal.Sealer
 	Panel  panel.Panel
+	Faces  []Face // that answer beside the panel
 	Clock  *when.Clock
 }
 
@@ -54,6 +60,11 @@ type Kiosk struct {
 	repeats    *scan.Repeats
 	log        *slog.Logger
 	unrecorded atomic.Uint64
+	touched    chan touch
+
+	mu    sync.Mutex // one scan or touch at a time
+	tries tries
+	last  party
 }
 
 // New returns a kiosk for door, whose configuration must be valid.
@@ -61,7 +72,7 @@ func New(door Door, log *slog.Logger) (*Kiosk, error) {
 	if err := door.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("kiosk: %w", err)
 	}
-	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), log: log}, nil
+	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), log: log, touched: make(chan touch)}, nil
 }
 
 // Unrecorded returns how many people were let in without a record since start.
@@ -70,7 +81,14 @@ func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
 // Run serves the door until ctx ends, and then returns nil. It returns an error
 // only when the door can no longer record.
 func (k *Kiosk) Run(ctx context.Context) error {
-	k.Panel.Show(panel.Ready)
+	k.tell(Answer{State: words.Ready})
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return k.serveScans(ctx) })
+	tasks.Go(func() error { return k.serveTouches(ctx) })
+	return tasks.Wait()
+}
+
+func (k *Kiosk) serveScans(ctx context.Context) error {
 	for {
 		s, err := k.Source.Next(ctx)
 		if ctx.Err() != nil {
@@ -87,24 +105,36 @@ func (k *Kiosk) Run(ctx context.Context) error {
 
 // handle serves one scan from text to lamp.
 func (k *Kiosk) handle(s scan.Scan) error {
-	if ago, seen := k.repeats.Seen(s.Text, s.At); seen {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.answer(s.Text, s.At, func() judgment { return k.judge(s.Text) })
+}
+
+// answer serves one showing of text, which judge judges. k.mu is held.
+func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
+	if ago, seen := k.repeats.Seen(text, at); seen {
 		// A card that lies still is answered once; one that comes back is
 		// told that it need not.
 		if ago >= stillHeld {
-			k.Panel.Show(panel.Again)
+			k.tell(Answer{State: words.Again})
 		}
 		return nil
 	}
-	k.Panel.Show(panel.Reading)
-	j := k.judge(s.Text)
+	k.tell(Answer{State: words.Reading})
+	j := judge()
 	seq, err := k.record(j)
 	if err != nil {
 		// The same person may try again at once: nothing was recorded.
-		k.repeats.Forget(s.Text)
+		k.repeats.Forget(text)
 		return k.fault(j, err)
 	}
-	k.Panel.Show(j.signal())
-	k.log.Debug("judged", "seq", seq, "verdict", j.verdict, "reason", j.reason, "pass", j.kind, "took", time.Since(s.At))
+	k.last = party{}
+	a := k.said(j, seq)
+	if a.MayBring {
+		k.last = party{seq: seq, at: at}
+	}
+	k.tell(a)
+	k.log.Debug("judged", "seq", seq, "verdict", j.verdict, "reason", j.reason, "pass", j.kind, "took", time.Since(at))
 	return nil
 }
 
@@ -114,7 +144,7 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 		h := wire.Header{
 			Seq: seq, Kind: wire.KindCheckin,
 			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.Config.Direction,
-			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: wire.Verified,
+			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: j.presence, With: j.with,
 		}
 		h.At(k.Clock.Read())
 		if j.subject == nil {
@@ -133,14 +163,18 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 // fault answers a person whom the kiosk could not record. It returns an error
 // unless the next scan may fare better.
 func (k *Kiosk) fault(j judgment, err error) error {
+	reason := wire.ReasonDisk
+	if errors.Is(err, outbox.ErrFull) {
+		reason = wire.ReasonSpace
+	}
 	switch {
 	case j.verdict == wire.Refused:
-		k.Panel.Show(panel.Refused)
+		k.tell(k.said(j, 0))
 	case k.Config.OnFault == wire.AdmitUnrecorded:
 		k.unrecorded.Add(1)
-		k.Panel.Show(panel.Amber)
+		k.tell(Answer{State: words.Amber, Reason: reason})
 	default:
-		k.Panel.Show(panel.Fault)
+		k.tell(Answer{State: words.Fault, Reason: reason})
 	}
 	if errors.Is(err, outbox.ErrFull) {
 		k.log.Error("not recorded: storage is full", "err", err)
@@ -151,17 +185,16 @@ func (k *Kiosk) fault(j judgment, err error) error {
 
 // A judgment is what the door decided about one scan.
 type judgment struct {
-	kind    pass.Kind
-	verdict wire.Verdict
-	reason  wire.Reason
-	subject *wire.Subject // nil if nobody is identified
+	kind     pass.Kind
+	verdict  wire.Verdict
+	reason   wire.Reason
+	presence wire.Presence
+	subject  *wire.Subject // nil if nobody is identified
+	with     uint64        // the check-in whose companion this is; 0 if none
 }
 
-func (j judgment) signal() panel.Signal {
-	if j.verdict == wire.Refused {
-		return panel.Refused
-	}
-	return panel.Admitted
+func refused(kind pass.Kind, reason wire.Reason) judgment {
+	return judgment{kind: kind, verdict: wire.Refused, reason: reason, presence: wire.Verified}
 }
 
 // judge applies the rules of the door to a code. Refusals carry no subject: a
@@ -172,17 +205,17 @@ func (k *Kiosk) judge(text string) judgment {
 		err = k.verify(p)
 	}
 	if reason := reasonFor(err); reason != wire.NoReason {
-		return judgment{kind: p.Kind, verdict: wire.Refused, reason: reason}
+		return refused(p.Kind, reason)
 	}
 	switch {
 	case p.Kind == pass.Test:
-		return judgment{kind: p.Kind, verdict: wire.Admitted}
+		return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified}
 	case p.Kind == pass.Poster:
-		return judgment{kind: p.Kind, verdict: wire.Refused, reason: wire.ReasonPoster}
+		return refused(p.Kind, wire.ReasonPoster)
 	case !slices.Contains(k.Config.Accept, p.Kind):
-		return judgment{kind: p.Kind, verdict: wire.Refused, reason: wire.ReasonKind}
+		return refused(p.Kind, wire.ReasonKind)
 	}
-	return judgment{kind: p.Kind, verdict: wire.Admitted, subject: subject(p)}
+	return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified, subject: subject(p)}
 }
 
 // verify judges an own card. While the clock is not bound to the server's, only

@@ -72,7 +72,7 @@ type Presence uint8
 
 // The levels of presence.
 const (
-	Claimed  Presence = 1 // said by a phone that scanned a poster
+	Claimed  Presence = 1 // said by a phone that scanned a poster, or by somebody of the companions they bring
 	Typed    Presence = 2 // a short code typed at a kiosk; identifies, does not prove
 	Verified Presence = 3 // a code read by a kiosk at the door
 	Paper    Presence = 4 // typed later from the emergency sheet
@@ -96,6 +96,7 @@ type Header struct {
 	Verdict   Verdict    `cbor:"12,keyasint,omitempty"`
 	Reason    Reason     `cbor:"13,keyasint,omitempty"`
 	Presence  Presence   `cbor:"14,keyasint,omitempty"`
+	With      uint64     `cbor:"15,keyasint,omitempty"` // a companion's: number of the check-in that this person came with
 
 	Anchor *Anchor `cbor:"20,keyasint,omitempty"` // with KindAnchor
 	Opened *Opened `cbor:"21,keyasint,omitempty"` // with KindOpened

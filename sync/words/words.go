@@ -59,11 +59,12 @@ const (
 	WrongLane State = "wrong_lane" // this lane goes the other way
 	Fault     State = "fault"      // cannot work
 	Locked    State = "locked"     // revoked by the server
+	Starting  State = "starting"   // the program is not there, or not yet
 )
 
 // States returns every state.
 func States() []State {
-	return []State{Ready, Reading, Admitted, Leaving, Again, Refused, Amber, Full, WrongLane, Fault, Locked}
+	return []State{Ready, Reading, Admitted, Leaving, Again, Refused, Amber, Full, WrongLane, Fault, Locked, Starting}
 }
 
 // A Key names one text of the catalogue.
@@ -76,6 +77,17 @@ const (
 	FullFor  Key = "full.for"  // how many may be inside; placeholder "capacity"
 	ListAge  Key = "list.age"  // age of the revocation list; placeholder "days"
 	TestPass Key = "test.pass" // the morning's test card has worked
+
+	TypedWrong   Key = "typed.wrong"    // a typed code that cannot be right
+	TypedWrongDo Key = "typed.wrong.do" // and what to do
+	TypedAsk     Key = "typed.ask"      // opens the keys for a code
+	TypedHint    Key = "typed.hint"     // where the code stands
+	TypedEnter   Key = "typed.enter"
+	TypedErase   Key = "typed.erase"
+	TypedClose   Key = "typed.close"
+	BringAsk     Key = "bring.ask"  // before the numbers of companions
+	BringDone    Key = "bring.done" // placeholder "count"
+	Inside       Key = "inside"     // how many are inside; placeholder "count"
 )
 
 //go:embed vi.txt
