@@ -79,9 +79,13 @@ func (b *board) ask(ctx context.Context) {
 	b.read = time.Now()
 	began := b.read
 	kiosks, err := b.store.Kiosks(ctx)
+	var byPhone int64
+	if err == nil {
+		byPhone, err = b.store.PhoneCheckins(ctx)
+	}
 	var next *snapshot
 	if err == nil {
-		next, err = b.render(kiosks)
+		next, err = b.render(kiosks, byPhone)
 	}
 	if (err == nil) != (b.err == nil) {
 		if err != nil {
@@ -99,21 +103,22 @@ func (b *board) ask(ctx context.Context) {
 
 // figures is what the template of that name shows.
 type figures struct {
-	Total  int64
-	Up     int
-	Active int
-	Queued int64 // at all kiosks that are not revoked
-	Read   moment
+	Total   int64 // check-ins
+	ByPhone int64 // of these
+	Up      int
+	Active  int
+	Queued  int64 // at all kiosks that are not revoked
+	Read    moment
 }
 
-func (b *board) render(kiosks []store.KioskStatus) (*snapshot, error) {
+func (b *board) render(kiosks []store.KioskStatus, byPhone int64) (*snapshot, error) {
 	before := &snapshot{}
 	if b.last != nil {
 		before = b.last
 	}
 	now := b.now()
 	next := &snapshot{no: before.no + 1, rows: make([]row, len(kiosks))}
-	sums := figures{Read: momentOf(now, qrgate.DayOf(now))}
+	sums := figures{Total: byPhone, ByPhone: byPhone, Read: momentOf(now, qrgate.DayOf(now))}
 	var table, text strings.Builder
 	for i, k := range kiosks {
 		v := kioskOf(k, now)
