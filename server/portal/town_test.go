@@ -46,7 +46,7 @@ const password = "con trâu là đầu cơ nghiệp"
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	w := newWorld(t, portal.Options{Controller: "Sở Y tế"})
+	w := newWorld(t, portal.Options{Base: "http://qr.example.vn", Controller: "Sở Y tế"})
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	c := &town{
@@ -94,7 +94,7 @@ func (c *town) settle(i int, s *side) {
 	c.must(c.reg.AddPicture(ctx, owner, &p))
 	s.picture = p.ID
 	var err error
-	s.upload, err = c.reg.AddUpload(ctx, owner, s.name+".xlsx", []byte("no sheet"))
+	s.upload, err = c.reg.AddUpload(ctx, owner, s.name+".xlsx", []byte(`{"Organisation":"`+s.organisation+`"}`))
 	c.must(err)
 	for _, r := range qrgate.Roles() {
 		if r == qrgate.Owner {

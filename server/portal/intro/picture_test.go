@@ -243,7 +243,7 @@ func TestPictures(t *testing.T) {
 			t.Errorf("%s a picture of others = %d", do, code)
 		}
 	}
-	if code, _, _ := w.post("owner", at+"/"+before[2], url.Values{"do": {"burn"}}); code != 422 {
+	if code, _, _ := w.post("owner", at+"/"+before[2], url.Values{"do": {"burn"}}); code != 400 {
 		t.Errorf("unknown change = %d", code)
 	}
 	w.post("owner", at+"/"+before[2], url.Values{"do": {"delete"}})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,10 @@ func (x *Intro) changePicture(w http.ResponseWriter, r *http.Request, v *page.Vi
 		return err
 	}
 	by, id, ctx := v.Who.Account.ID, idOf(r), r.Context()
-	do := f.Choice("do", true, "name", "up", "delete")
+	do := f.Values.Get("do") // of a button, not of people
+	if !slices.Contains([]string{"name", "up", "delete"}, do) {
+		return qrgate.ErrInvalid
+	}
 	var title string
 	if do == "name" {
 		title = f.Text("picture_title", 100, true)
