@@ -306,6 +306,10 @@ func (r *Register) DeleteAccount(ctx context.Context, by, account string) error 
 		if _, err := t.Exec("UPDATE organisations SET deleted = ? WHERE id IN (SELECT o.id"+soleOwner+")", append([]any{now.UnixMilli()}, own...)...); err != nil {
 			return err
 		}
+		// Members who are left would keep an organisation going that nobody owns.
+		if _, err := t.Exec("DELETE FROM grants WHERE account <> ? AND scope IN (SELECT 'organisation:' || o.id FROM organisations o WHERE o.deleted = ?)", account, now.UnixMilli()); err != nil {
+			return err
+		}
 		for _, table := range []string{"signins", "secrets", "links", "grants", "uploads"} {
 			if _, err := t.Exec("DELETE FROM "+table+" WHERE account = ?", account); err != nil {
 				return err

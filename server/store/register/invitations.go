@@ -14,7 +14,8 @@ import (
 // InvitationFor is how long an invitation waits for whoever got it.
 const InvitationFor = 7 * 24 * time.Hour
 
-// An Invitation makes whoever holds its link a member of an organisation, once.
+// An Invitation makes whoever holds its link a member of an organisation, once,
+// as long as its maker is an owner there.
 type Invitation struct {
 	ID           string // the link's hash in hex, which opens nothing
 	Organisation string
@@ -54,7 +55,8 @@ func (r *Register) Invitations(ctx context.Context, organisation string) ([]Invi
 }
 
 // Invitation returns the invitation whose link has this hash, or
-// [qrgate.ErrNotFound] if it was used, taken back or waited too long.
+// [qrgate.ErrNotFound] if it was used, taken back, waited too long or is of
+// somebody who is no owner any more.
 func (r *Register) Invitation(ctx context.Context, hash []byte) (*Invitation, error) {
 	all, err := r.invitations(ctx, "hash = ?", hash)
 	if err == nil && len(all) == 0 {
@@ -65,6 +67,11 @@ func (r *Register) Invitation(ctx context.Context, hash []byte) (*Invitation, er
 	}
 	return &all[0], nil
 }
+
+// invited leaves of invitations those whose maker is an owner who can sign in: one
+// who was removed must not come back by a link that they made before.
+const invited = ` AND EXISTS (SELECT 1 FROM grants g JOIN accounts a ON a.id = g.account WHERE g.account = made_by AND g.role = 'owner'
+	AND g.scope = 'organisation:' || organisation AND a.state = 1)`
 
 func (r *Register) invitations(ctx context.Context, where string, arg any) ([]Invitation, error) {
 	var all []Invitation
@@ -78,7 +85,7 @@ func (r *Register) invitations(ctx context.Context, where string, arg any) ([]In
 		i.ID, i.Role = hex.EncodeToString(hash), qrgate.Role(role)
 		all = append(all, i)
 		return nil
-	}, "SELECT hash, organisation, role, note, made_by, made, until FROM invitations WHERE "+where+" AND until > ? ORDER BY made DESC, hash", arg, r.now().UnixMilli())
+	}, "SELECT hash, organisation, role, note, made_by, made, until FROM invitations WHERE "+where+" AND until > ?"+invited+" ORDER BY made DESC, hash", arg, r.now().UnixMilli())
 	return all, err
 }
 
@@ -112,7 +119,11 @@ func (r *Register) Accept(ctx context.Context, account string, hash []byte) (*In
 		return nil, err
 	}
 	err = r.s.Write(ctx, func(t store.Tx) error {
-		n, err := t.Exec("DELETE FROM invitations WHERE hash = ? AND until > ?", hash, r.now().UnixMilli())
+		// An owner may be parted with at this moment.
+		if err := t.Lock("grants"); err != nil {
+			return err
+		}
+		n, err := t.Exec("DELETE FROM invitations WHERE hash = ? AND until > ?"+invited, hash, r.now().UnixMilli())
 		if err == nil && n == 0 {
 			err = qrgate.ErrNotFound
 		}

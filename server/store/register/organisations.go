@@ -56,9 +56,9 @@ func (r *Register) Organisations(ctx context.Context, account string) ([]Organis
 }
 
 // FindOrganisations returns at most most organisations whose name holds text,
-// with marks or without, by name.
+// with marks or without, by name. One that ended with its owner is not found.
 func (r *Register) FindOrganisations(ctx context.Context, text string, most int) ([]Organisation, error) {
-	all, err := r.organisations(ctx, "WHERE o.folded LIKE ? ESCAPE '\\' ORDER BY o.folded, o.id LIMIT ?", holds(area.Fold(text)), most)
+	all, err := r.organisations(ctx, "WHERE o.deleted IS NULL AND o.folded LIKE ? ESCAPE '\\' ORDER BY o.folded, o.id LIMIT ?", holds(area.Fold(text)), most)
 	if err != nil {
 		return nil, fmt.Errorf("register: find organisations: %w", err)
 	}
@@ -205,7 +205,7 @@ func (r *Register) Transfer(ctx context.Context, from, organisation, to string) 
 		}
 		member := false
 		err := t.Each(func(rows *sql.Rows) error { member = true; return nil },
-			"SELECT g.role FROM grants g JOIN accounts a ON a.id = g.account WHERE g.account = ? AND g.scope = ? AND a.state = ?", to, scope, accountActive)
+			"SELECT g.role FROM grants g JOIN accounts a ON a.id = g.account WHERE g.account = ? AND g.scope = ? AND g.role IN ("+ofOrganisation+") AND a.state = ?", to, scope, accountActive)
 		if err != nil {
 			return err
 		}

@@ -100,6 +100,73 @@ func TestMembersComeByInvitation(t *testing.T) {
 	})
 }
 
+// A removed owner came back with another account, by a link of their own.
+func TestInvitationsEndWithTheirMaker(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		lan, minh, hoa := w.account("lan"), w.account("minh"), w.account("hoa")
+		o := w.organisation(lan, "Chợ")
+		if err := w.Invite(ctx, lan, []byte("owner"), o, qrgate.Owner, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Accept(ctx, minh, []byte("owner")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Invite(ctx, minh, []byte("back"), o, qrgate.Owner, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.SetRoles(ctx, lan, o, minh, qrgate.Staff); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := w.Invitations(ctx, o); err != nil || len(left) != 0 {
+			t.Errorf("Invitations = %+v, %v, want none of who is no owner", left, err)
+		}
+		if _, err := w.Accept(ctx, hoa, []byte("back")); !errors.Is(err, qrgate.ErrNotFound) {
+			t.Errorf("Accept of an invitation by who is no owner any more = %v", err)
+		}
+	})
+}
+
+// A clerk works in an organisation and is no member of it.
+func TestNobodyTransfersToAClerk(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		lan, hoa := w.account("lan"), w.account("hoa")
+		o := w.organisation(lan, "Chợ")
+		if err := w.GiveRole(ctx, "", hoa, qrgate.Grant{Role: qrgate.Clerk, Scope: qrgate.Scope{Kind: qrgate.InOrganisation, ID: o}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Transfer(ctx, lan, o, hoa); !errors.Is(err, qrgate.ErrNotFound) {
+			t.Errorf("Transfer to a clerk = %v", err)
+		}
+	})
+}
+
+// The staff of an organisation that ended with its owner kept it going: nobody
+// could be called about its places.
+func TestOrganisationEndsForAllOfItsMembers(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		lan, minh := w.account("lan"), w.account("minh")
+		ended, other := w.organisation(lan, "Chợ cũ"), w.organisation(minh, "Chợ mới")
+		if err := w.Invite(ctx, lan, []byte("link"), ended, qrgate.Staff, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Accept(ctx, minh, []byte("link")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.DeleteAccount(ctx, lan, lan); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := w.Organisations(ctx, minh); err != nil || len(all) != 1 || all[0].ID != other {
+			t.Errorf("Organisations = %+v, %v, want only the one that has an owner", all, err)
+		}
+		if all, err := w.FindOrganisations(ctx, "cho", 10); err != nil || len(all) != 1 || all[0].ID != other {
+			t.Errorf("FindOrganisations = %+v, %v, want only the one that has an owner", all, err)
+		}
+	})
+}
+
 // An organisation never loses its last owner, also when two leave at once.
 func TestLastOwnerStays(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
