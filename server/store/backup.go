@@ -49,6 +49,9 @@ var tables = []table{
 	newTable("posters", "place, version, template, name:t, address:t, made_by:t, made, printed, formats:t"),
 	newTable("difficulties", `id:t, at, account:t, page:t, category:t, place, sector:t, area:t, text:t, contact:t, state:t, answer:t,
 		answered_by:t, answered`),
+	newTable("holders", "id:t, person, office:t, alike:b, sealed:b, version, made_by:t, made, changed"),
+	newTable("card_batches", "id:t, office:t, kind, cards, made_by:t, made"),
+	newTable("cards", "number, batch:t, holder:t, office:t, kind, people, issue, first, last, longest, made, revoked, reason:t"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 
