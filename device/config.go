@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
 	"github.com/qrgate/qrgate/hw/panel"
@@ -42,6 +43,24 @@ type Config struct {
 	Panel panel.Config
 	GPIO  bool   // a panel of real pins; else lines
 	Lines string // file that gets a line for each signal; empty drops them
+
+	Screen screenConfig
+	Sound  soundConfig
+}
+
+type screenConfig struct {
+	listen     string // "" shows no screen
+	explain    time.Duration
+	companions bool
+}
+
+type soundConfig struct {
+	on         bool
+	command    []string
+	recordings string // directory; "" has none
+	volume     int
+	quiet      screen.Hours
+	inQuiet    screen.Quiet
 }
 
 type serialLine struct {
@@ -112,6 +131,19 @@ type rawConfig struct {
 			Open           duration
 		}
 	}
+	Screen struct {
+		Listen     string
+		Explain    duration
+		Companions bool
+	}
+	Sound struct {
+		On         bool
+		Command    []string
+		Recordings string
+		Volume     int
+		Quiet      string
+		InQuiet    string `toml:"in_quiet"`
+	}
 }
 
 type rawCamera struct {
@@ -158,6 +190,8 @@ func parseConfig(text string) (Config, error) {
 	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
+	raw.Screen.Explain, raw.Screen.Companions = duration(screen.DefaultExplain), true
+	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
 	md, err := toml.Decode(text, &raw)
 	if err != nil {
 		return Config{}, err
@@ -205,7 +239,47 @@ func parseConfig(text string) (Config, error) {
 	if raw.Panel.Kind != "gpio" && raw.Panel.Kind != "lines" {
 		bad(`panel.kind: must be "gpio" or "lines", not %q`, raw.Panel.Kind)
 	}
+	c.Screen = raw.screen(bad)
+	c.Sound = raw.sound(bad)
 	return c, errors.Join(errs...)
+}
+
+// maxExplain keeps an answer from standing where the next visitor reads it.
+const maxExplain = 30 * time.Second
+
+func (raw rawConfig) screen(bad func(string, ...any)) screenConfig {
+	c := screenConfig{raw.Screen.Listen, time.Duration(raw.Screen.Explain), raw.Screen.Companions}
+	if c.listen != "" {
+		if err := screen.CheckListen(c.listen); err != nil {
+			bad("screen.listen: %w", err)
+		}
+	}
+	if c.explain < time.Second || c.explain > maxExplain {
+		bad("screen.explain: must be between 1s and %s, not %s", maxExplain, c.explain)
+	}
+	return c
+}
+
+func (raw rawConfig) sound(bad func(string, ...any)) soundConfig {
+	s := raw.Sound
+	c := soundConfig{on: s.On, command: s.Command, recordings: s.Recordings, volume: s.Volume, inQuiet: screen.Quiet(s.InQuiet)}
+	var err error
+	if c.quiet, err = screen.ParseHours(s.Quiet); err != nil {
+		bad("sound.quiet: %w", err)
+	}
+	if len(c.command) == 0 || c.command[0] == "" {
+		bad("sound.command: a program is needed")
+	}
+	if c.volume < 0 || c.volume > 100 {
+		bad("sound.volume: must be 0 to 100, not %d", c.volume)
+	}
+	if c.inQuiet != screen.QuietTone && c.inQuiet != screen.QuietNothing {
+		bad("sound.in_quiet: must be %q or %q, not %q", screen.QuietTone, screen.QuietNothing, c.inQuiet)
+	}
+	if c.recordings != "" && !filepath.IsAbs(c.recordings) {
+		bad("sound.recordings: must be an absolute path")
+	}
+	return c
 }
 
 func (raw rawConfig) door(bad func(string, ...any)) wire.KioskConfig {

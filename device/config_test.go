@@ -54,6 +54,14 @@ func TestBadConfigurationSaysWhat(t *testing.T) {
 		{`format = "mjpeg"  #`, `format = "yuv420"  #`, "camera 2: camera: yuv420 of 0x0"},
 		{`[[camera]]  # the camera`, "[[camera]]\nkind = \"v4l2\"\n[[camera]]  # the camera", `camera 2: device "auto" is another camera's already`},
 		{`kind = "gpio"`, `kind = "neon"`, "panel.kind"},
+		{`listen = ""  `, `listen = "0.0.0.0:80"  `, "screen.listen: screen: listen: 0.0.0.0 is not this machine alone"},
+		{`listen = ""  `, `listen = "8088"  `, "screen.listen"},
+		{`explain = "6s"`, `explain = "5m"`, "screen.explain"},
+		{`command = ["aplay", "-q", "-"]`, `command = []`, "sound.command"},
+		{`volume = 80`, `volume = 101`, "sound.volume"},
+		{`quiet = ""  `, `quiet = "22-6"  `, "sound.quiet"},
+		{`in_quiet = "tone"`, `in_quiet = "whisper"`, "sound.in_quiet"},
+		{`recordings = ""`, `recordings = "voices"`, "sound.recordings"},
 		{`state = "/var/lib/qrgate" `, `state = "here" `, "absolute"},
 	} {
 		text := strings.Replace(reference(t), tt.old, tt.new, 1)

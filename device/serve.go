@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
@@ -29,6 +31,7 @@ import (
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -90,9 +93,10 @@ func serve(ctx context.Context, env environment) error {
 	}
 	defer closeSources()
 
+	face, sound := openFaces(c, clock, log)
 	door, err := kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), Source: sources,
-		Queue: queue, Sealer: sealer, Panel: lamps, Clock: clock,
+		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -119,6 +123,10 @@ func serve(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return lamps.Run(ctx) })
 	tasks.Go(func() error { return sources.Run(ctx) })
+	if c.Screen.listen != "" {
+		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
+	}
+	tasks.Go(func() error { return sound.Run(ctx) })
 	tasks.Go(func() error { return door.Run(ctx) })
 	tasks.Go(func() error { return link.Run(ctx) })
 	tasks.Go(func() error { return sender.Run(ctx) })
@@ -182,6 +190,31 @@ func openPanel(c Config, log *slog.Logger) (panel.Panel, func(), error) {
 		return nil, nil, err
 	}
 	return panel.NewRecorder(f, c.Panel, log), func() { f.Close() }, nil
+}
+
+// vietnam is the time on every clock of the country.
+var vietnam = time.FixedZone("ICT", 7*60*60)
+
+// openFaces makes the screen, which shows nothing until it runs, and the sound,
+// which is silent if it is switched off.
+func openFaces(c Config, clock *when.Clock, log *slog.Logger) (*screen.Screen, *screen.Sound) {
+	// A time that nobody has vouched for is neither shown nor kept quiet by.
+	now := func() (time.Time, bool) {
+		r := clock.Read()
+		return time.UnixMilli(r.Wall).In(vietnam), r.State == when.Synced || r.State == when.Holding
+	}
+	face := screen.New(screen.Options{
+		Place: c.Door.Place, Gate: c.Door.Gate, HelpLine: c.Door.HelpLine, Reset: c.Door.Reset, Explain: c.Screen.explain,
+		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now,
+	}, log.With("task", "screen"))
+	o := screen.SoundOptions{Command: c.Sound.command, Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet, Now: now}
+	if c.Sound.recordings != "" {
+		o.Recordings = os.DirFS(c.Sound.recordings)
+	}
+	if !c.Sound.on {
+		o.Volume = 0
+	}
+	return face, screen.NewSound(o, log.With("task", "sound"))
 }
 
 // openSources makes every scanner and camera of the configuration. None of them

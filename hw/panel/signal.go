@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -40,6 +41,10 @@ func Signals() []Signal {
 	}
 	return all
 }
+
+// Beep returns the rhythm of s on the buzzer, on and off in turn; nil is silence.
+// Whatever else makes a sound for s keeps to it.
+func (s Signal) Beep() []time.Duration { return slices.Clone(looks[s].beep) }
 
 // lamps is a set of lamps.
 type lamps uint8

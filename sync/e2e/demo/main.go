@@ -79,11 +79,17 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	market, err := s.AddKiosk(ctx, "dong-ba-cong-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n", scanner.Path))
+	var screens [2]string
+	for i := range screens {
+		if screens[i], err = stage.FreeAddress(); err != nil {
+			return err
+		}
+	}
+	market, err := s.AddKiosk(ctx, "dong-ba-cong-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n[screen]\nlisten = %q\n", scanner.Path, screens[0]))
 	if err != nil {
 		return err
 	}
-	station, err := s.AddKiosk(ctx, "ben-xe-phia-nam", "Bến xe phía Nam", fmt.Sprintf("[[camera]]\nkind = \"files\"\npath = %q\nrate = 0.4\n", frames))
+	station, err := s.AddKiosk(ctx, "ben-xe-phia-nam", "Bến xe phía Nam", fmt.Sprintf("[[camera]]\nkind = \"files\"\npath = %q\nrate = 0.4\n[screen]\nlisten = %q\n", frames, screens[1]))
 	if err != nil {
 		return err
 	}
@@ -96,7 +102,9 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 		running = append(running, run)
 	}
 	fmt.Printf("\n  http://%[1]s/truc-tiep   check-ins as they come: two kiosks are reading cards, one on a serial line, one through camera frames\n"+
-		"  http://%[1]s             the portal: register, add a place, print its poster, check in by phone\n\n  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal)
+		"  http://%[1]s             the portal: register, add a place, print its poster, check in by phone\n"+
+		"  http://%[2]s            the screen of the kiosk at the market\n"+
+		"  http://%[3]s            the screen of the kiosk at the bus station\n\n  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal, screens[0], screens[1])
 	return visitors(ctx, scanner, texts, running)
 }
 

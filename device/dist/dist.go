@@ -1,0 +1,22 @@
+// Package dist holds what is installed beside the kiosk's program. It is Go only
+// to embed what the program carries in itself: what the kiosk says when it has no
+// recordings, see voices.sh.
+package dist
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed sounds
+var sounds embed.FS
+
+// Voices returns the files of what the kiosk says in Vietnamese: NAME.wav, and
+// LINES.txt that says which words each holds.
+func Voices() fs.FS {
+	sub, err := fs.Sub(sounds, "sounds")
+	if err != nil { // only if the name were invalid
+		panic(err)
+	}
+	return sub
+}

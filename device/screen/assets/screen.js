@@ -1,0 +1,89 @@
+"use strict";
+// Follows the door. What the kiosk does not say any more is not shown any longer
+// than it said: an answer goes by itself, and after some silence the page says
+// that the kiosk is restarting.
+(() => {
+  const of = (id) => document.getElementById(id);
+  const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
+  const body = document.body, beat = Number(meta("beat"));
+  const wordIds = ["vi-head", "vi-do", "en-head", "en-do"];
+  let shown = "", back, silence, standing = null, with_ = 0;
+
+  const draw = (state, words) => {
+    wordIds.forEach((id, i) => { of(id).textContent = words[i]; });
+    body.dataset.state = state;
+  };
+  const starting = () => {
+    shown = "";
+    clearTimeout(back);
+    close();
+    bring(0);
+    of("time").textContent = of("date").textContent = of("inside-vi").textContent = "";
+    draw("starting", wordIds.map((id) => of(id).dataset.starting));
+  };
+  const show = (v) => {
+    clearTimeout(silence);
+    silence = setTimeout(starting, 3 * beat);
+    if (v.boot !== meta("boot")) { location.reload(); return; }
+    of("time").textContent = v.time;
+    of("date").textContent = v.date;
+    of("inside-vi").textContent = v.inside[0];
+    const words = [v.vi.head, v.vi.do, v.en.head, v.en.do], key = v.number + v.state;
+    if (v.left === 0) standing = [v.state, words];
+    if (key === shown) return;
+    shown = key;
+    clearTimeout(back);
+    if (v.left > 0) {
+      close();
+      // The kiosk says when it is over; this is for when it cannot.
+      back = setTimeout(() => { if (standing) { draw(...standing); bring(0); } else starting(); }, v.left + 250);
+    }
+    draw(v.state, words);
+    bring(v.bring || 0);
+  };
+  let source;
+  const follow = () => {
+    source = new EventSource("/events");
+    source.onmessage = (e) => show(JSON.parse(e.data));
+    source.onerror = () => {
+      // A browser gives up on what is no answer at all; this page never does.
+      if (source.readyState === EventSource.CLOSED) setTimeout(follow, beat);
+    };
+  };
+
+  const send = (path, entry) => fetch(path, {
+    method: "POST", headers: {"Content-Type": "application/json", "X-QRGate-Token": meta("token")}, body: JSON.stringify(entry),
+  }).catch(() => {}); // the silence of the kiosk says it
+
+  const bring = (seq) => {
+    with_ = seq;
+    if (of("bring")) of("bring").hidden = !seq;
+  };
+  of("bring")?.addEventListener("click", (e) => {
+    const more = Number(e.target.dataset?.more);
+    if (!more || !with_) return;
+    send("/companions", {with: with_, number: more});
+    bring(0);
+  });
+
+  let code = "", idle;
+  const keys = of("keys"), length = 8;
+  const close = () => { if (keys) { keys.hidden = true; code = ""; clearTimeout(idle); } };
+  const type = () => {
+    of("typed").textContent = code.padEnd(length, "·").replace(/^(.{4})/, "$1 ");
+    clearTimeout(idle);
+    idle = setTimeout(close, 20000);
+  };
+  of("type")?.addEventListener("click", () => { code = ""; keys.hidden = false; type(); });
+  of("close")?.addEventListener("click", close);
+  of("erase")?.addEventListener("click", () => { code = code.slice(0, -1); type(); });
+  of("enter")?.addEventListener("click", () => { if (code.length === length) { send("/code", {code}); close(); } });
+  keys?.addEventListener("click", (e) => {
+    const key = e.target.dataset?.key;
+    if (key && code.length < length) { code += key; type(); }
+  });
+  addEventListener("contextmenu", (e) => e.preventDefault());
+
+  silence = setTimeout(starting, 3 * beat);
+  follow();
+})();

@@ -1,0 +1,176 @@
+package screen
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/sync/words"
+)
+
+// Times of a screen that its Options do not set.
+const (
+	DefaultReset   = 3 * time.Second
+	DefaultExplain = 6 * time.Second
+)
+
+// beatEvery is how often the page hears that the kiosk is there. After three
+// that it missed it says that the kiosk is restarting; see screen.js.
+const beatEvery = 2 * time.Second
+
+// Options are what a screen shows beside answers.
+type Options struct {
+	Place, Gate string
+	HelpLine    string
+	Reset       time.Duration // how long an answer is shown; 0 is DefaultReset
+	Explain     time.Duration // and one with something to read; 0 is DefaultExplain
+	Typed       bool          // codes may be typed
+	Companions  bool          // companions may be entered
+
+	// Now returns the local time, and false if it is not certain enough to be
+	// shown. Nil shows no time.
+	Now func() (time.Time, bool)
+
+	// Inside returns bounds on how many people are inside, and false if that is
+	// not known. Nil shows none.
+	Inside func() (least, most int, known bool)
+}
+
+// A Screen is the page and what it shows now.
+type Screen struct {
+	Options
+	log   *slog.Logger
+	boot  string // of this process: a page of an earlier one loads again
+	token string // that the page sends with what is entered on it
+
+	mu       sync.Mutex
+	number   int // of the answer
+	answer   kiosk.Answer
+	since    time.Time
+	standing kiosk.Answer
+	changed  chan struct{} // closed when there is another answer
+}
+
+// New returns a screen that shows that the kiosk is starting.
+func New(o Options, log *slog.Logger) *Screen {
+	if o.Reset == 0 {
+		o.Reset = DefaultReset
+	}
+	if o.Explain == 0 {
+		o.Explain = DefaultExplain
+	}
+	starting := kiosk.Answer{State: words.Starting}
+	return &Screen{
+		Options: o, log: log, boot: rand.Text(), token: rand.Text(),
+		answer: starting, standing: starting, changed: make(chan struct{}),
+	}
+}
+
+// Show implements kiosk.Face. The page shows it as soon as the browser draws.
+func (s *Screen) Show(a kiosk.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.number++
+	s.answer, s.since = a, time.Now()
+	if looks[a.State].standing {
+		s.standing = a
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// duration returns how long an answer is shown, 0 for one that stands.
+func (s *Screen) duration(a kiosk.Answer) time.Duration {
+	l := looks[a.State]
+	switch {
+	case l.standing:
+		return 0
+	case a.State == words.Reading:
+		// The answer follows at once. If it never does, something is broken.
+		return s.Explain
+	case a.MayBring && s.Companions:
+		return max(s.Reset, s.Explain)
+	case l.explain:
+		return s.Explain
+	}
+	return s.Reset
+}
+
+// A said is the words of one language.
+type said struct {
+	Head string `json:"head"`
+	Do   string `json:"do"`
+}
+
+// A view is what the page is told: all that it shows now.
+type view struct {
+	Boot   string      `json:"boot"`
+	Number int         `json:"number"` // rises with each answer
+	State  words.State `json:"state"`
+	Left   int64       `json:"left"` // milliseconds that it is shown from now on; 0 stands
+	VI     said        `json:"vi"`
+	EN     said        `json:"en"`
+	Bring  uint64      `json:"bring,omitempty"` // the check-in that companions may be entered for
+	Time   string      `json:"time"`
+	Date   string      `json:"date"`
+	Inside [2]string   `json:"inside"` // in both languages
+}
+
+// look returns what is shown at now, how long until that changes by itself (0 is
+// never), and a channel that is closed when it changes before.
+func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan struct{}) {
+	s.mu.Lock()
+	a, number, changed := s.answer, s.number, s.changed
+	if d := s.duration(a); d > 0 {
+		if next = d - now.Sub(s.since); next <= 0 {
+			a, next = s.standing, 0
+		}
+	}
+	s.mu.Unlock()
+	v = view{Boot: s.boot, Number: number, State: a.State, Left: next.Milliseconds()}
+	if a.MayBring && s.Companions {
+		v.Bring = a.Seq
+	}
+	v.VI, v.EN = said(Words(words.Vietnamese, a)), said(Words(words.English, a))
+	v.Time, v.Date = s.clock()
+	v.Inside = s.inside()
+	return v, next, changed
+}
+
+var weekdays = [...]string{"Chủ Nhật", "Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy"}
+
+func (s *Screen) clock() (hour, date string) {
+	if s.Now == nil {
+		return "", ""
+	}
+	now, certain := s.Now()
+	if !certain {
+		return "", ""
+	}
+	return now.Format("15:04"), weekdays[now.Weekday()] + now.Format(" 2/1/2006")
+}
+
+func (s *Screen) inside() (texts [2]string) {
+	if s.Inside == nil {
+		return texts
+	}
+	least, most, known := s.Inside()
+	if !known {
+		return texts
+	}
+	for i, lang := range words.Langs() {
+		texts[i] = words.Of(lang, words.Inside, "count", between(least, most))
+	}
+	return texts
+}
+
+func (v view) json() []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // of strings and numbers: cannot be
+		panic(err)
+	}
+	return b
+}
