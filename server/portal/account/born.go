@@ -88,7 +88,7 @@ func (d *Desk) takeRegister(w http.ResponseWriter, r *http.Request, v *page.View
 	if err != nil {
 		return err
 	}
-	if err := d.askToConfirm(ctx, &a, a.Email); err != nil {
+	if _, err := d.askToConfirm(ctx, v, &a, a.Email); err != nil {
 		return err
 	}
 	if err := d.begin(r, v, &a, false, false); err != nil {
@@ -151,17 +151,21 @@ func emailOf(form *page.Form, required bool) string {
 	return address
 }
 
-// askToConfirm sends a link to an address that an account is to have.
-func (d *Desk) askToConfirm(ctx context.Context, a *register.Account, email string) error {
+// askToConfirm sends a link to an address that an account is to have, unless so
+// many were sent there, for whichever accounts, that it must wait.
+func (d *Desk) askToConfirm(ctx context.Context, v *page.View, a *register.Account, email string) (wait time.Duration, err error) {
 	if email == "" || d.o.Mail == nil {
-		return nil
+		return 0, nil
+	}
+	if _, wait := d.letters.Try(d.f.Now(), "confirm "+email, v.Address()); wait > 0 {
+		return wait, nil
 	}
 	token, sum := signin.NewToken()
 	if err := d.reg.AddSecret(ctx, a.ID, a.ID, register.ForConfirm, email, sum[:], d.f.Now().Add(confirmFor)); err != nil {
-		return err
+		return 0, err
 	}
 	d.letter(email, "confirm", d.link(confirmPath, token), "name", a.Name)
-	return nil
+	return 0, nil
 }
 
 func (d *Desk) confirm(w http.ResponseWriter, r *http.Request, v *page.View) error {

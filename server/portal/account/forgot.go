@@ -81,6 +81,10 @@ func (d *Desk) forgotByMail(w http.ResponseWriter, r *http.Request, v *page.View
 		if a.Blocked || !a.Confirmed {
 			continue
 		}
+		// A telephone number is one name in many spellings.
+		if _, wait := d.letters.Try(d.f.Now(), "reset "+a.ID, v.Address()); wait > 0 {
+			continue
+		}
 		token, sum := signin.NewToken()
 		if err := d.reg.AddSecret(ctx, "", a.ID, register.ForReset, "", sum[:], d.f.Now().Add(resetFor)); err != nil {
 			return err

@@ -71,6 +71,35 @@ func TestRegisterIsFewToEachNetwork(t *testing.T) {
 	t.Error("fifty names were tried")
 }
 
+// A telephone number is one name in many spellings, and each had letters of its
+// own until the limit.
+func TestForgotIsFewToEachAccount(t *testing.T) {
+	w := newWorld(t)
+	w.confirmed(w.account("0905123456"), "lan@example.vn")
+	b := w.browser()
+	for _, name := range []string{"0905123456", "0905 123 456", "0905.123.456", "0905-123-456", "+84905123456", "+84 905 123 456", "lan@example.vn", "LAN@example.vn"} {
+		b.wants(b.post("/quen-mat-khau", "cach", "thu", "account_who", name), 200, "")
+	}
+	if letters := w.box.take(); len(letters) != 3 {
+		t.Errorf("%d letters, want 3", len(letters))
+	}
+}
+
+// Whoever makes accounts with a stranger's address does not fill their letterbox.
+func TestConfirmIsFewToEachAddress(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"mot", "hai", "ba.ba", "bon", "nam"} {
+		b := w.browser()
+		b.wants(b.post("/dang-ky", "account_name", name, "account_new_password", goodPassword, "account_display", "Lân", "account_email", "Stranger@example.vn"), 303, "/to-chuc/moi")
+	}
+	if letters := w.box.take(); len(letters) != 3 {
+		t.Errorf("%d letters, want 3", len(letters))
+	}
+	w.account("lan")
+	b := w.browser().in("lan")
+	b.wants(b.post("/tai-khoan/thu", "account_email", "stranger@example.vn", "account_password", goodPassword), 429, "Xin chờ")
+}
+
 // Whether there is an account is not told to who says that the password is
 // forgotten.
 func TestForgotTellsNothing(t *testing.T) {

@@ -225,12 +225,16 @@ func (d *Desk) saveEmail(w http.ResponseWriter, r *http.Request, v *page.View) e
 				d.notify(a, "email_changed")
 				return v.Go(w, minePath, "account.saved")
 			}
-			if _, wait := d.letters.Try(d.f.Now(), "confirm "+a.ID, v.Address()); wait > 0 {
+			_, wait := d.letters.Try(d.f.Now(), "change "+a.ID, v.Address())
+			if wait == 0 {
+				var err error
+				if wait, err = d.askToConfirm(ctx, v, a, email); err != nil {
+					return err
+				}
+			}
+			if wait > 0 {
 				limited(w, form, "account_email", wait)
 				return v.RenderStatus(w, http.StatusTooManyRequests, "account_sheet", d.emailSheet(v, cleared(form)))
-			}
-			if err := d.askToConfirm(ctx, a, email); err != nil {
-				return err
 			}
 			return v.Go(w, minePath, "account.email_sent", "email", email)
 		},
@@ -243,13 +247,13 @@ func (d *Desk) endSignIns(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err != nil {
 		return err
 	}
-	switch id := form.Values.Get("id"); {
+	switch id := form.Text("id", 64, false); {
+	case !form.OK():
+		return qrgate.ErrInvalid
 	case id == "":
 		err = d.reg.EndSignIns(ctx, a.ID, a.ID, v.Who.ID)
 	case id == v.Who.ID:
 		return d.signOut(w, r, v)
-	case len(id) > 64:
-		return qrgate.ErrInvalid
 	default:
 		err = d.reg.EndSignIn(ctx, a.ID, id)
 	}

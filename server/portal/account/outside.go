@@ -91,7 +91,7 @@ func (d *Desk) takeUnknown(w http.ResponseWriter, r *http.Request, v *page.View)
 	if err != nil {
 		return err
 	}
-	if err := d.askToConfirm(ctx, &a, a.Email); err != nil {
+	if _, err := d.askToConfirm(ctx, v, &a, a.Email); err != nil {
 		return err
 	}
 	v.SetSession(ctx, keyOutside, "")
