@@ -120,7 +120,7 @@ func (p *Pages) Add(w http.ResponseWriter, r *http.Request, v *page.View) error 
 
 // Revoke takes a token back.
 func (p *Pages) Revoke(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	if err := p.reg.RevokeToken(r.Context(), v.Who.Account.ID, r.PathValue("id")); err != nil {
+	if err := p.reg.RevokeToken(r.Context(), v.Who.Account.ID, page.ID(r)); err != nil {
 		return err
 	}
 	return v.Go(w, path, "token.revoked.notice")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -128,7 +127,7 @@ func (x *Intro) changePicture(w http.ResponseWriter, r *http.Request, v *page.Vi
 	if err != nil {
 		return err
 	}
-	by, id, ctx := v.Who.Account.ID, idOf(r), r.Context()
+	by, id, ctx := v.Who.Account.ID, page.ID(r), r.Context()
 	do := f.Values.Get("do") // of a button, not of people
 	if !slices.Contains([]string{"name", "up", "delete"}, do) {
 		return qrgate.ErrInvalid
@@ -155,23 +154,13 @@ func (x *Intro) changePicture(w http.ResponseWriter, r *http.Request, v *page.Vi
 	return v.Go(w, ownPath(p)+"/anh", notice)
 }
 
-// idOf returns the id in an address, or "" for what cannot be one and need not be
-// asked for.
-func idOf(r *http.Request) string {
-	id := r.PathValue("id")
-	if len(id) != 26 || strings.ContainsFunc(id, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') }) {
-		return ""
-	}
-	return id
-}
-
 // ownPicture is a picture for who may see the place.
 func (x *Intro) ownPicture(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	p, err := x.place(r, v, sees)
 	if err != nil {
 		return err
 	}
-	pic, err := x.reg.Picture(r.Context(), idOf(r), false)
+	pic, err := x.reg.Picture(r.Context(), page.ID(r), false)
 	if err != nil {
 		return err
 	}
@@ -184,7 +173,7 @@ func (x *Intro) ownPicture(w http.ResponseWriter, r *http.Request, v *page.View)
 
 // publicPicture is a picture of a public page. Its id never means another.
 func (x *Intro) publicPicture(w http.ResponseWriter, r *http.Request, _ *page.View) error {
-	pic, err := x.reg.Picture(r.Context(), idOf(r), true)
+	pic, err := x.reg.Picture(r.Context(), page.ID(r), true)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func seenOf(d *register.Difficulty) string {
 // find returns the difficulty that a request is about, if its routing leads to
 // the viewer.
 func (o *Office) find(r *http.Request, v *page.View) (*register.Difficulty, error) {
-	d, err := o.reg.Difficulty(r.Context(), id(r))
+	d, err := o.reg.Difficulty(r.Context(), page.ID(r))
 	if err == nil && !v.Places(deskRoles...).Holds(d) {
 		err = qrgate.ErrNotFound
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/area"
@@ -80,16 +79,6 @@ func (o *Office) Routes() []page.Route {
 		{Pattern: "GET /huong-dan", Allow: anybody, Menu: "menu.guide", Handler: o.guide},
 		{Pattern: "GET /huong-dan/{role}", Allow: anybody, Handler: o.guideOf},
 	}
-}
-
-// id returns the id in a request's path, or "" if it can be none: databases do not
-// take every text.
-func id(r *http.Request) string {
-	s := r.PathValue("id")
-	if len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-		return ""
-	}
-	return s
 }
 
 // perPage is how many rows a page of a list has.

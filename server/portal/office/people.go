@@ -98,7 +98,7 @@ type personPage struct {
 }
 
 func (o *Office) showPerson(w http.ResponseWriter, r *http.Request, v *page.View, status int, trouble string) error {
-	h, err := o.reg.Holder(r.Context(), id(r))
+	h, err := o.reg.Holder(r.Context(), page.ID(r))
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (o *Office) chooseRole(w http.ResponseWriter, r *http.Request, v *page.View
 }
 
 func (o *Office) showRoles(w http.ResponseWriter, r *http.Request, v *page.View, status int, role qrgate.Role, search, trouble string) error {
-	h, err := o.reg.Holder(r.Context(), id(r))
+	h, err := o.reg.Holder(r.Context(), page.ID(r))
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func grantOf(f *page.Form) (qrgate.Grant, error) {
 	return g, err
 }
 
-func personPath(r *http.Request) string { return "/nguoi-dung/" + id(r) }
+func personPath(r *http.Request) string { return "/nguoi-dung/" + page.ID(r) }
 
 func (o *Office) giveRole(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	f, err := page.ReadForm(r)
@@ -227,7 +227,7 @@ func (o *Office) giveRole(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err != nil {
 		return err
 	}
-	err = o.reg.GiveRole(r.Context(), v.Who.Account.ID, id(r), g)
+	err = o.reg.GiveRole(r.Context(), v.Who.Account.ID, page.ID(r), g)
 	var apart register.Apart
 	if errors.As(err, &apart) {
 		return o.showPerson(w, r, v, http.StatusUnprocessableEntity,
@@ -248,7 +248,7 @@ func (o *Office) takeRole(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err != nil {
 		return err
 	}
-	err = o.reg.TakeRole(r.Context(), v.Who.Account.ID, id(r), g)
+	err = o.reg.TakeRole(r.Context(), v.Who.Account.ID, page.ID(r), g)
 	switch {
 	case errors.Is(err, register.ErrLastAdministrator):
 		return o.showPerson(w, r, v, http.StatusUnprocessableEntity, v.T("office.last_administrator"))
@@ -258,14 +258,14 @@ func (o *Office) takeRole(w http.ResponseWriter, r *http.Request, v *page.View) 
 		return err
 	}
 	to := personPath(r)
-	if id(r) == v.Who.Account.ID && g.Role == qrgate.Administrator {
+	if page.ID(r) == v.Who.Account.ID && g.Role == qrgate.Administrator {
 		to = "/"
 	}
 	return v.Go(w, to, "office.taken", "role", v.T("office.role."+string(g.Role)))
 }
 
 func (o *Office) block(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	if id(r) == v.Who.Account.ID {
+	if page.ID(r) == v.Who.Account.ID {
 		return o.showPerson(w, r, v, http.StatusUnprocessableEntity, v.T("office.block_self"))
 	}
 	return o.setBlocked(w, r, v, true, "office.blocked")
@@ -276,7 +276,7 @@ func (o *Office) unblock(w http.ResponseWriter, r *http.Request, v *page.View) e
 }
 
 func (o *Office) setBlocked(w http.ResponseWriter, r *http.Request, v *page.View, blocked bool, notice string) error {
-	err := o.reg.Block(r.Context(), v.Who.Account.ID, id(r), blocked)
+	err := o.reg.Block(r.Context(), v.Who.Account.ID, page.ID(r), blocked)
 	if errors.Is(err, register.ErrLastAdministrator) {
 		return o.showPerson(w, r, v, http.StatusUnprocessableEntity, v.T("office.last_administrator"))
 	}

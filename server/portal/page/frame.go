@@ -68,7 +68,7 @@ func New(o Options) *Frame {
 	f.sessions = scs.New()
 	f.sessions.Store = o.Register.Sessions()
 	f.sessions.HashTokenInStore = true
-	f.sessions.Lifetime = rememberedFor
+	f.sessions.Lifetime = sessionFor // of who has not signed in, or until SignIn says otherwise
 	f.sessions.Cookie.Name = "qrgate"
 	f.sessions.Cookie.HttpOnly = true
 	f.sessions.Cookie.SameSite = http.SameSiteLaxMode

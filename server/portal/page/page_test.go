@@ -94,11 +94,23 @@ func TestHTTPS(t *testing.T) {
 func TestBack(t *testing.T) {
 	for to, want := range map[string]string{
 		"/dia-diem?trang=2": "/dia-diem?trang=2", "": "/x", "https://evil.example": "/x", "//evil.example": "/x", `/\evil.example`: "/x", "evil": "/x", "/a\nb": "/x",
+		"/.//evil.example": "/x", "/a/..//evil.example": "/x", "/\xff": "/x", "/": "/",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Form = map[string][]string{"ve": {to}}
 		if got := page.Back(r, "/x"); got != want {
 			t.Errorf("Back(%q) = %q, want %q", to, got, want)
+		}
+	}
+}
+
+// A token's id that is no UTF-8 was asked of PostgreSQL, which answered with 500.
+func TestIDIsOneThatDatabasesTake(t *testing.T) {
+	for in, want := range map[string]string{"emcascwhzjm54z6ze2utsiqadm": "emcascwhzjm54z6ze2utsiqadm", "\xff": "", "a\x00": "", "a b": "", strings.Repeat("a", 65): ""} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetPathValue("id", in)
+		if got := page.ID(r); got != want {
+			t.Errorf("ID of %q = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (a Allow) check(v *View) error {
 	case a.member:
 		return nil
 	}
-	held, second := false, false
+	held := false
 	for _, g := range v.Who.Grants {
 		if !slices.Contains(a.roles, g.Role) {
 			continue
@@ -70,9 +70,9 @@ func (a Allow) check(v *View) error {
 		if !g.Role.SecondFactor() || v.Who.Second {
 			return nil
 		}
-		held, second = true, true
+		held = true
 	}
-	if held && second {
+	if held {
 		return errSecond
 	}
 	return qrgate.ErrForbidden
@@ -120,12 +120,8 @@ func (f *Frame) serve(route Route) http.Handler {
 func (f *Frame) Handler(routes []Route) http.Handler {
 	f.routes = routes
 	mux := http.NewServeMux()
-	paths := map[string]bool{}
 	for _, route := range append(routes, Route{Pattern: "GET /assets/{name}", Allow: Anybody(), Handler: f.assets.serve, Bare: true}) {
 		mux.Handle(route.Pattern, f.serve(route))
-		if _, path, ok := strings.Cut(route.Pattern, " "); ok {
-			paths[path] = true
-		}
 	}
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

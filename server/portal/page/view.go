@@ -14,6 +14,7 @@ import (
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/signin"
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
@@ -260,11 +261,20 @@ func backTo(uri string) string { return url.Values{"ve": {uri}}.Encode() }
 // fallback: never an address elsewhere.
 func Back(r *http.Request, fallback string) string {
 	to := r.FormValue("ve")
-	u, err := url.Parse(to)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n\t") {
+	if signin.SafePath(to) != to {
 		return fallback
 	}
 	return to
+}
+
+// ID returns the id in a request's path, or "" if it can be none: PostgreSQL fails
+// at what is no UTF-8, which is not the fault of a server.
+func ID(r *http.Request) string {
+	id := r.PathValue("id")
+	if len(id) > 64 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		return ""
+	}
+	return id
 }
 
 // agentOf returns a browser in a few words, as the list of sign-ins shows it.
