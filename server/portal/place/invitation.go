@@ -72,6 +72,12 @@ func (s *Pages) accept(w http.ResponseWriter, r *http.Request, v *page.View) err
 		if err != nil {
 			return s.noInvitation(w, v, data)
 		}
+		// Only what is one is kept: a session is a row, and anybody may come here.
+		if _, err := s.reg.Invitation(ctx, sum[:]); errors.Is(err, qrgate.ErrNotFound) {
+			return s.noInvitation(w, v, data)
+		} else if err != nil {
+			return err
+		}
 		v.SetSession(ctx, keyInvitation, hex.EncodeToString(sum[:]))
 		return v.Go(w, "/loi-moi", "")
 	}

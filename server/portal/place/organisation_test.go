@@ -116,6 +116,20 @@ func TestInvitation(t *testing.T) {
 	}
 }
 
+// Each code that somebody made up was kept in a session of its own for 90 days:
+// a row, and a write to disk, for whoever asked.
+func TestNoSessionForACodeThatIsNone(t *testing.T) {
+	w := newWorld(t)
+	r, err := http.PostForm(w.url+"/loi-moi", url.Values{"org.code": {strings.Repeat("a", 32)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusUnprocessableEntity || len(r.Cookies()) > 0 {
+		t.Errorf("a code that is none = %d with the cookies %v, want 422 and none", r.StatusCode, r.Cookies())
+	}
+}
+
 func TestMembers(t *testing.T) {
 	w := newWorld(t)
 	w.account("hoa", qrgate.Grant{Role: qrgate.Staff, Scope: qrgate.Scope{Kind: qrgate.InOrganisation, ID: w.market}})
