@@ -83,7 +83,10 @@ func serve(ctx context.Context, env environment) error {
 			if !ready.Load() {
 				return errors.New("no connection to the broker")
 			}
-			return s.Healthy(ctx)
+			if s.Healthy(ctx) != nil {
+				return errors.New("no database") // anybody may ask, and the driver's words name hosts and users
+			}
+			return nil
 		},
 	}
 	if letters != nil {
@@ -97,6 +100,10 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	secured, err := secure(listeners[0], c)
+	if err != nil {
+		return err // and the program ends, with what was opened
+	}
 
 	// Each of these ends what the one after it still needs.
 	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
@@ -109,10 +116,6 @@ func serve(ctx context.Context, env environment) error {
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
 		tasks.Go(func() error { return disconnectRevoked(ctx, env, s, embedded) })
-	}
-	secured, err := secure(listeners[0], c)
-	if err != nil {
-		return err
 	}
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	if listeners[1] != nil {
@@ -240,8 +243,7 @@ func writeTLS(c Config, ca *enrol.CA) (*enrol.ServerCertificate, error) {
 	return cert, nil
 }
 
-// listen opens the addresses of the portal and of the metrics, of which the
-// second may be empty.
+// listen opens addresses in their order. An empty one has no listener.
 func listen(addrs ...string) ([]net.Listener, error) {
 	all := make([]net.Listener, len(addrs))
 	for i, addr := range addrs {
