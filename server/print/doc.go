@@ -1,12 +1,13 @@
 // Package print draws what is put on walls and into hands: the poster of a
-// place as wall poster, table stand, sign for a post and sticker, and the code
-// of one card as an image.
+// place as wall poster, table stand, sign for a post and sticker, and people's
+// cards, one or thousands.
 //
 //	err := print.Poster(w, print.PDF, print.Sheet{
 //		Kind: print.PosterA4, URL: "https://qr.example.vn/p/AAADAOM2-3",
 //		Place: "Chợ Đông Ba", Code: "AAADAOM2-3", Version: 3, Printed: now,
 //		...
 //	})
+//	err := print.Cards(w, print.Deck{Layout: print.CardDuplex, ...}, cards)
 //
 // Its promise: what it draws can be read. A poster's code is black on white at
 // error correction level H, with its quiet zone, and is read with 15 per cent of
@@ -19,6 +20,11 @@
 // text and an emblem (canvas.go). PDF, SVG and PNG are written from that canvas,
 // so that they differ in nothing but the format. PDF holds text as text; SVG
 // holds outlines, and the words as labels.
+//
+// Cards are laid out on the same canvas. Their PDF is written sheet by sheet
+// (card_pdf.go), so that ten thousand take no more memory than ten; their sides fit
+// whichever way the sheet is turned over, and marks outside of them say where to
+// cut.
 //
 // What it leaves out: which poster somebody may print and when one must be
 // printed again, and bleed: no colour reaches an edge, as the printers at hand
