@@ -156,18 +156,7 @@ func (id *Identity) ReplaceKeys(data []byte) error {
 
 // CardKeys returns the listed keys that sign cards and event passes.
 func (id *Identity) CardKeys() pass.Keys {
-	keys := pass.Keys{}
-	for _, k := range id.Keys().Keys {
-		if (k.Purpose != wire.ForCard && k.Purpose != wire.ForEvent) || k.ID > 255 || len(k.Public) != ed25519.PublicKeySize {
-			continue
-		}
-		card := pass.Key{Public: k.Public, Events: k.Purpose == wire.ForEvent, From: pass.DayOf(time.UnixMilli(k.From))}
-		if k.To != 0 {
-			card.To = pass.DayOf(time.UnixMilli(k.To))
-		}
-		keys[uint8(k.ID)] = card
-	}
-	return keys
+	return id.Keys().Cards()
 }
 
 // SealKey returns the key to seal subjects to.

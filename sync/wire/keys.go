@@ -4,6 +4,8 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"time"
+
+	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // A Key is a public key of the server and what it may be used for.
@@ -51,6 +53,22 @@ func OpenKeyList(data []byte, root ed25519.PublicKey) (*KeyList, error) {
 		}
 	}
 	return &l, nil
+}
+
+// Cards returns the listed keys that sign cards and event passes.
+func (l *KeyList) Cards() pass.Keys {
+	keys := pass.Keys{}
+	for _, k := range l.Keys {
+		if (k.Purpose != ForCard && k.Purpose != ForEvent) || k.ID > 255 || len(k.Public) != ed25519.PublicKeySize {
+			continue
+		}
+		card := pass.Key{Public: k.Public, Events: k.Purpose == ForEvent, From: pass.DayOf(time.UnixMilli(k.From))}
+		if k.To != 0 {
+			card.To = pass.DayOf(time.UnixMilli(k.To))
+		}
+		keys[uint8(k.ID)] = card
+	}
+	return keys
 }
 
 // Signer returns a look-up of the signing keys listed for p, as [Open] takes

@@ -174,7 +174,7 @@ func (s *Pages) names(w http.ResponseWriter, r *http.Request, v *page.View) erro
 			found = append(found, nameOf(u, u))
 		}
 	} else if q := query.Get("q"); len(q) <= 200 {
-		for _, m := range area.Search(q, maxFound, area.Commune) {
+		for _, m := range area.Search(q, page.MaxFound, area.Commune) {
 			found = append(found, nameOf(m.Unit, m.Current[0]))
 		}
 	}

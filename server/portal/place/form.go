@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -142,7 +141,7 @@ func readCommune(form *page.Form, p *qrgate.Place) (found []area.Match) {
 	if typed == "" {
 		return nil
 	}
-	u, found := findCommune(typed, form.Values.Get("place.area"), form.Values.Get("place.pick"))
+	u, found := page.FindCommune(typed, form.Values.Get("place.area"), form.Values.Get("place.pick"))
 	if u == nil {
 		form.Values.Del("place.area")
 		if found == nil {
@@ -157,39 +156,6 @@ func readCommune(form *page.Form, p *qrgate.Place) (found []area.Match) {
 	form.Values.Set("place.commune", u.Label())
 	form.Values.Del("place.pick")
 	return nil
-}
-
-// maxFound is how many communes are offered to choose from.
-const maxFound = 8
-
-// findCommune returns the commune that typed names, or, if several have that
-// name, those. before is the id of the one that was found when typed was the
-// same, picked that of one from the list; either may be anything else.
-func findCommune(typed, before, picked string) (*area.Unit, []area.Match) {
-	folded, exact := area.Fold(typed), norm.NFC.String(strings.TrimSpace(typed))
-	same := func(u area.Unit) bool {
-		return folded == area.Fold(u.FullName) || folded == area.Fold(u.Label()) || folded == area.Fold(u.Name)
-	}
-	if u, ok := lookup(before); ok && picked == "" && u.Level == area.Commune && same(u) {
-		return &u, nil
-	}
-	found := area.Search(typed, maxFound, area.Commune)
-	var alike []area.Unit
-	for _, m := range found {
-		switch u := m.Unit; {
-		case u.ID.String() == picked, picked == "" && u.InForce() && u.FullName == exact:
-			return &u, nil
-		case same(u):
-			alike = append(alike, u)
-		}
-	}
-	switch {
-	case len(alike) == 1:
-		return &alike[0], nil
-	case len(found) == 1:
-		return &found[0].Unit, nil
-	}
-	return nil, found
 }
 
 // readPoint reads where on earth the place is; nobody has to know.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -231,7 +230,7 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 		return v.RenderStatus(w, http.StatusUnprocessableEntity, "place_import", shown)
 	}
 	organisation := form.Choice("place.org", true, ids...)
-	name, body, err := file(r, "place.file")
+	name, body, err := page.ReadFile(r, "place.file", maxSheet)
 	if err != nil {
 		return err
 	}
@@ -278,24 +277,6 @@ func (s *Pages) read(ctx context.Context, body []byte) ([]sheet.Line, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// file returns a file of a form and its name; empty if none was chosen.
-func file(r *http.Request, field string) (name string, body []byte, err error) {
-	f, head, err := r.FormFile(field)
-	if errors.Is(err, http.ErrMissingFile) || errors.Is(err, http.ErrNotMultipart) {
-		return "", nil, nil
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("place: file: %w: %w", qrgate.ErrInvalid, err)
-	}
-	defer f.Close()
-	body, err = io.ReadAll(io.LimitReader(f, maxSheet+1))
-	if err != nil {
-		return "", nil, fmt.Errorf("place: file: %w", err)
-	}
-	named := page.NewForm(url.Values{"name": {head.Filename}})
-	return named.Text("name", 120, false), body, nil
 }
 
 // A reportPage says of each row of an upload what would become of it.
