@@ -3,6 +3,8 @@ package portal_test
 import (
 	"bytes"
 	"fmt"
+	"image"
+	"image/jpeg"
 	"io"
 	"log/slog"
 	"net/http"
@@ -90,7 +92,7 @@ func (c *town) settle(i int, s *side) {
 	s.difficulty = d.ID
 	in := register.Introduction{Place: s.place.No, About: "Chào mừng đến " + s.name}
 	c.must(c.reg.SaveIntroduction(ctx, owner, &in))
-	p := register.Picture{Place: s.place.No, Title: "Ảnh " + s.name, Width: 1, Height: 1, JPEG: []byte("jpeg")}
+	p := register.Picture{Place: s.place.No, Title: "Ảnh " + s.name, Width: 400, Height: 300, JPEG: blank(400, 300)}
 	c.must(c.reg.AddPicture(ctx, owner, &p))
 	s.picture = p.ID
 	var err error
@@ -112,6 +114,13 @@ func (c *town) settle(i int, s *side) {
 			}
 		}
 	}
+}
+
+// blank returns a picture of nothing.
+func blank(width, height int) []byte {
+	var out bytes.Buffer
+	jpeg.Encode(&out, image.NewGray(image.Rect(0, 0, width, height)), nil) // into memory
+	return out.Bytes()
 }
 
 func (c *town) must(err error) {
