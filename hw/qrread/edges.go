@@ -97,15 +97,20 @@ func (e *edgeFinder) scan(line []uint8, depth, share int) {
 func (e *edgeFinder) promising(i int) (int, bool) {
 	for ; i+6 <= len(e.edges); i++ {
 		s := e.edges[i : i+6 : i+6]
-		left, core, right := s[2].near-s[1].near, s[3].near-s[2].near, s[4].near-s[3].near
-		five := left + core + right
-		// The core is three of five modules, the gaps are one each.
-		if core < five/5-slack || core > five*9/10+slack || left > five*2/5+slack || right > five*2/5+slack {
-			continue
-		}
 		// Ring, gap and core stand out about equally.
 		a, b, c, d := s[1].rise, s[2].rise, s[3].rise, s[4].rise
-		if unequal*min(a, b, c, d) < max(a, b, c, d) {
+		least := min(a, b, c, d)
+		if unequal*least < max(a, b, c, d) {
+			continue
+		}
+		slack := int32(slackStrong)
+		if least < faded {
+			slack = slackFaded
+		}
+		// The core is three of five modules, the gaps are one each.
+		left, core, right := s[2].near-s[1].near, s[3].near-s[2].near, s[4].near-s[3].near
+		five := left + core + right
+		if core < five/5-slack || core > five*9/10+slack || left > five*2/5+slack || right > five*2/5+slack {
 			continue
 		}
 		return i, true
@@ -114,8 +119,11 @@ func (e *edgeFinder) promising(i int) (int, bool) {
 }
 
 const (
-	slack   = 3 // pixels that two places of edge.near may be off
-	unequal = 5
+	unequal     = 5
+	faded       = 32 // grey values
+	blur        = 4  // pixels
+	slackStrong = 2  // pixels that the distance of two places of edge.near may be off
+	slackFaded  = 4
 )
 
 // finder returns the six edges of the finder pattern that begins with edge i,
@@ -165,7 +173,8 @@ func (e *edgeFinder) end(i int) int {
 func (e *edgeFinder) place(i int) float32 {
 	s := &e.edges[i]
 	if s.at < 0 {
-		s.at = steepest(e.line, e.end(i-1), int(s.end))
+		// The grey has hardly changed before the edge became certain.
+		s.at = steepest(e.line, max(e.end(i-1), int(s.near)-blur), int(s.end))
 	}
 	return s.at
 }
@@ -193,22 +202,32 @@ func (e *edgeFinder) way(i int) float32 {
 // order, the grey changes fastest.
 func steepest(line []uint8, a, b int) float32 {
 	line = line[a : b+1]
-	rising := line[len(line)-1] >= line[0]
+	from, to := int(line[0]), int(line[len(line)-1])
+	rising := to >= from
+	stop := to + (from-to)/8 // what follows is flat
 	best, at := -1, 0
-	was := int(line[0])
+	was := from
 	if rising {
 		for x, v := range line[1:] {
-			if d := int(v) - was; d > best {
+			v := int(v)
+			if d := v - was; d > best {
 				best, at = d, x
 			}
-			was = int(v)
+			if v > stop {
+				break
+			}
+			was = v
 		}
 	} else {
 		for x, v := range line[1:] {
-			if d := was - int(v); d > best {
+			v := int(v)
+			if d := was - v; d > best {
 				best, at = d, x
 			}
-			was = int(v)
+			if v < stop {
+				break
+			}
+			was = v
 		}
 	}
 	// The centre of gravity of the change around it is good to a part of a pixel.

@@ -10,7 +10,8 @@ import (
 const (
 	maxFinders  = 40  // of each polarity, strongest first
 	maxTriples  = 12  // a search
-	maxPairs    = 16  // a frame
+	manyTriples = 96  // are noted before the less likely are dropped
+	maxPairs    = 12  // a frame
 	maxModules  = 117 // along a side; larger symbols do not fit into a camera's frame
 	minDistance = 14 * 0.75
 )
@@ -31,7 +32,7 @@ type triple struct {
 // group ranks triples of the finders found and leaves the best in r.triples.
 // Only those with a finder of the latest search are new.
 func (r *Reader) group(p *plane) {
-	r.triples = r.triples[:0]
+	r.triples, r.worst = r.triples[:0], math.MaxFloat32
 	slices.SortStableFunc(r.finders, func(a, b finder) int {
 		return cmp.Or(cmp.Compare(a.sign, b.sign), cmp.Compare(b.hits, a.hits))
 	})
@@ -111,7 +112,14 @@ func (r *Reader) consider(p *plane, a, b, c *finder) {
 	}
 	t.cost += 0.3*cosine*cosine + 0.15*(ratio-1) - 0.05*float32(min(a.hits, b.hits, c.hits, 4))
 	t.finders = [3]*finder{a, b, c}
+	if t.cost >= r.worst {
+		return
+	}
 	r.triples = append(r.triples, t)
+	if len(r.triples) == manyTriples {
+		r.best(2 * maxTriples)
+		r.worst = r.triples[len(r.triples)-1].cost
+	}
 }
 
 // refine measures a triple again, along its own sides.

@@ -64,6 +64,7 @@ type Reader struct {
 	copied  plane
 	finders []finder
 	triples []triple
+	worst   float32 // cost above which a triple is not worth noting
 	guesses []guess
 	grid    grid
 
@@ -124,7 +125,7 @@ func (r *Reader) Read(img *image.Gray) []Code {
 
 // searches is the number of ways to look for finder patterns. Each adds to what
 // those before it found.
-const searches = 4
+const searches = 3
 
 // search looks for finder patterns in the way of this round.
 func (r *Reader) search() {
@@ -133,12 +134,8 @@ func (r *Reader) search() {
 		r.find(&r.frame, max(3, r.frame.h/180))
 	case 1: // noise
 		r.copied.smooth(&r.frame)
-		r.find(&r.copied, max(2, r.copied.h/240))
-	case 2: // small modules and uneven light
-		r.frame.share = 5
-		r.frame.depth = max(6, int(4*r.frame.noise))
-		r.find(&r.frame, max(2, r.frame.h/240))
-	case 3: // large symbols of rough grain
+		r.find(&r.copied, max(3, r.copied.h/160))
+	case 2: // large symbols of rough grain
 		r.copied.halve(&r.frame)
 		r.find(&r.copied, 3)
 	}
