@@ -148,6 +148,9 @@ func (d *Desk) enter(w http.ResponseWriter, r *http.Request, v *page.View, a *re
 		if err != nil {
 			return err
 		}
+		if err := v.Renew(ctx); err != nil {
+			return err
+		}
 		v.SetSession(ctx, keyHalfway, string(held))
 		return v.Go(w, next, "")
 	}

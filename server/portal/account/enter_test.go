@@ -193,6 +193,23 @@ func TestSecondFactor(t *testing.T) {
 }
 
 // A role beyond one organisation is held only with a second factor.
+// Who had planted a session in a browser was asked for the second factor after
+// its owner had typed the password.
+func TestPasswordGivesTheSessionAnotherName(t *testing.T) {
+	w := newWorld(t)
+	w.account("lan")
+	b := w.browser().in("lan")
+	b.secondOn()
+	c := w.browser()
+	c.wants(c.signIn("lan", goodPassword), 303, "/dang-nhap/xac-thuc?ve=%2F")
+	planted := c.cookie()
+	c.wants(c.signIn("lan", goodPassword), 303, "/dang-nhap/xac-thuc?ve=%2F")
+	thief := w.browser()
+	thief.setCookie(planted)
+	thief.wants(thief.get("/dang-nhap/xac-thuc"), 303, "/dang-nhap?ve=%2F")
+	c.wants(c.get("/dang-nhap/xac-thuc"), 200, "ứng dụng xác thực")
+}
+
 func TestRoleNeedsSecondFactor(t *testing.T) {
 	w := newWorld(t)
 	w.account("lan", qrgate.Grant{Role: qrgate.Reporter, Scope: qrgate.All})

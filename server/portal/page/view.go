@@ -67,8 +67,8 @@ func (v *View) T(key string, args ...any) string { return text.Of(v.Lang, key, a
 // remembered it outlives the browser.
 func (v *View) SignIn(r *http.Request, account string, second, remember bool) error {
 	ctx := r.Context()
-	if err := v.f.sessions.RenewToken(ctx); err != nil {
-		return fmt.Errorf("page: sign in: %w", err)
+	if err := v.Renew(ctx); err != nil {
+		return err
 	}
 	lasts := sessionFor
 	if remember {
@@ -82,6 +82,15 @@ func (v *View) SignIn(r *http.Request, account string, second, remember bool) er
 	v.f.sessions.Put(ctx, keySignIn, id)
 	v.f.sessions.SetDeadline(ctx, until)
 	v.f.sessions.RememberMe(ctx, remember)
+	return nil
+}
+
+// Renew gives the browser's session a new name, so that one which somebody else
+// knows is worth nothing for what is put into it now.
+func (v *View) Renew(ctx context.Context) error {
+	if err := v.f.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("page: renew: %w", err)
+	}
 	return nil
 }
 
