@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -351,6 +352,11 @@ func (p *Pages) record(ctx context.Context, v *page.View, visit ingest.Visit) (i
 	if _, wait := p.limits.Try(now, visit.People[0].Number, v.Address()); wait > 0 {
 		return ingest.Receipt{}, &refused{http.StatusTooManyRequests, "visit.too_many", wait}
 	}
+	said, err := saidOf(&visit)
+	if err != nil {
+		return ingest.Receipt{}, err
+	}
+	visit.Body = visit.Digest(said)
 	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
 	defer cancel()
 	receipt, err := p.o.Desk.Visit(ctx, visit)
@@ -358,6 +364,25 @@ func (p *Pages) record(ctx context.Context, v *page.View, visit ingest.Visit) (i
 		return receipt, &refused{http.StatusServiceUnavailable, "visit.busy", 3 * time.Second}
 	}
 	return receipt, err
+}
+
+// saidOf returns what must be the same when a visit comes again. Whoever goes back
+// to a form that was sent and enters somebody else means another visit, and must
+// not be told that it is recorded. What an account is called may change meanwhile.
+func saidOf(v *ingest.Visit) ([]byte, error) {
+	first := v.People[0]
+	if first.Kind == pass.Account {
+		first.Name = ""
+	}
+	said := []string{first.Number, nameKey(first.Name), strconv.Itoa(v.Unnamed)}
+	for _, p := range v.People[1:] {
+		said = append(said, nameKey(p.Name))
+	}
+	b, err := json.Marshal(said)
+	if err != nil {
+		return nil, fmt.Errorf("visit: %w", err)
+	}
+	return b, nil
 }
 
 // InBoth returns a text in both languages: of something wrong.

@@ -159,6 +159,35 @@ func TestForm(t *testing.T) {
 }
 
 // A page that was kept is of the place as it is now, and each has a key of its own.
+// Who went back to a form that was sent and entered their mother was told that she
+// is recorded, and she was not.
+func TestFormSentAgainForAnotherPerson(t *testing.T) {
+	s := newSite(t)
+	_, body := s.get("/p/" + s.code)
+	form := visitor()
+	form.Set("key", keyField.FindStringSubmatch(body)[1])
+	if resp, body := s.post("/p/"+s.code, form); resp.StatusCode != 303 {
+		t.Fatalf("form = %d %s", resp.StatusCode, body)
+	}
+	for field, value := range map[string]string{"phone": "0905 654 321", "name": "Trần Thị Mẹ"} {
+		other := visitor()
+		other.Set("key", form.Get("key"))
+		other.Set(field, value)
+		resp, body := s.post("/p/"+s.code, other)
+		key := keyField.FindStringSubmatch(body)
+		if resp.StatusCode != 409 || key == nil || key[1] == form.Get("key") || !strings.Contains(body, value) {
+			t.Fatalf("another %s under the same key = %d %s, want 409 and the form with another key", field, resp.StatusCode, body)
+		}
+		other.Set("key", key[1])
+		if resp, body := s.post("/p/"+s.code, other); resp.StatusCode != 303 {
+			t.Errorf("once more = %d %s", resp.StatusCode, body)
+		}
+	}
+	if rows := s.Rows(); len(rows) != 3 {
+		t.Errorf("%d rows, want 3", len(rows))
+	}
+}
+
 func TestPageFollowsThePlace(t *testing.T) {
 	s := newSite(t)
 	_, first := s.get("/p/" + s.code)
