@@ -121,6 +121,12 @@ func TestEveryPageByAxe(t *testing.T) {
 		}
 	}
 	t.Logf("%d pages, %d runs of axe-core", len(all), runs)
+	// A page that is wrong is found to be.
+	tab.Visit(c.url + "/nothing")
+	tab.Eval(string(axe) + `;document.querySelector("main").innerHTML = "<input><img src=x>"`)
+	if n := tab.Eval(`axe.run(document).then((r) => r.violations.filter((v) => v.impact == "critical").length)`).(float64); n < 2 {
+		t.Errorf("axe-core finds %v faults in a page that has two", n)
+	}
 }
 
 // press presses a key.
