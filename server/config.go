@@ -18,6 +18,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/account"
+	"github.com/qrgate/qrgate/server/store/register"
 )
 
 // Paths of the server's files when the configuration names no others.
@@ -54,6 +55,7 @@ type Config struct {
 
 	Workers   int
 	Retention time.Duration
+	CardBatch int // cards that may be issued at once
 }
 
 // Directories and files below State.
@@ -110,6 +112,7 @@ type rawConfig struct {
 		Workers       int
 		RetentionDays int `toml:"retention_days"`
 	}
+	Cards struct{ Batch int }
 }
 
 // readConfig reads path, or only the defaults if path is the default and is not
@@ -140,6 +143,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Mail.Security = string(mail.StartTLS)
 	raw.Metrics.Listen = "127.0.0.1:9464"
 	raw.Ingest.RetentionDays = 21
+	raw.Cards.Batch = register.MaxBatch
 	md, err := toml.Decode(text, &raw)
 	if err != nil {
 		return Config{}, err
@@ -161,6 +165,10 @@ func parseConfig(text string) (Config, error) {
 		Redirect: raw.Portal.Redirect, HelpLine: raw.Portal.HelpLine, Controller: raw.Portal.Controller, LiveOpen: raw.Portal.Live == "anybody",
 		Metrics: raw.Metrics.Listen,
 		Workers: raw.Ingest.Workers, Retention: time.Duration(raw.Ingest.RetentionDays) * 24 * time.Hour,
+		CardBatch: raw.Cards.Batch,
+	}
+	if c.CardBatch < 1 || c.CardBatch > register.MaxBatch {
+		bad("cards.batch: 1 to %d, not %d", register.MaxBatch, c.CardBatch)
 	}
 	if !filepath.IsAbs(c.State) {
 		bad("state: must be an absolute path, not %q", c.State)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -92,7 +93,13 @@ func serve(ctx context.Context, env environment) error {
 	if letters != nil {
 		o.Mail = letters
 	}
-	pages, err := portal.New(portal.Parts{Store: s, Register: reg, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal")}, o)
+	pages, err := portal.New(portal.Parts{
+		Store: s, Register: reg, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Cards: &portal.Cards{
+			Vault: days, Keys: keys.List().Cards(), Batch: c.CardBatch,
+			Sign: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
+		},
+	}, o)
 	if err != nil {
 		return err
 	}

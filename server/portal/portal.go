@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"crypto/ed25519"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/qrgate/qrgate/server/api"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/account"
+	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/connect"
 	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
@@ -22,6 +24,8 @@ import (
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // Parts are what pages are about.
@@ -31,7 +35,17 @@ type Parts struct {
 	Desk     visit.Desk                  // takes check-ins by phone
 	Feed     *ingest.Feed                // tells of check-ins as they are stored
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
+	Cards    *Cards                      // nil if this server issues no cards
 	Log      *slog.Logger
+}
+
+// Cards are what it takes to issue cards.
+type Cards struct {
+	Vault *vault.Vault // keeps the holders
+	// Sign returns the key that signs cards today, and its id.
+	Sign  func() (id uint32, key ed25519.PrivateKey, err error)
+	Keys  pass.Keys // by which a card is verified
+	Batch int       // how many may be issued at once; 0 is as many as the register takes
 }
 
 // Options are the optional parts of a portal. The zero value is right.
@@ -77,11 +91,19 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		Frame: f, Register: p.Register, Desk: p.Desk, HelpLine: o.HelpLine, Controller: o.Controller,
 		Introduction: introductions, Retention: o.Retention, Key: p.Key("visit confirmations"), Log: p.Log,
 	})
+	var cards []page.Route
+	if c := p.Cards; c != nil {
+		cards = card.New(f, p.Register, card.Options{
+			Vault: c.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
+			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
+		}).Routes()
+	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
 		office.New(f, p.Register, p.Log).Routes(),
 		place.New(f, p.Register).Routes(),
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
+		cards,
 		introductions.Routes(),
 		visits.Routes(),
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
