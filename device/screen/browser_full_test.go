@@ -4,11 +4,16 @@ package screen_test
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,7 +23,13 @@ import (
 
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/scan"
 	"github.com/qrgate/qrgate/sync/e2e/browser"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 	"github.com/qrgate/qrgate/sync/words"
 )
@@ -244,4 +255,114 @@ func restart(t *testing.T, addr string, s *screen.Screen, door screen.Door) (sto
 			t.Errorf("Run = %v", err)
 		}
 	}
+}
+
+// A drawn is a face that waits until the browser has drawn an answer.
+type drawn struct {
+	*screen.Screen
+	tab   *browser.Tab
+	began time.Time
+	took  []time.Duration
+}
+
+func (d *drawn) Show(a kiosk.Answer) {
+	switch a.State {
+	case words.Reading:
+		// The green of the card before is not this one's.
+		d.Screen.Show(kiosk.Answer{State: words.Ready})
+		d.tab.Wait(`document.body.dataset.state === "ready"`)
+		d.began = time.Now()
+		d.Screen.Show(a)
+	case words.Admitted:
+		d.Screen.Show(a)
+		d.tab.Eval("drawn()")
+		d.took = append(d.took, time.Since(d.began))
+	default:
+		d.Screen.Show(a)
+	}
+}
+
+// BenchmarkScanToScreen measures from the text of a card, through verifying,
+// sealing and the fsync of the test's disk, to the frame in which a browser has
+// drawn green: what the visitor waits for. The answer of the browser on its way
+// back to the test is in it.
+func BenchmarkScanToScreen(b *testing.B) {
+	s := screen.New(screen.Options{Place: "Chợ Đông Ba"}, quietLog)
+	tab := browser.Start(b).Open()
+	tab.Look(800, 480, "light")
+	tab.Visit(serve(b, s, newDoor()).URL + "/")
+	// Drawn is when the second frame begins after the state is green.
+	tab.Eval(`window.drawn = () => new Promise((done) => {
+		const look = () => document.body.dataset.state === "admitted" ? requestAnimationFrame(() => requestAnimationFrame(done)) : requestAnimationFrame(look);
+		look();
+	})`)
+	face := &drawn{Screen: s, tab: tab}
+	door, cards := newBenchDoor(b, face, b.N)
+	b.ResetTimer()
+	cards(door)
+	b.StopTimer()
+	if len(face.took) != b.N {
+		b.Fatalf("%d green pages for %d cards", len(face.took), b.N)
+	}
+	slices.Sort(face.took)
+	b.ReportMetric(float64(face.took[b.N/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(face.took[b.N*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// newBenchDoor returns a door with one face and a function that shows it n cards
+// and ends.
+func newBenchDoor(b *testing.B, face kiosk.Face, n int) (*kiosk.Kiosk, func(*kiosk.Kiosk)) {
+	b.Helper()
+	pub, card, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealKey, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealer, err := seal.New(1, sealKey.PublicKey().Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	today := time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
+	clock := when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, func() time.Time { return today }, today)
+	q, err := outbox.Open(b.Context(), filepath.Join(b.TempDir(), "outbox.db"), outbox.Options{Now: clock.Read})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { q.Close() })
+	src := make(scans, n)
+	at := time.Now()
+	for i := range n {
+		text, err := pass.Sign(pass.OwnCard{Kind: pass.Card, Key: 1, Number: uint32(i + 1), Issue: 1, First: pass.DayOf(today), Last: pass.DayOf(today.AddDate(1, 0, 0))}, card)
+		if err != nil {
+			b.Fatal(err)
+		}
+		src <- scan.Scan{Text: text, At: at}
+	}
+	close(src)
+	door, err := kiosk.New(kiosk.Door{
+		ID: "dong-ba-gate-1", Source: src, Queue: q, Sealer: sealer, Clock: clock, Faces: []kiosk.Face{face},
+		Panel: panel.NewRecorder(io.Discard, panel.Config{}, quietLog), Keys: pass.Keys{1: {Public: pub}},
+		Config: wire.KioskConfig{
+			Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.Refuse,
+			Accept: []pass.Kind{pass.Card}, Repeat: 4 * time.Second, Reset: 3 * time.Second,
+		},
+	}, quietLog)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return door, func(k *kiosk.Kiosk) { k.Run(b.Context()) }
+}
+
+// scans are codes that are held up one after the other.
+type scans chan scan.Scan
+
+func (s scans) Next(context.Context) (scan.Scan, error) {
+	one, ok := <-s
+	if !ok {
+		return scan.Scan{}, io.EOF
+	}
+	return one, nil
 }

@@ -116,7 +116,7 @@ type view struct {
 	Bring  uint64      `json:"bring,omitempty"` // the check-in that companions may be entered for
 	Time   string      `json:"time"`
 	Date   string      `json:"date"`
-	Inside [2]string   `json:"inside"` // in both languages
+	Inside string      `json:"inside"`
 }
 
 // look returns what is shown at now, how long until that changes by itself (0 is
@@ -153,18 +153,15 @@ func (s *Screen) clock() (hour, date string) {
 	return now.Format("15:04"), weekdays[now.Weekday()] + now.Format(" 2/1/2006")
 }
 
-func (s *Screen) inside() (texts [2]string) {
+func (s *Screen) inside() string {
 	if s.Inside == nil {
-		return texts
+		return ""
 	}
 	least, most, known := s.Inside()
 	if !known {
-		return texts
+		return ""
 	}
-	for i, lang := range words.Langs() {
-		texts[i] = words.Of(lang, words.Inside, "count", between(least, most))
-	}
-	return texts
+	return words.Of(words.Vietnamese, words.Inside, "count", between(least, most))
 }
 
 func (v view) json() []byte {

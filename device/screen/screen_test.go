@@ -109,7 +109,7 @@ type shown struct {
 	Bring  uint64
 	Time   string
 	Date   string
-	Inside [2]string
+	Inside string
 }
 
 // follow returns what a page is told, one event after the other.
@@ -160,8 +160,8 @@ func TestPageIsToldEveryAnswerInWords(t *testing.T) {
 		if got.State != a.State || got.VI.Head == "" || got.VI.Do == "" || got.EN.Head == "" || got.EN.Do == "" || got.Bring != 0 != a.MayBring {
 			t.Errorf("%s: the page is told %+v", name, got)
 		}
-		if got.Time != "" || got.Inside[0] != "" {
-			t.Errorf("%s: the page shows the time %q and %q inside, which nobody knows", name, got.Time, got.Inside[0])
+		if got.Time != "" || got.Inside != "" {
+			t.Errorf("%s: the page shows the time %q and %q inside, which nobody knows", name, got.Time, got.Inside)
 		}
 	}
 }
@@ -263,13 +263,13 @@ func TestTimeAndCountAreShownWhereTheyAreKnown(t *testing.T) {
 	least, most := 10, 12
 	s := screen.New(screen.Options{Now: now, Inside: func() (int, int, bool) { return least, most, true }}, quietLog)
 	next := follow(t, serve(t, s, newDoor()).URL)
-	if got := next(); got.Time != "08:05" || got.Date != "Thứ Năm 26/11/2026" || got.Inside != [2]string{"Bên trong: 10–12 người", "Inside: 10–12"} {
+	if got := next(); got.Time != "08:05" || got.Date != "Thứ Năm 26/11/2026" || got.Inside != "Bên trong: 10–12 người" {
 		t.Errorf("shown: %q, %q, %q", got.Time, got.Date, got.Inside)
 	}
 	least = 12
 	s.Show(kiosk.Answer{State: words.Ready})
-	if got := next(); got.Inside[1] != "Inside: 12" {
-		t.Errorf("exact count is shown as %q", got.Inside[1])
+	if got := next(); got.Inside != "Bên trong: 12 người" {
+		t.Errorf("exact count is shown as %q", got.Inside)
 	}
 }
 

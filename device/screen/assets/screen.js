@@ -18,7 +18,7 @@
     clearTimeout(back);
     close();
     bring(0);
-    of("time").textContent = of("date").textContent = of("inside-vi").textContent = "";
+    of("time").textContent = of("date").textContent = of("inside").textContent = "";
     draw("starting", wordIds.map((id) => of(id).dataset.starting));
   };
   const show = (v) => {
@@ -27,7 +27,7 @@
     if (v.boot !== meta("boot")) { location.reload(); return; }
     of("time").textContent = v.time;
     of("date").textContent = v.date;
-    of("inside-vi").textContent = v.inside[0];
+    of("inside").textContent = v.inside;
     const words = [v.vi.head, v.vi.do, v.en.head, v.en.do], key = v.number + v.state;
     if (v.left === 0) standing = [v.state, words];
     if (key === shown) return;

@@ -48,7 +48,7 @@ type answer struct {
 }
 
 // Start starts a browser that ends with the test.
-func Start(t *testing.T) *Browser {
+func Start(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -166,7 +166,7 @@ type Tab struct {
 type Args = map[string]any
 
 // For returns the browser for a test of its own within the one that started it.
-func (c *Browser) For(t *testing.T) *Browser { return &Browser{t: t, pipe: c.pipe} }
+func (c *Browser) For(t testing.TB) *Browser { return &Browser{t: t, pipe: c.pipe} }
 
 // Open returns a new page.
 func (c *Browser) Open() *Tab {
