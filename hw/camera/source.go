@@ -59,6 +59,7 @@ type Source struct {
 // Close after the last Next.
 func NewSource(name string, open func() (Frames, error), o qrread.Options, log *slog.Logger) *Source {
 	name = "camera:" + name
+	o.Video = true
 	return &Source{
 		name: name, open: open, opt: o, reader: qrread.New(o), meter: scan.NewMeter(name),
 		log: log.With("source", name), sight: newSight(), reasons: make(map[string]bool),

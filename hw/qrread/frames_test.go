@@ -24,6 +24,10 @@ type frame struct {
 	condition string
 	img       *image.Gray
 	texts     []string // none: there is no code
+
+	// Of a frame of a video.
+	sequence, ms int
+	inside       bool // the whole symbol is in view
 }
 
 // right reports whether texts holds one of the frame's and nothing else.
@@ -111,8 +115,11 @@ func loadFrames(tb testing.TB, dir string, h int) []frame {
 		File      string `json:"file"`
 		H         int    `json:"h"`
 		Condition string `json:"condition"`
+		Sequence  int    `json:"sequence"`
+		MS        int    `json:"t_ms"`
 		Codes     []struct {
-			Text string `json:"text"`
+			Text   string `json:"text"`
+			Inside bool   `json:"inside"`
 		} `json:"codes"`
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
@@ -123,9 +130,10 @@ func loadFrames(tb testing.TB, dir string, h int) []frame {
 		if h != 0 && l.H != h {
 			continue
 		}
-		f := frame{name: l.File, condition: l.Condition}
+		f := frame{name: l.File, condition: l.Condition, sequence: l.Sequence, ms: l.MS}
 		for _, c := range l.Codes {
 			f.texts = append(f.texts, c.Text)
+			f.inside = f.inside || c.Inside
 		}
 		if f.img, err = load(filepath.Join(dir, l.File)); err != nil {
 			tb.Fatal(err)

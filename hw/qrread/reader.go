@@ -20,6 +20,11 @@ type Options struct {
 	// MaxPixels is the size above which a frame is refused unread. Zero means
 	// DefaultMaxPixels.
 	MaxPixels int
+	// Video says that frames follow each other as a camera takes them. The costly
+	// searches then take turns while a frame shows no sign of a code, so that an
+	// empty scene costs little; a card that only they can find is read a frame or
+	// two later.
+	Video bool
 }
 
 // A Code is one symbol found in a frame.
@@ -67,6 +72,7 @@ type Reader struct {
 	worst   float32 // cost above which a triple is not worth noting
 	guesses []guess
 	grid    grid
+	rest    int // frames of a video for which signs of a code do not count
 
 	words, block, spare []uint8
 	trust, blockTrust   []float32
@@ -86,7 +92,8 @@ func (r *Reader) Stats() Stats { return r.stats }
 
 // Read returns the codes in img, nil when there are none or the frame is too
 // large. It stops at the first search that reads anything: a frame with several
-// codes may give all or only one of them. img is not changed and not kept.
+// codes may give all or only one of them. img is not changed and not kept, and
+// without Options.Video the result does not depend on what was read before.
 func (r *Reader) Read(img *image.Gray) []Code {
 	r.stats.Frames++
 	w, h := img.Rect.Dx(), img.Rect.Dy()
@@ -106,21 +113,53 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	r.finders = r.finders[:0]
 	r.frame.view(img.Pix, w, h, img.Stride)
 	defer func() { r.frame.pix = nil }()
+	everything := !r.opt.Video
+	turn := 1 + int(r.stats.Frames%(searches-1))
 	for r.round = range searches {
 		if r.late() {
 			return nil
 		}
+		if r.round > 0 && r.round != turn && !everything {
+			continue
+		}
 		r.search()
 		r.group(&r.frame)
 		if codes := r.tryAll(); codes != nil {
+			r.rest = 0
 			return codes
 		}
+		everything = everything || r.rest == 0 && r.signs()
 	}
+	if !everything {
+		r.rest = max(r.rest-1, 0)
+		return nil
+	}
+	// What looked like a code and is none mostly stays where it is.
+	r.rest = restFrames
 	if r.late() {
 		return nil
 	}
 	r.pair(&r.frame)
-	return r.tryAll()
+	codes := r.tryAll()
+	if codes != nil {
+		r.rest = 0
+	}
+	return codes
+}
+
+// restFrames is the number of frames that are spared what led to nothing.
+const restFrames = 3
+
+// signs reports whether two finders were found that may be of one symbol.
+func (r *Reader) signs() bool {
+	for i := range r.finders {
+		for k := range r.finders[:i] {
+			if a, b := &r.finders[i], &r.finders[k]; a.sign == b.sign && near(a, b) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // searches is the number of ways to look for finder patterns. Each adds to what
@@ -251,7 +290,7 @@ func (r *Reader) read(p *plane, t *triple, g *guess, final bool) (Code, bool) {
 	if !ok {
 		return Code{}, false
 	}
-	n := float32(l.dim)
+	n := float32(g.pose.dim)
 	for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
 		x, y := g.pose.at(at[0], at[1])
 		c.Corners[k] = Point{float64(x), float64(y)}

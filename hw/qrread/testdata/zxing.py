@@ -17,4 +17,4 @@ for path in sys.stdin.read().splitlines():
     start = time.thread_time_ns()
     found = zxingcpp.read_barcodes(img, formats=zxingcpp.BarcodeFormat.QRCode)
     ns = time.thread_time_ns() - start
-    print(json.dumps({"texts": [r.text.encode().hex() for r in found if r.text], "ns": ns}))
+    print(json.dumps({"texts": [bytes(r.text, "utf-8", "surrogateescape").hex() for r in found if r.text], "ns": ns}))
