@@ -55,6 +55,8 @@ type environment struct {
 	in     io.Reader
 	out    io.Writer
 	stderr io.Writer
+
+	explain bool // of decode
 }
 
 type command struct {
@@ -66,7 +68,7 @@ var commands = []command{
 	{"run", "", "serve the door", serve},
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
-	{"decode", "FILE...", "read codes in image files, one line of JSON each", decode},
+	{"decode", "[-explain] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
 	{"version", "", "print the version", printVersion},
@@ -110,12 +112,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		path = v
 	}
 	fs.StringVar(&path, "config", path, "configuration `file`; also $QRGATE_CONFIG")
+	explain := false
+	if c.name == "decode" {
+		fs.BoolVar(&explain, "explain", false, "write FILE.explain.png, which shows what was found where")
+	}
 	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	} else if err != nil {
 		return exitUsage
 	}
-	err := c.run(ctx, environment{path: path, args: fs.Args(), in: stdin, out: stdout, stderr: stderr})
+	err := c.run(ctx, environment{path: path, args: fs.Args(), in: stdin, out: stdout, stderr: stderr, explain: explain})
 	if err == nil {
 		return exitOK
 	}
@@ -186,7 +192,9 @@ func decode(ctx context.Context, env environment) error {
 		File  string   `json:"file"`
 		Texts []string `json:"texts"`
 		MS    float64  `json:"ms"` // for decoding alone
-		Error string   `json:"error,omitempty"`
+		// What a picture that explains shows.
+		Explained string `json:"explained,omitempty"`
+		Error     string `json:"error,omitempty"`
 	}
 	reader := qrread.New(qrread.Options{Deadline: decodePatience})
 	enc := json.NewEncoder(env.out)
@@ -202,10 +210,16 @@ func decode(ctx context.Context, env environment) error {
 			unread++
 		} else {
 			start := time.Now()
-			for _, code := range reader.Read(img) {
+			codes, found := reader.Explain(img)
+			l.MS = float64(time.Since(start).Microseconds()) / 1000
+			for _, code := range codes {
 				l.Texts = append(l.Texts, code.Text)
 			}
-			l.MS = float64(time.Since(start).Microseconds()) / 1000
+			if env.explain {
+				if l.Explained, err = explain(name, img, codes, found); err != nil {
+					return err
+				}
+			}
 		}
 		if err := enc.Encode(l); err != nil {
 			return err

@@ -67,6 +67,17 @@ func (q *pose) flat(u, v float32) (float32, float32) {
 	return u, v
 }
 
+// outline returns the outer corners of the symbol: top left, top right, bottom
+// right, bottom left.
+func (q *pose) outline() (corners [4]Point) {
+	n := float32(q.dim)
+	for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
+		x, y := q.at(at[0], at[1])
+		corners[k] = Point{float64(x), float64(y)}
+	}
+	return corners
+}
+
 // match returns how well the plane agrees with modules of known colour under a
 // pose, from -1 to 1. sign is -1 for a symbol that is dark on light.
 // Relief beyond clip counts as clip, so that a glare does not outshout the rest.

@@ -72,7 +72,8 @@ type Reader struct {
 	worst   float32 // cost above which a triple is not worth noting
 	guesses []guess
 	grid    grid
-	rest    int // frames of a video for which signs of a code do not count
+	told    *Explanation // of the frame at hand, nil when nobody asks
+	rest    int          // frames of a video for which signs of a code do not count
 
 	words, block, spare []uint8
 	trust, blockTrust   []float32
@@ -288,13 +289,12 @@ func (r *Reader) read(p *plane, t *triple, g *guess, final bool) (Code, bool) {
 		c, mirrored, ok = r.decode(&r.grid, l)
 	}
 	if !ok {
+		if r.told != nil && final {
+			r.told.Unread = append(r.told.Unread, Unread{Version: g.version, Fit: float64(g.score), Corners: g.pose.outline()})
+		}
 		return Code{}, false
 	}
-	n := float32(g.pose.dim)
-	for k, at := range [4][2]float32{{0, 0}, {n, 0}, {n, n}, {0, n}} {
-		x, y := g.pose.at(at[0], at[1])
-		c.Corners[k] = Point{float64(x), float64(y)}
-	}
+	c.Corners = g.pose.outline()
 	if mirrored {
 		c.Corners[1], c.Corners[3] = c.Corners[3], c.Corners[1]
 	}
