@@ -190,7 +190,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
-	raw.Screen.Explain, raw.Screen.Companions = duration(screen.DefaultExplain), true
+	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
 	md, err := toml.Decode(text, &raw)
 	if err != nil {

@@ -62,9 +62,10 @@ type Kiosk struct {
 	unrecorded atomic.Uint64
 	touched    chan touch
 
-	mu    sync.Mutex // one scan or touch at a time
-	tries tries
-	last  party
+	mu     sync.Mutex // one scan or touch at a time
+	tries  tries
+	last   party
+	faulty bool // Fault stands
 }
 
 // New returns a kiosk for door, whose configuration must be valid.
@@ -128,6 +129,10 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 		k.repeats.Forget(text)
 		return k.fault(j, err)
 	}
+	if k.faulty {
+		k.faulty = false
+		k.tell(Answer{State: words.Ready}) // what the answer goes back to
+	}
 	k.last = party{}
 	a := k.said(j, seq)
 	if a.MayBring {
@@ -174,6 +179,7 @@ func (k *Kiosk) fault(j judgment, err error) error {
 		k.unrecorded.Add(1)
 		k.tell(Answer{State: words.Amber, Reason: reason})
 	default:
+		k.faulty = true
 		k.tell(Answer{State: words.Fault, Reason: reason})
 	}
 	if errors.Is(err, outbox.ErrFull) {

@@ -25,6 +25,7 @@ import (
 	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 const kioskID = "dong-ba-gate-1"
@@ -58,6 +59,11 @@ func (l *lampLog) Write(p []byte) (int, error) {
 
 func (l *lampLog) answers(t *testing.T) []string {
 	t.Helper()
+	return slices.DeleteFunc(l.signals(t), func(s string) bool { return s == panel.Ready.String() || s == panel.Reading.String() })
+}
+
+func (l *lampLog) signals(t *testing.T) []string {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []string
@@ -66,9 +72,7 @@ func (l *lampLog) answers(t *testing.T) []string {
 		if err := json.Unmarshal(line, &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Signal != panel.Ready.String() && got.Signal != panel.Reading.String() {
-			all = append(all, got.Signal)
-		}
+		all = append(all, got.Signal)
 	}
 	return all
 }
@@ -278,6 +282,54 @@ func TestFullOutboxIsNeverGreen(t *testing.T) {
 				t.Errorf("on_fault = %s: a full outbox shows %s, want %s", policy, got, want)
 			}
 		}
+	}
+}
+
+// Fault stood for ever once, behind every answer of a door that worked again.
+func TestFaultEndsWhenRecordsAreTakenAgain(t *testing.T) {
+	s := newSite(t, outbox.MinLimit)
+	s.door.Config.OnFault = wire.Refuse
+	var chain wire.Hash
+	ctx := wire.NewContext(1, make([]byte, 32))
+	var err error
+	for err == nil {
+		_, err = s.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+			h := wire.Header{Seq: seq, Kind: wire.KindCheckin}
+			return wire.NewRecord(h, wire.Sealed{Key: 1, Context: ctx.ID, Box: make([]byte, 7000)}), ctx, nil
+		})
+	}
+	_, src, face := s.live(t)
+	show := func(number uint32) words.State {
+		src <- scan.Scan{Text: s.sign(t, pass.Card, number, today, today.AddDate(1, 0, 0)), At: time.Now()}
+		return (<-face).State
+	}
+	if got := show(1); got != words.Fault {
+		t.Fatalf("a full outbox is answered %s, want fault", got)
+	}
+	last := s.queue.Stats().Last
+	epoch := s.queue.Stats().Epoch
+	for from := uint64(1); from <= last; {
+		run, err := s.queue.Peek(from, wire.MaxBatchRecords)
+		if err != nil || len(run.Records) == 0 {
+			t.Fatalf("Peek(%d): %d records, %v", from, len(run.Records), err)
+		}
+		for _, r := range run.Records {
+			chain = chain.Next(r)
+			from++
+		}
+	}
+	if _, err := s.queue.Apply(&wire.Receipt{V: 1, Kiosk: kioskID, Epoch: epoch, Through: last, Hash: chain, Safe: last}); err != nil {
+		t.Fatal(err)
+	}
+	if got := show(2); got != words.Admitted {
+		t.Fatalf("with space again a card is answered %s, want admitted", got)
+	}
+	if got := s.door.Panel.Health().Signal; got != panel.Admitted {
+		t.Errorf("the panel shows %s", got)
+	}
+	lines := s.lamps.signals(t)
+	if n := len(lines); n < 2 || lines[n-2] != "ready" {
+		t.Errorf("signals %v, want ready to stand behind the last", lines)
 	}
 }
 

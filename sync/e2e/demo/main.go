@@ -85,7 +85,7 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 			return err
 		}
 	}
-	market, err := s.AddKiosk(ctx, "dong-ba-cong-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n[screen]\nlisten = %q\n", scanner.Path, screens[0]))
+	market, err := s.AddKiosk(ctx, "dong-ba-cong-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n[screen]\nlisten = %q\ncompanions = true\n", scanner.Path, screens[0]))
 	if err != nil {
 		return err
 	}
