@@ -39,6 +39,7 @@ type jobs struct {
 
 	mu   sync.Mutex
 	byID map[string]*job
+	last uint64 // number of the latest
 }
 
 func newJobs(log *slog.Logger, now func() time.Time) *jobs {
@@ -48,6 +49,7 @@ func newJobs(log *slog.Logger, now func() time.Time) *jobs {
 // A job is one file. Writing to it writes the file.
 type job struct {
 	id      string
+	no      uint64 // in the order in which jobs were started
 	account string
 	back    string // the page that it was started from
 	total   int
@@ -91,7 +93,8 @@ func (js *jobs) start(account, back string, total int, make func(context.Context
 	// Whoever asked has gone on to the next page. A server that ends does not wait:
 	// what is lost can be made again.
 	ctx, cancel := context.WithTimeout(context.Background(), maxRun)
-	j := &job{id: hex.EncodeToString(id[:]), account: account, back: back, total: total, made: js.now(), cancel: cancel, f: f}
+	js.last++
+	j := &job{no: js.last, id: hex.EncodeToString(id[:]), account: account, back: back, total: total, made: js.now(), cancel: cancel, f: f}
 	js.byID[j.id] = j
 	go func() {
 		defer cancel()
@@ -168,7 +171,7 @@ func (js *jobs) sweep() {
 func (js *jobs) dropOldest(account string) {
 	var oldest *job
 	for _, j := range js.byID {
-		if j.account == account && (oldest == nil || j.made.Before(oldest.made)) {
+		if j.account == account && (oldest == nil || j.no < oldest.no) {
 			oldest = j
 		}
 	}
