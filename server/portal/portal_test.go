@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // A desk takes every visit and remembers it.
@@ -75,8 +77,21 @@ func newWorld(t *testing.T, o portal.Options) *world {
 	})
 	w := &world{t: t, store: s, reg: register.New(s, time.Now), desk: &desk{}}
 	o.HelpLine, o.Retention = "19001075", 21*24*time.Hour
+	keys, master := vault.Dir(t.TempDir()), vault.NewMaster()
+	if err := vault.Init(keys, master); err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(keys, master, vault.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cards := &portal.Cards{Vault: v, Keys: pass.Keys{1: {Public: public}}, Sign: func() (uint32, ed25519.PrivateKey, error) { return 1, private, nil }}
 	w.Portal, err = portal.New(portal.Parts{
-		Store: s, Register: w.reg, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: vault.NewMaster().Derive, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Store: s, Register: w.reg, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: master.Derive, Cards: cards, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}, o)
 	if err != nil {
 		t.Fatal(err)
