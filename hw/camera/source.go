@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/qrgate/qrgate/hw/qrread"
@@ -41,6 +42,8 @@ type Source struct {
 	meter  *scan.Meter
 	log    *slog.Logger
 	sight  *sight
+	hints  hints
+	hint   atomic.Value // qrread.Hint; what to show now
 
 	frames  Frames
 	still   bool          // the frames come from files, whose pictures have no noise
@@ -55,7 +58,7 @@ type Source struct {
 
 // NewSource returns the source called "camera:" and name over the frames that
 // open delivers. A camera that ends, by unplugging or by a fault, is opened
-// again, with growing pauses. Nothing is opened before Next; the caller calls
+// again, with growing pauses. Its frames are read as a video, whatever o says. Nothing is opened before Next; the caller calls
 // Close after the last Next.
 func NewSource(name string, open func() (Frames, error), o qrread.Options, log *slog.Logger) *Source {
 	name = "camera:" + name
@@ -133,7 +136,9 @@ func (s *Source) look(img *image.Gray, at time.Time) {
 		blind = ""
 	}
 	s.meter.Frame(blind)
-	for _, code := range s.read(img) {
+	codes := s.read(img)
+	s.hint.Store(s.hints.look(s.reader.Hint(), len(codes) > 0, at))
+	for _, code := range codes {
 		s.meter.Scan(code.Text, at)
 		s.waiting = append(s.waiting, scan.Scan{Text: code.Text, At: at, Source: s.name})
 	}
@@ -158,6 +163,8 @@ func (s *Source) read(img *image.Gray) (codes []qrread.Code) {
 
 // lost ends the frames. A camera that hangs is still there: it stays present.
 func (s *Source) lost(err error, now time.Time) {
+	s.hints = hints{}
+	s.hint.Store(qrread.NoHint)
 	// What Close could tell is what err has told.
 	s.frames.Close()
 	s.frames = nil
@@ -203,6 +210,13 @@ func (s *Source) say(err error) {
 	}
 	s.reasons[reason] = true
 	s.log.Warn("camera lost", "err", reason)
+}
+
+// Hint returns what to tell who holds a card before the camera that is not read.
+// It may be called from any goroutine.
+func (s *Source) Hint() qrread.Hint {
+	h, _ := s.hint.Load().(qrread.Hint)
+	return h
 }
 
 // Health implements scan.Checker.

@@ -35,6 +35,9 @@ type Code struct {
 	// Raw holds the bytes of all byte segments as they stand in the symbol,
 	// nil when it has none (digits and upper case are stored otherwise).
 	Raw []byte
+	// Part and Parts are set for one of several symbols that make up one text
+	// (structured append): Part counts from 1. Both are 0 for a whole text.
+	Part, Parts int
 	// Corners are the outer corners of the symbol in pixels of the frame, in the
 	// symbol's own order: top left, top right, bottom right, bottom left.
 	Corners [4]Point
@@ -72,6 +75,7 @@ type Reader struct {
 	worst   float32 // cost above which a triple is not worth noting
 	guesses []guess
 	grid    grid
+	hint    Hint
 	told    *Explanation // of the frame at hand, nil when nobody asks
 	rest    int          // frames of a video for which signs of a code do not count
 
@@ -97,6 +101,7 @@ func (r *Reader) Stats() Stats { return r.stats }
 // without Options.Video the result does not depend on what was read before.
 func (r *Reader) Read(img *image.Gray) []Code {
 	r.stats.Frames++
+	r.hint = NoHint
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	if w < 21 || h < 21 {
 		return nil
@@ -114,6 +119,15 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	r.finders = r.finders[:0]
 	r.frame.view(img.Pix, w, h, img.Stride)
 	defer func() { r.frame.pix = nil }()
+	codes := r.look()
+	if codes == nil {
+		r.hint = r.judge(&r.frame)
+	}
+	return codes
+}
+
+// look makes the searches, and tries what they find.
+func (r *Reader) look() []Code {
 	everything := !r.opt.Video
 	turn := 1 + int(r.stats.Frames%(searches-1))
 	for r.round = range searches {
@@ -129,7 +143,9 @@ func (r *Reader) Read(img *image.Gray) []Code {
 			r.rest = 0
 			return codes
 		}
-		everything = everything || r.rest == 0 && r.signs()
+		if !everything && r.rest == 0 {
+			_, _, everything = r.signs()
+		}
 	}
 	if !everything {
 		r.rest = max(r.rest-1, 0)
@@ -151,16 +167,16 @@ func (r *Reader) Read(img *image.Gray) []Code {
 // restFrames is the number of frames that are spared what led to nothing.
 const restFrames = 3
 
-// signs reports whether two finders were found that may be of one symbol.
-func (r *Reader) signs() bool {
+// signs returns two finders that may be of one symbol.
+func (r *Reader) signs() (a, b *finder, ok bool) {
 	for i := range r.finders {
 		for k := range r.finders[:i] {
-			if a, b := &r.finders[i], &r.finders[k]; a.sign == b.sign && near(a, b) {
-				return true
+			if a, b := &r.finders[k], &r.finders[i]; a.sign == b.sign && near(a, b) {
+				return a, b, true
 			}
 		}
 	}
-	return false
+	return nil, nil, false
 }
 
 // searches is the number of ways to look for finder patterns. Each adds to what

@@ -281,6 +281,10 @@ func (r *Reader) text(data []byte, version *decoder.Version, level decoder.Error
 		return Code{}, false
 	}
 	c.Text = res.GetText()
+	if res.HasStructuredAppend() {
+		n := res.GetStructuredAppendSequenceNumber()
+		c.Part, c.Parts = n>>4&15+1, n&15+1
+	}
 	for _, s := range res.GetByteSegments() {
 		c.Raw = append(c.Raw, s...)
 	}
