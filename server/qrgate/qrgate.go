@@ -20,6 +20,9 @@ var (
 	ErrConflict = errors.New("conflict")
 	ErrInvalid  = errors.New("invalid")
 	ErrRevoked  = errors.New("revoked")
+	// ErrUnavailable is returned while the database does not answer. Nobody knows
+	// whether what was asked of it was done.
+	ErrUnavailable = errors.New("unavailable")
 	// ErrForbidden is returned to whoever may know of a thing and may not do this
 	// with it. Who may not even know of it gets ErrNotFound.
 	ErrForbidden = errors.New("forbidden")

@@ -3,9 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
+	"strings"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	sqlite3 "modernc.org/sqlite"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -19,7 +24,7 @@ type Tx struct{ t *tx }
 // Write runs fn in a durable transaction, again where another one was in its
 // way: only what its last call did counts. fn's error undoes it.
 func (s *Store) Write(ctx context.Context, fn func(Tx) error) error {
-	return s.write(ctx, func(t *tx) error { return fn(Tx{t}) })
+	return kindOf(s.write(ctx, func(t *tx) error { return fn(Tx{t}) }))
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -42,6 +47,10 @@ func (t Tx) Audit(actor, action, object, note string) error {
 
 // Read runs a query outside a transaction and calls scan with each of its rows.
 func (s *Store) Read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	return kindOf(s.readOnce(ctx, scan, query, args))
+}
+
+func (s *Store) readOnce(ctx context.Context, scan func(*sql.Rows) error, query string, args []any) error {
 	stmt, err := s.readings.of(ctx, s, query)
 	if err != nil {
 		return err
@@ -106,14 +115,36 @@ func (r *readings) close() error {
 }
 
 // kindOf makes [qrgate.ErrConflict] of what both engines say when a row is there
-// already.
+// already, and [qrgate.ErrUnavailable] of what is said when nobody answers.
 func kindOf(err error) error {
 	const primaryKey, unique = 1555, 2067
 	var lite *sqlite3.Error
-	if pgCode(err) == uniqueViolation || errors.As(err, &lite) && (lite.Code() == primaryKey || lite.Code() == unique) {
+	switch {
+	case err == nil || errors.Is(err, qrgate.ErrConflict) || errors.Is(err, qrgate.ErrUnavailable):
+		return err
+	case pgCode(err) == uniqueViolation || errors.As(err, &lite) && (lite.Code() == primaryKey || lite.Code() == unique):
 		return errors.Join(qrgate.ErrConflict, err)
+	case unanswered(err):
+		return errors.Join(qrgate.ErrUnavailable, err)
 	}
 	return err
+}
+
+// unanswered reports whether the database was not there, has gone, or was too
+// busy for longer than anybody waits.
+func unanswered(err error) bool {
+	const busy, connection, tooMany, shutdown = 5, "08", "53300", "57P"
+	var dial *pgconn.ConnectError
+	var wire *net.OpError
+	var lite *sqlite3.Error
+	if errors.As(err, &dial) || errors.As(err, &wire) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == busy
+	}
+	code := pgCode(err)
+	return strings.HasPrefix(code, connection) || strings.HasPrefix(code, shutdown) || code == tooMany
 }
 
 // Lock makes other transactions wait that lock the same table, until this one

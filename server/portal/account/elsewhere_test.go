@@ -191,6 +191,19 @@ func TestLinkElsewhere(t *testing.T) {
 	c.wants(c.get("/tai-khoan"), 303, "/dang-nhap?ve=%2Ftai-khoan")
 }
 
+// A session that was left open must not get a way in that outlives it.
+func TestLinkElsewhereAsksForThePassword(t *testing.T) {
+	w, s := newLinkedWorld(t)
+	w.account("lan")
+	b := w.browser().in("lan")
+	w.pass(20 * time.Minute)
+	b.wants(b.get(b.at(s, "/tai-khoan")), 303, "/dang-nhap/lien-ket")
+	b.wants(b.get("/dang-nhap/lien-ket"), 200, `type="password"`)
+	b.wants(b.post("/dang-nhap/lien-ket"), 422, "Xin xem lại")
+	b.wants(b.post("/dang-nhap/lien-ket", "account_password", "khong phai"), 422, "Xin xem lại")
+	b.wants(b.post("/dang-nhap/lien-ket", "account_password", goodPassword), 303, "/tai-khoan")
+}
+
 func TestForeignAnswersElsewhere(t *testing.T) {
 	w, s := newLinkedWorld(t)
 	a := w.account("lan")

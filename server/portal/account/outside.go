@@ -38,7 +38,24 @@ func (d *Desk) outside(ctx context.Context, v *page.View) (who outside, ok bool)
 
 type unknownPage struct {
 	outside
-	Link string // of this page, to come back to
+	Link     string // of this page, to come back to
+	Form     *page.Form
+	Password *page.Field // asked for unless whoever links has just signed in
+}
+
+func (d *Desk) unknownPage(v *page.View, who outside, form *page.Form) unknownPage {
+	p := unknownPage{outside: who, Link: linkPath, Form: form}
+	if !d.justIn(v) {
+		field := passwordField(form)
+		p.Password = &field
+	}
+	return p
+}
+
+// justIn reports whether whoever looks has signed in just now. A session that was
+// left open, or taken, must not get a way in that outlives it.
+func (d *Desk) justIn(v *page.View) bool {
+	return v.Who == nil || d.f.Now().Sub(v.Who.Made) <= freshFor
 }
 
 // unknown asks what to do with somebody whom no account is linked to.
@@ -47,7 +64,7 @@ func (d *Desk) unknown(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if !ok {
 		return v.Go(w, signInPath, "")
 	}
-	return v.Render(w, "account_unknown", unknownPage{who, linkPath})
+	return v.Render(w, "account_unknown", d.unknownPage(v, who, page.NewForm(nil)))
 }
 
 // takeUnknown links the account that is signed in, or makes one.
@@ -58,6 +75,23 @@ func (d *Desk) takeUnknown(w http.ResponseWriter, r *http.Request, v *page.View)
 		return v.Go(w, signInPath, "")
 	}
 	if v.Who != nil {
+		if !d.justIn(v) {
+			form, err := page.ReadForm(r)
+			if err != nil {
+				return err
+			}
+			limit, err := d.prove(ctx, w, v, form)
+			if err != nil {
+				return err
+			}
+			if !form.OK() {
+				status := http.StatusUnprocessableEntity
+				if limit {
+					status = http.StatusTooManyRequests
+				}
+				return v.RenderStatus(w, status, "account_unknown", d.unknownPage(v, who, form))
+			}
+		}
 		err := d.reg.Link(ctx, v.Who.Account.ID, who.Issuer, who.Subject)
 		if errors.Is(err, qrgate.ErrConflict) {
 			return d.alert(w, v, http.StatusConflict, minePath, "account.linked_other", "label", who.Label)

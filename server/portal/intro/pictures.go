@@ -177,7 +177,7 @@ func (x *Intro) publicPicture(w http.ResponseWriter, r *http.Request, _ *page.Vi
 	if err != nil {
 		return err
 	}
-	servePicture(w, r, pic, "public, max-age=31536000, immutable")
+	servePicture(w, r, pic, "public, max-age=86400")
 	return nil
 }
 

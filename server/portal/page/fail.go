@@ -46,6 +46,7 @@ var problems = []struct {
 	{qrgate.ErrForbidden, problem{"forbidden", http.StatusForbidden}},
 	{qrgate.ErrConflict, problem{"conflict", http.StatusConflict}},
 	{qrgate.ErrInvalid, problem{"invalid", http.StatusBadRequest}},
+	{qrgate.ErrUnavailable, problem{"busy", http.StatusServiceUnavailable}},
 	{errMethod, problem{"method", http.StatusMethodNotAllowed}},
 	{errForeign, problem{"foreign", http.StatusForbidden}},
 	// The viewer has gone, or the server is about to.

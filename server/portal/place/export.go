@@ -13,6 +13,11 @@ import (
 )
 
 func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	done, err := s.turn(r.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
 	rows, widths, err := s.export(r, v)
 	if err != nil {
 		return err
@@ -26,6 +31,11 @@ func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View)
 }
 
 func (s *Pages) exportCSV(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	done, err := s.turn(r.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
 	rows, _, err := s.export(r, v)
 	if err != nil {
 		return err

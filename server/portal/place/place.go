@@ -20,9 +20,9 @@ var files embed.FS
 type Pages struct {
 	f   *page.Frame
 	reg *register.Register
-	// reading holds a token while a sheet is read: a small file may ask for much
-	// memory, and nobody needs two at once.
-	reading chan struct{}
+	// sheets holds a token while a sheet is read or written: a small file may ask
+	// for much memory, and so do twenty thousand rows.
+	sheets chan struct{}
 }
 
 // New adds the pages' templates and files to the frame.

@@ -120,6 +120,7 @@ CREATE TABLE places (
 CREATE INDEX places_organisation ON places (organisation, no);
 CREATE INDEX places_sector ON places (sector, no);
 CREATE INDEX places_area ON places (area_now, no);
+CREATE INDEX places_name ON places (folded, no);
 
 -- body is JSON.
 CREATE TABLE introductions (
@@ -185,6 +186,7 @@ CREATE TABLE difficulties (
     answered BIGINT
 );
 CREATE INDEX difficulties_at ON difficulties (at);
+CREATE INDEX difficulties_account ON difficulties (account);
 
 -- Other systems' access to the API. scopes are separated by spaces.
 CREATE TABLE tokens (
@@ -211,10 +213,12 @@ CREATE TABLE uploads (
 ALTER TABLE audit ADD COLUMN actor TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN note TEXT NOT NULL DEFAULT '';
 CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_actor ON audit (actor, at);
 CREATE INDEX audit_object ON audit (object, at);
 
 -- +goose Down
 DROP INDEX audit_object;
+DROP INDEX audit_actor;
 DROP INDEX audit_at;
 ALTER TABLE audit DROP COLUMN note;
 ALTER TABLE audit DROP COLUMN actor;
