@@ -6,7 +6,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
-APT     := chromium fuse3 mosquitto poppler-utils postgresql wrk zbar-tools
+APT     := chromium fuse3 mosquitto poppler-utils postgresql python3-numpy python3-zxing-cpp qemu-user wrk zbar-tools
 
 .PHONY: build demo test test-full deps soak bench fuzz check pi clean
 
@@ -37,6 +37,10 @@ deps:
 # The same tests at the size of the promises: hours.
 soak: deps
 	QRGATE_SCALE=soak go test -tags full -timeout 6h -v -run 'Soak|PowerCut|Scenario|TenMillion' ./...
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 8m ./hw/camera
+	go test -run '^$$' -fuzz FuzzRead -fuzztime 8m ./hw/qrread
+	go test -run '^$$' -fuzz FuzzMatrix -fuzztime 8m ./hw/qrread
+	go test -run '^$$' -fuzz FuzzStream -fuzztime 8m ./hw/qrread
 
 # The figures of the README.
 bench: deps

@@ -56,7 +56,9 @@ type environment struct {
 	out    io.Writer
 	stderr io.Writer
 
-	explain bool // of decode
+	// Of decode.
+	explain  bool
+	patience time.Duration // for one image
 }
 
 type command struct {
@@ -68,7 +70,7 @@ var commands = []command{
 	{"run", "", "serve the door", serve},
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
-	{"decode", "[-explain] FILE...", "read codes in image files, one line of JSON each", decode},
+	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
 	{"version", "", "print the version", printVersion},
@@ -112,16 +114,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		path = v
 	}
 	fs.StringVar(&path, "config", path, "configuration `file`; also $QRGATE_CONFIG")
-	explain := false
+	env := environment{in: stdin, out: stdout, stderr: stderr}
 	if c.name == "decode" {
-		fs.BoolVar(&explain, "explain", false, "write FILE.explain.png, which shows what was found where")
+		fs.DurationVar(&env.patience, "patience", decodePatience, "how `long` one image may take")
+		fs.BoolVar(&env.explain, "explain", false, "write FILE.explain.png, which shows what was found where")
 	}
 	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	} else if err != nil {
 		return exitUsage
 	}
-	err := c.run(ctx, environment{path: path, args: fs.Args(), in: stdin, out: stdout, stderr: stderr, explain: explain})
+	env.path, env.args = path, fs.Args()
+	err := c.run(ctx, env)
 	if err == nil {
 		return exitOK
 	}
@@ -196,7 +200,7 @@ func decode(ctx context.Context, env environment) error {
 		Explained string `json:"explained,omitempty"`
 		Error     string `json:"error,omitempty"`
 	}
-	reader := qrread.New(qrread.Options{Deadline: decodePatience})
+	reader := qrread.New(qrread.Options{Deadline: env.patience})
 	enc := json.NewEncoder(env.out)
 	enc.SetEscapeHTML(false)
 	unread := 0

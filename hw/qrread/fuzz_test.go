@@ -52,6 +52,41 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// FuzzMatrix reads symbols of any modules: the first byte says the version, the
+// bits of the others turn modules over, all but the finders'. What is read of a
+// picture must not depend on what was read before.
+func FuzzMatrix(f *testing.F) {
+	f.Add([]byte{0})
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x81})
+	f.Add(append([]byte{6}, bytes.Repeat([]byte{0x5a, 0xc3, 0x0f}, 60)...))
+	r := patient()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) == 0 {
+			return
+		}
+		s := encode(t, "matrix", decoder.ErrorCorrectionLevel_M, 1+int(data[0])%4)
+		n := len(s)
+		for i := range 8 * len(data[1:]) {
+			x, y := i%n, i/n
+			if y >= n {
+				break
+			}
+			if corner := (x < 8 || x >= n-8) && y < 8 || x < 8 && y >= n-8; !corner && data[1+i/8]>>(i%8)&1 == 1 {
+				s[y][x] = !s[y][x]
+			}
+		}
+		img := blank(4*n, 4*n)
+		drawSymbol(img, s, view{module: 3, x: 2 * float64(n), y: 2 * float64(n)})
+		got := r.Read(img)
+		if d := cmp.Diff(patient().Read(img), got); d != "" {
+			t.Errorf("a new reader reads something else: %s", d)
+		}
+		if r.Stats().Panics > 0 {
+			t.Error("the library panicked")
+		}
+	})
+}
+
 // FuzzStream reads symbols that are sound but for what they say: any bytes where
 // segments should stand. The library's parser, asked directly, must agree.
 func FuzzStream(f *testing.F) {
