@@ -67,6 +67,7 @@ func TestParseConfigMistakes(t *testing.T) {
 		{"no portal", "[portal]\nlisten = \"\"", []string{"portal.listen"}},
 		{"workers", "[ingest]\nworkers = 65", []string{"ingest.workers"}},
 		{"several", "[ingest]\nworkers = -1\nretention_days = 31", []string{"ingest.workers", "retention_days"}},
+		{"cards", "[cards]\nbatch = 0", []string{"cards.batch"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

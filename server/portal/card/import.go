@@ -376,7 +376,7 @@ type reportRow struct {
 
 // Of rows that are right a few are enough to see that the columns were understood.
 const (
-	shownGood = 50
+	shownGood = 20
 	shownAll  = 2000
 )
 
