@@ -18,9 +18,10 @@ type finder struct {
 	pass int     // the search that found it first
 }
 
-// find adds the finder patterns in p to r.finders. It looks at every step-th line.
-func (r *Reader) find(p *plane, step int) {
-	for y := step / 2; y < p.h; y += step {
+// find adds the finder patterns in p to r.finders. It looks at every step-th
+// line from one near the top on.
+func (r *Reader) find(p *plane, top, step int) {
+	for y := top + 1; y < p.h; y += step {
 		r.findInRow(p, y)
 	}
 }

@@ -129,12 +129,12 @@ func (r *Reader) Read(img *image.Gray) []Code {
 // look makes the searches, and tries what they find.
 func (r *Reader) look() []Code {
 	everything := !r.opt.Video
-	turn := 1 + int(r.stats.Frames%(searches-1))
+	turn := cheap + int(r.stats.Frames%(searches-cheap))
 	for r.round = range searches {
 		if r.late() {
 			return nil
 		}
-		if r.round > 0 && r.round != turn && !everything {
+		if r.round >= cheap && r.round != turn && !everything {
 			continue
 		}
 		r.search()
@@ -143,7 +143,7 @@ func (r *Reader) look() []Code {
 			r.rest = 0
 			return codes
 		}
-		if !everything && r.rest == 0 {
+		if r.round >= cheap-1 && !everything && r.rest == 0 {
 			_, _, everything = r.signs()
 		}
 	}
@@ -181,19 +181,25 @@ func (r *Reader) signs() (a, b *finder, ok bool) {
 
 // searches is the number of ways to look for finder patterns. Each adds to what
 // those before it found.
-const searches = 3
+const (
+	searches = 4
+	cheap    = 2 // of them
+)
 
 // search looks for finder patterns in the way of this round.
 func (r *Reader) search() {
 	switch r.round {
-	case 0:
-		r.find(&r.frame, max(3, r.frame.h/180))
-	case 1: // noise
+	case 0: // a good card has finders on many lines
+		r.find(&r.frame, 0, 2*max(3, r.frame.h/180))
+	case 1: // the lines between
+		step := max(3, r.frame.h/180)
+		r.find(&r.frame, step, 2*step)
+	case 2: // noise
 		r.copied.smooth(&r.frame)
-		r.find(&r.copied, max(3, r.copied.h/160))
-	case 2: // large symbols of rough grain
+		r.find(&r.copied, 0, max(3, r.copied.h/160))
+	case 3: // large symbols of rough grain
 		r.copied.halve(&r.frame)
-		r.find(&r.copied, 3)
+		r.find(&r.copied, 0, 3)
 	}
 }
 
