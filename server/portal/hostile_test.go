@@ -152,7 +152,7 @@ func (s *shots) check(cookies, method, target, headers string, body []byte, lang
 
 // patience is how long an answer may take before the test gives up: far more than
 // it should, for the machine may be busy.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func (s *shots) exchange(raw []byte) (*http.Response, []byte, error) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
