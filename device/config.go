@@ -155,6 +155,7 @@ type rawCamera struct {
 	Width, Height int
 	Rate          float64
 	Exposure      duration
+	Focus, Gain   int
 	Mains         *int
 }
 
@@ -351,10 +352,10 @@ func (m rawCamera) config() (cameraConfig, error) {
 	var keys []string // of this kind
 	switch m.Kind {
 	case "v4l2":
-		keys = []string{"device", "format", "width", "height", "rate", "exposure", "mains"}
+		keys = []string{"device", "format", "width", "height", "rate", "exposure", "mains", "focus", "gain"}
 		d := v4l2.Config{
 			Device: m.Device, Format: m.Format, Width: m.Width, Height: m.Height,
-			Rate: m.Rate, Exposure: time.Duration(m.Exposure), Mains: 50,
+			Rate: m.Rate, Exposure: time.Duration(m.Exposure), Mains: 50, Focus: m.Focus, Gain: m.Gain,
 		}
 		if d.Device == "" {
 			d.Device = "auto"
@@ -385,6 +386,7 @@ func (m rawCamera) config() (cameraConfig, error) {
 	}{
 		{"device", m.Device != ""}, {"command", m.Command != nil}, {"path", m.Path != ""}, {"format", m.Format != ""},
 		{"width", m.Width != 0}, {"height", m.Height != 0}, {"rate", m.Rate != 0}, {"exposure", m.Exposure != 0}, {"mains", m.Mains != nil},
+		{"focus", m.Focus != 0}, {"gain", m.Gain != 0},
 	} {
 		if k.set && !slices.Contains(keys, k.name) {
 			err = errors.Join(err, fmt.Errorf("key %s is not for kind %q", k.name, m.Kind))

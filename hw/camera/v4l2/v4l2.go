@@ -245,6 +245,14 @@ func (c *Camera) settle(m mode, want Config, log *slog.Logger) error {
 	if want.Mains != 0 {
 		set(controlMains, want.Mains/10-4)
 	}
+	if want.Focus != 0 {
+		set(controlAutoFocus, 0)
+		set(controlFocus, want.Focus)
+	}
+	if want.Gain != 0 {
+		set(controlAutoGain, 0)
+		set(controlGain, want.Gain)
+	}
 	// A camera keeps its settings until it is unplugged, so automatic exposure
 	// is set as well.
 	if want.Exposure != 0 {

@@ -351,6 +351,7 @@ func TestExposure(t *testing.T) {
 		{v4l2.Config{Mains: 50}, []string{"980918=1", "9a0901=3", "9a0903=0"}},
 		{v4l2.Config{Mains: 60, Exposure: 5 * time.Millisecond}, []string{"980918=2", "9a0901=1", "9a0902=50"}},
 		{v4l2.Config{}, []string{"9a0901=3", "9a0903=0"}},
+		{v4l2.Config{Focus: 40, Gain: 12}, []string{"9a090c=0", "9a090a=40", "980912=0", "980913=12", "9a0901=3", "9a0903=0"}},
 	} {
 		d := newDriver(offer{fourcc: "YUYV", sizes: vga})
 		open(t, d, tt.c)
