@@ -12,6 +12,9 @@
 //	defer src.Close()
 //	s, err := src.Next(ctx)
 //
+// [Source.Hint] is what to tell who holds up a card that is not read. Nothing
+// switches a light on: a panel has no such output yet.
+//
 // Frames come from [OpenFiles] (pictures from a folder, for the demo and for
 // tests), from [Start] (the pipe of a camera program such as rpicam-vid) and
 // from package v4l2 (USB cameras).

@@ -38,8 +38,9 @@
 // gave a wrong text to any of the readers. The reader was made with those of seed
 // 1 and compared on those of seeds 2, 5 and 7 when searches were dropped or
 // thinned; nothing was set by them alone. Processor time of a frame in
-// milliseconds on one core of a shared x86 server, the quicker of two rounds, all
-// in one run that other work disturbed: good for comparing lines only.
+// milliseconds on one core of a shared x86 server, the quicker of two rounds (as a
+// video the mean of both), all in one run that other work disturbed: good for
+// comparing lines only.
 //
 //	                      read          ms a frame, seed 1            no code
 //	                  %, seed 1   median   p95   mean  no code    as a video
