@@ -1,3 +1,5 @@
+//go:build full
+
 package portal_test
 
 import (
