@@ -130,9 +130,17 @@ func (c *town) must(err error) {
 	}
 }
 
+// named returns another made-up name each time.
+func (c *town) named() string {
+	n := len(c.people)
+	family := []string{"Nguyễn Thị", "Trần Văn", "Lê Thị", "Phạm Văn", "Hồ Thị", "Đặng Văn", "Tôn Nữ"}
+	given := []string{"Hoa", "Bình", "Cúc", "Dũng", "Hạnh", "Khôi", "Lan", "Minh", "Nga", "Phúc", "Quỳnh"}
+	return family[n%len(family)] + " " + given[n%len(given)]
+}
+
 func (c *town) account(name string, grants ...qrgate.Grant) {
 	c.t.Helper()
-	a := register.Account{Name: strings.ReplaceAll(name, " ", "."), Display: "Display of " + name, Password: c.hash}
+	a := register.Account{Name: strings.ReplaceAll(name, " ", "."), Display: c.named(), Password: c.hash}
 	c.must(c.reg.AddAccount(c.t.Context(), "", &a, grants...))
 	c.people[name] = a.ID
 }

@@ -117,12 +117,8 @@ func (w *walk) see(name, says string) {
 	if over := w.Eval("document.documentElement.scrollWidth - document.documentElement.clientWidth"); over != 0.0 {
 		w.t.Errorf("%s scrolls sideways by %v", name, over)
 	}
-	if picture, ok := guide[name]; ok && *pictures && w.t.Name() == "TestWalk/phone" {
-		dir, err := filepath.Abs("office/shots")
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.Shoot(filepath.Join(dir, "guide-"+picture))
+	if picture, ok := guide[name]; ok && w.t.Name() == "TestWalk/phone" {
+		forGuide(w.t, w.Tab, picture)
 	}
 	w.shots++
 	w.ShootAll(fmt.Sprintf("%02d-%s", w.shots, name))
@@ -243,4 +239,39 @@ func (w *walk) visitor(code string) {
 func (w *walk) says(words string) {
 	w.t.Helper()
 	w.Wait(fmt.Sprintf("document.readyState === 'complete' && document.body.innerText.includes(%q)", words))
+}
+
+// forGuide renews a picture of the guide, if that is wanted.
+func forGuide(t *testing.T, tab *chromium.Tab, picture string) {
+	t.Helper()
+	if !*pictures {
+		return
+	}
+	dir, err := filepath.Abs("office/shots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab.Shoot(filepath.Join(dir, "guide-"+picture))
+}
+
+// What the guide tells officers and administrators to do is there, on a phone.
+func TestPagesOfTheGuide(t *testing.T) {
+	c := newTown(t)
+	tab := chromium.Start(t).Open()
+	tab.Look(360, 740, "light")
+	for _, p := range []struct{ picture, who, path, says string }{
+		{"staff-1", "guard 0", "/", "Chào"},
+		{"officer-2", "sector_officer 0", "/dia-diem", "Danh sách mã QR"},
+		{"officer-4", "sector_officer 0", "/vuong-mac/danh-sach", "Vướng mắc"},
+		{"administrator-2", "administrator", "/nguoi-dung", "Người dùng"},
+		{"administrator-3", "administrator", "/nguoi-dung/" + c.people["guard 0"] + "/vai-tro", "vai trò"},
+	} {
+		c.enter(tab, p.who, "vi")
+		tab.Visit(c.url + p.path)
+		text := fmt.Sprint(tab.Eval("document.querySelector('main').innerText"))
+		if !strings.Contains(strings.ToLower(text), strings.ToLower(p.says)) {
+			t.Errorf("%s as %s does not say %q but:\n%s", p.path, p.who, p.says, text)
+		}
+		forGuide(t, tab, p.picture)
+	}
 }
