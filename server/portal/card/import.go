@@ -19,7 +19,6 @@ import (
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/sheet"
-	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -54,35 +53,8 @@ type checked struct {
 	Name   string            `json:"name"`
 	Holder *register.Details `json:"holder,omitempty"` // nil if something is wrong
 	People uint8             `json:"people,omitempty"`
-	Wrong  []remark          `json:"wrong,omitempty"`
-	Fixed  []remark          `json:"fixed,omitempty"` // what was understood otherwise, or may be a mistake
-}
-
-// A remark is a text about a field.
-type remark struct {
-	Field string            `json:"field,omitempty"` // key of its name
-	Key   string            `json:"key"`
-	Args  map[string]string `json:"args,omitempty"`
-}
-
-func (m remark) say(lang text.Lang) string {
-	var args []any
-	for k, v := range m.Args {
-		args = append(args, k, v)
-	}
-	said := text.Of(lang, m.Key, args...)
-	if m.Field != "" {
-		said = text.Of(lang, m.Field) + ": " + said
-	}
-	return said
-}
-
-func about(field, key string, args ...string) remark {
-	m := remark{Field: field, Key: key, Args: map[string]string{}}
-	for i := 0; i+1 < len(args); i += 2 {
-		m.Args[args[i]] = args[i+1]
-	}
-	return m
+	Wrong  []sheet.Remark    `json:"wrong,omitempty"`
+	Fixed  []sheet.Remark    `json:"fixed,omitempty"` // what was understood otherwise, or may be a mistake
 }
 
 // readLine reads a row as if it had been typed into the form.
@@ -105,12 +77,12 @@ func readLine(l sheet.Line, kind pass.Kind, now time.Time) checked {
 	for _, field := range []string{"card.phone", "card.guardian_phone"} { // and have lost the zero at their beginning
 		if s := v.Get(field); len(s) == 9 && s[0] != '0' && s[0] != '1' && strings.Trim(s, "0123456789") == "" {
 			v.Set(field, "0"+s)
-			c.Fixed = append(c.Fixed, about("field."+field, "import.zero"))
+			c.Fixed = append(c.Fixed, sheet.About("field."+field, "import.zero"))
 		}
 	}
 	if s := v.Get("card.identity"); len(s) == digitsOfID-1 && strings.Trim(s, "0123456789") == "" {
 		v.Set("card.identity", "0"+s)
-		c.Fixed = append(c.Fixed, about("field.card.identity", "import.zero"))
+		c.Fixed = append(c.Fixed, sheet.About("field.card.identity", "import.zero"))
 	}
 	if s := v.Get("card.born"); len(s) == 5 && strings.Trim(s, "0123456789") == "" { // a date, as a workbook counts days
 		if days, err := strconv.Atoi(s); err == nil && days > 10_000 {
@@ -122,7 +94,7 @@ func readLine(l sheet.Line, kind pass.Kind, now time.Time) checked {
 	commune := v.Get("card.commune")
 	d, found := readHolder(form, now)
 	if d.Area != "" && area.Fold(communeName(d.Area)) != area.Fold(commune) {
-		c.Fixed = append(c.Fixed, about("field.card.commune", "import.commune", "name", communeName(d.Area)))
+		c.Fixed = append(c.Fixed, sheet.About("field.card.commune", "import.commune", "name", communeName(d.Area)))
 	}
 	if kind == pass.Family {
 		if c.People = uint8(form.Int("card.people", 2, maxPeople)); c.People == 0 {
@@ -130,7 +102,7 @@ func readLine(l sheet.Line, kind pass.Kind, now time.Time) checked {
 		}
 	}
 	for _, w := range form.Wrong {
-		m := remark{Field: "field." + w.Field, Key: w.Key, Args: map[string]string{}}
+		m := sheet.Remark{Field: "field." + w.Field, Key: w.Key, Args: map[string]string{}}
 		for i := 0; i+1 < len(w.Args); i += 2 {
 			m.Args[fmt.Sprint(w.Args[i])] = fmt.Sprint(w.Args[i+1])
 		}
@@ -167,14 +139,14 @@ func (p *Pages) readLines(ctx context.Context, v *page.View, lines []sheet.Line,
 					continue
 				}
 				if row, twice := numbers[key]; twice {
-					c.Wrong, c.Holder = append(c.Wrong, about("", "import.twice", "row", strconv.Itoa(row))), nil
+					c.Wrong, c.Holder = append(c.Wrong, sheet.About("", "import.twice", "row", strconv.Itoa(row))), nil
 					break
 				}
 				numbers[key] = c.No
 			}
 			key := area.Fold(d.Name) + "\x00" + strconv.Itoa(d.Born) + d.Area
 			if row, ok := alike[key]; ok && c.Holder != nil {
-				c.Fixed = append(c.Fixed, about("", "card.import.alike.row", "row", strconv.Itoa(row)))
+				c.Fixed = append(c.Fixed, sheet.About("", "card.import.alike.row", "row", strconv.Itoa(row)))
 			}
 			alike[key] = c.No
 		}
@@ -191,11 +163,11 @@ func (p *Pages) readLines(ctx context.Context, v *page.View, lines []sheet.Line,
 		c := &all[of[i]]
 		switch own := covers(v, k.Office); {
 		case k.Sure && own:
-			c.Wrong, c.Holder = append(c.Wrong, about("", "card.import.known")), nil
+			c.Wrong, c.Holder = append(c.Wrong, sheet.About("", "card.import.known")), nil
 		case k.Sure:
-			c.Wrong, c.Holder = append(c.Wrong, about("", "card.import.elsewhere")), nil
+			c.Wrong, c.Holder = append(c.Wrong, sheet.About("", "card.import.elsewhere")), nil
 		case own:
-			c.Fixed = append(c.Fixed, about("", "card.import.alike"))
+			c.Fixed = append(c.Fixed, sheet.About("", "card.import.alike"))
 		}
 	}
 	return all, nil
@@ -392,10 +364,10 @@ func (p *Pages) report(w http.ResponseWriter, r *http.Request, v *page.View) err
 	for _, c := range all.Rows {
 		row := reportRow{No: c.No, Name: c.Name, Good: c.Holder != nil}
 		for _, m := range c.Wrong {
-			row.Wrong = append(row.Wrong, m.say(v.Lang))
+			row.Wrong = append(row.Wrong, m.Say(v.Lang))
 		}
 		for _, m := range c.Fixed {
-			row.Fixed = append(row.Fixed, m.say(v.Lang))
+			row.Fixed = append(row.Fixed, m.Say(v.Lang))
 		}
 		if c.Holder != nil {
 			row.Born, row.Commune = c.Holder.Born, communeName(c.Holder.Area)

@@ -142,7 +142,7 @@ func formOf(in *register.Introduction) *page.Form {
 
 // edit shows the form.
 func (x *Intro) edit(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (x *Intro) edit(w http.ResponseWriter, r *http.Request, v *page.View) error
 
 // save stores what was written, or adds rows to write more.
 func (x *Intro) save(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/qrgate/qrgate/server/portal/page"
-	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
 )
@@ -41,7 +40,7 @@ func (x *Intro) workbook(out *bytes.Buffer, v *page.View, all []register.Introdu
 	offers := [][]any{headings(v, "no", "place", "offer", "price", "terms", "note", "link")}
 	for _, one := range all {
 		p, in := one.Place, one.Introduction
-		row := []any{int(p.No), p.Name, kindName(v.Lang, p.Kind), sectorName(v.Lang, p.Sector), page.Address(p)}
+		row := []any{int(p.No), p.Name, kindName(v.Lang, p.Kind), page.SectorName(v.Lang, p.Sector), page.Address(p)}
 		if in == nil {
 			places = append(places, append(row, v.T("intro.no")))
 			continue
@@ -117,15 +116,4 @@ func headings(v *page.View, names ...string) []any {
 		row[i] = v.T("intro.column." + name)
 	}
 	return row
-}
-
-func sectorName(lang text.Lang, id string) string {
-	s, err := qrgate.FindSector(id)
-	switch {
-	case err != nil:
-		return id
-	case lang == text.English:
-		return s.English
-	}
-	return s.Name
 }

@@ -58,28 +58,6 @@ func (x *Intro) Routes() []page.Route {
 	}
 }
 
-// place returns the place that an address names, if the viewer holds one of the
-// roles for it. Who may only see it is told so; to others it does not exist.
-func (x *Intro) place(r *http.Request, v *page.View, roles []qrgate.Role) (*qrgate.Place, error) {
-	no, err := strconv.ParseUint(r.PathValue("no"), 10, 32)
-	if err != nil {
-		return nil, qrgate.ErrNotFound
-	}
-	p, err := x.reg.Place(r.Context(), uint32(no))
-	switch {
-	case err != nil:
-		return nil, err
-	case v.May(p, roles...):
-		if !p.Deleted.IsZero() {
-			return nil, qrgate.ErrNotFound
-		}
-		return p, nil
-	case v.May(p, sees...):
-		return nil, qrgate.ErrForbidden
-	}
-	return nil, qrgate.ErrNotFound
-}
-
 // A shown is a place with its introduction as a reader sees it.
 type shown struct {
 	Place        *qrgate.Place
@@ -114,7 +92,7 @@ func ownPath(p *qrgate.Place) string {
 
 // preview shows an introduction as its readers will see it.
 func (x *Intro) preview(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, sees)
+	p, err := v.Place(sees, sees)
 	if err != nil {
 		return err
 	}
@@ -163,7 +141,7 @@ func (x *Intro) public(w http.ResponseWriter, r *http.Request, v *page.View) err
 
 // show publishes an introduction or takes it back.
 func (x *Intro) show(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (x *Intro) renderPictures(w http.ResponseWriter, r *http.Request, v *page.V
 
 // pictures shows the pictures, to name, move and delete them and to add one.
 func (x *Intro) pictures(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ const waitFor = 15 * time.Second
 
 // addPicture takes in a picture.
 func (x *Intro) addPicture(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func fileOf(r *http.Request, field string) ([]byte, error) {
 
 // changePicture names, moves or deletes a picture.
 func (x *Intro) changePicture(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, writes)
+	p, err := v.Place(writes, sees)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (x *Intro) changePicture(w http.ResponseWriter, r *http.Request, v *page.Vi
 
 // ownPicture is a picture for who may see the place.
 func (x *Intro) ownPicture(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, sees)
+	p, err := v.Place(sees, sees)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (o *Office) find(r *http.Request, v *page.View) (*register.Difficulty, erro
 
 func (o *Office) show(w http.ResponseWriter, r *http.Request, v *page.View, status int, d *register.Difficulty, f *page.Form, since bool) error {
 	c := deskCase{
-		Difficulty: d, SectorName: sectorName(v.Lang, d.Sector), AreaName: areaName(v.Lang, d.Area), Seen: seenOf(d), Form: f,
+		Difficulty: d, SectorName: page.SectorName(v.Lang, d.Sector), AreaName: page.AreaName(v.Lang, d.Area), Seen: seenOf(d), Form: f,
 		Sectors: o.sectors(v.Lang), ChangedSince: since,
 	}
 	c.Sectors = slices.DeleteFunc(c.Sectors, func(s option) bool { return s.Value == d.Sector })

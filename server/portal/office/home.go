@@ -130,9 +130,9 @@ func (o *Office) scopeHome(r *http.Request, v *page.View) (*scopeHome, error) {
 		case qrgate.Everywhere:
 			h.Scopes = append(h.Scopes, v.T("office.everywhere"))
 		case qrgate.InSector:
-			h.Scopes = append(h.Scopes, sectorName(v.Lang, s.ID))
+			h.Scopes = append(h.Scopes, page.SectorName(v.Lang, s.ID))
 		case qrgate.InArea:
-			h.Scopes = append(h.Scopes, areaName(v.Lang, s.ID))
+			h.Scopes = append(h.Scopes, page.AreaName(v.Lang, s.ID))
 		}
 	}
 	var err error

@@ -123,21 +123,9 @@ func newPager(r *http.Request, n, all int) pager {
 // An option is one of a list to choose from.
 type option struct{ Value, Text string }
 
-// sectorName returns what a sector is called.
-func sectorName(lang text.Lang, id string) string {
-	s, err := qrgate.FindSector(id)
-	switch {
-	case err != nil:
-		return id
-	case lang == text.English:
-		return s.English
-	}
-	return s.Name
-}
-
 func (o *Office) sectors(lang text.Lang) (all []option) {
 	for _, s := range qrgate.SectorsOn(o.f.Now()) {
-		all = append(all, option{s.ID, sectorName(lang, s.ID)})
+		all = append(all, option{s.ID, page.SectorName(lang, s.ID)})
 	}
 	return all
 }
@@ -148,15 +136,6 @@ func unitName(lang text.Lang, u area.Unit) string {
 		return u.FullNameEN
 	}
 	return u.Label()
-}
-
-func areaName(lang text.Lang, id string) string {
-	if key, err := area.ParseID(id); err == nil {
-		if u, ok := area.Lookup(key); ok {
-			return unitName(lang, u)
-		}
-	}
-	return id
 }
 
 // fields returns the values of a query for a form that shows them.

@@ -35,9 +35,9 @@ func (o *Office) granted(r *http.Request, v *page.View, grants []qrgate.Grant, n
 		case qrgate.Everywhere:
 			shown.Where = v.T("office.everywhere")
 		case qrgate.InSector:
-			shown.Where = sectorName(v.Lang, g.Scope.ID)
+			shown.Where = page.SectorName(v.Lang, g.Scope.ID)
 		case qrgate.InArea:
-			shown.Where = areaName(v.Lang, g.Scope.ID)
+			shown.Where = page.AreaName(v.Lang, g.Scope.ID)
 		case qrgate.InOrganisation:
 			name, known := names[g.Scope.ID]
 			if !known {

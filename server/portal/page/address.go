@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 )
 
@@ -20,4 +21,28 @@ func Address(p *qrgate.Place) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// SectorName returns what a sector is called.
+func SectorName(lang text.Lang, id string) string {
+	s, err := qrgate.FindSector(id)
+	switch {
+	case err != nil:
+		return id
+	case lang == text.English:
+		return s.English
+	}
+	return s.Name
+}
+
+// AreaName returns what an area is called, in full.
+func AreaName(lang text.Lang, id string) string {
+	u, ok := unitOf(id)
+	switch {
+	case !ok:
+		return id
+	case lang == text.English:
+		return u.FullNameEN
+	}
+	return u.FullName
 }

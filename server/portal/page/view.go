@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -204,6 +205,29 @@ func covers(s qrgate.Scope, p *qrgate.Place, now time.Time) bool {
 		return err == nil && area.Covers(scope, in)
 	}
 	return false
+}
+
+// Place returns the place whose number is "no" in the address, if the viewer holds
+// one of the roles for it and it is not deleted. Who may only see it, because of
+// one of sees, is told so; to others it does not exist.
+func (v *View) Place(roles, sees []qrgate.Role) (*qrgate.Place, error) {
+	no, err := strconv.ParseUint(v.r.PathValue("no"), 10, 32)
+	if err != nil {
+		return nil, qrgate.ErrNotFound
+	}
+	p, err := v.f.o.Register.Place(v.r.Context(), uint32(no))
+	switch {
+	case err != nil:
+		return nil, err
+	case v.May(p, roles...):
+		if !p.Deleted.IsZero() {
+			return nil, qrgate.ErrNotFound
+		}
+		return p, nil
+	case v.May(p, sees...):
+		return nil, qrgate.ErrForbidden
+	}
+	return nil, qrgate.ErrNotFound
 }
 
 // Places returns the filter of the places for which the viewer holds one of the

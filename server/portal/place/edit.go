@@ -259,7 +259,7 @@ func (s *Pages) warnOfPoint(v *page.View, shown *formPage, at *qrgate.Point) {
 	case !ok || metres > 5000:
 		shown.Warnings = append(shown.Warnings, warning{"place.warn.far", nil})
 	case lies.ID.String() != named:
-		shown.Warnings = append(shown.Warnings, warning{"place.warn.commune", []any{"lies", areaName(v.Lang, lies.ID.String()), "named", areaName(v.Lang, named)}})
+		shown.Warnings = append(shown.Warnings, warning{"place.warn.commune", []any{"lies", page.AreaName(v.Lang, lies.ID.String()), "named", page.AreaName(v.Lang, named)}})
 	}
 }
 
@@ -307,7 +307,7 @@ func (s *Pages) conflict(w http.ResponseWriter, r *http.Request, v *page.View, s
 		case "place.kind":
 			value = kindName(v.Lang, value)
 		case "place.sector":
-			value = sectorName(v.Lang, value)
+			value = page.SectorName(v.Lang, value)
 		}
 		shown.Stored = append(shown.Stored, stored{field, value})
 	}
@@ -335,7 +335,7 @@ func (s *Pages) details(w http.ResponseWriter, r *http.Request, v *page.View, p 
 		return err
 	}
 	shown := detailsPage{
-		Place: p, Organisation: o.Name, Kind: kindName(v.Lang, p.Kind), Sector: sectorName(v.Lang, p.Sector), Address: page.Address(p),
+		Place: p, Organisation: o.Name, Kind: kindName(v.Lang, p.Kind), Sector: page.SectorName(v.Lang, p.Sector), Address: page.Address(p),
 		Hours: writeHours(v.Lang, p.Hours), Calls: v.May(p, callers...), Undo: s.undoable(v, p), Until: p.Deleted.Add(qrgate.UndoFor),
 	}
 	for _, phone := range p.Phones {

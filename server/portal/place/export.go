@@ -80,7 +80,7 @@ func (s *Pages) export(r *http.Request, v *page.View) (rows [][]string, widths [
 		if !p.Deleted.IsZero() {
 			deleted = p.Deleted.In(qrgate.Zone).Format("02/01/2006")
 		}
-		rows = append(rows, append(cells, organisations[p.Organisation], areaName(v.Lang, p.AreaNow), code, deleted))
+		rows = append(rows, append(cells, organisations[p.Organisation], page.AreaName(v.Lang, p.AreaNow), code, deleted))
 	}
 	return rows, widths, nil
 }
@@ -95,7 +95,7 @@ func exported(v *page.View, p *qrgate.Place) []string {
 		case "kind":
 			cells[i] = kindName(v.Lang, p.Kind)
 		case "sector":
-			cells[i] = sectorName(v.Lang, p.Sector)
+			cells[i] = page.SectorName(v.Lang, p.Sector)
 		case "hours":
 			cells[i] = writeHours(v.Lang, p.Hours)
 		case "person", "phone1", "phone2", "phone3", "email":

@@ -25,31 +25,11 @@ import (
 // A checked is one row of an upload with what was found in it. It waits in the
 // register, so that what is written is what was shown.
 type checked struct {
-	No    int           `json:"no"`
-	Name  string        `json:"name"`
-	Place *qrgate.Place `json:"place,omitempty"` // nil if something is wrong
-	Wrong []remark      `json:"wrong,omitempty"`
-	Fixed []remark      `json:"fixed,omitempty"` // what was understood otherwise than written
-}
-
-// A remark is a text about a field.
-type remark struct {
-	Field string            `json:"field,omitempty"` // key of its name
-	Key   string            `json:"key"`
-	Args  map[string]string `json:"args,omitempty"`
-}
-
-// Say returns the remark in a language.
-func (m remark) Say(lang text.Lang) string {
-	var args []any
-	for k, v := range m.Args {
-		args = append(args, k, v)
-	}
-	said := text.Of(lang, m.Key, args...)
-	if m.Field != "" {
-		said = text.Of(lang, m.Field) + ": " + said
-	}
-	return said
+	No    int            `json:"no"`
+	Name  string         `json:"name"`
+	Place *qrgate.Place  `json:"place,omitempty"` // nil if something is wrong
+	Wrong []sheet.Remark `json:"wrong,omitempty"`
+	Fixed []sheet.Remark `json:"fixed,omitempty"` // what was understood otherwise than written
 }
 
 // readLines checks the rows of a sheet for an organisation. have are its places.
@@ -66,9 +46,9 @@ func readLines(lines []sheet.Line, organisation string, have []*qrgate.Place, no
 		if c.Place != nil {
 			k := key(c.Place)
 			if no, ok := known[k]; ok {
-				c.Wrong = append(c.Wrong, remark{Key: "import.known", Args: map[string]string{"no": strconv.Itoa(int(no))}})
+				c.Wrong = append(c.Wrong, sheet.Remark{Key: "import.known", Args: map[string]string{"no": strconv.Itoa(int(no))}})
 			} else if row, ok := rows[k]; ok {
-				c.Wrong = append(c.Wrong, remark{Key: "import.twice", Args: map[string]string{"row": strconv.Itoa(row)}})
+				c.Wrong = append(c.Wrong, sheet.Remark{Key: "import.twice", Args: map[string]string{"row": strconv.Itoa(row)}})
 			}
 			rows[k] = l.No
 			if len(c.Wrong) > 0 {
@@ -84,7 +64,7 @@ func readLines(lines []sheet.Line, organisation string, have []*qrgate.Place, no
 func readLine(l sheet.Line, organisation string, now time.Time) checked {
 	c := checked{No: l.No, Name: l.Cells["name"]}
 	fix := func(field, key string, args ...string) {
-		m := remark{Field: field, Key: key, Args: map[string]string{}}
+		m := sheet.Remark{Field: field, Key: key, Args: map[string]string{}}
 		for i := 0; i+1 < len(args); i += 2 {
 			m.Args[args[i]] = args[i+1]
 		}
@@ -122,7 +102,7 @@ func readLine(l sheet.Line, organisation string, now time.Time) checked {
 	p := qrgate.Place{Organisation: organisation}
 	found := readPlace(form, &p, now)
 	if u, ok := lookup(p.Area); ok && commune != u.FullName {
-		today := areaName(text.Vietnamese, p.AreaNow)
+		today := page.AreaName(text.Vietnamese, p.AreaNow)
 		if u.InForce() {
 			fix("field.place.commune", "import.commune", "name", u.FullName)
 		} else {
@@ -142,7 +122,7 @@ func readLine(l sheet.Line, organisation string, now time.Time) checked {
 		}
 	}
 	for _, w := range form.Wrong {
-		m := remark{Field: "field." + w.Field, Key: w.Key, Args: map[string]string{}}
+		m := sheet.Remark{Field: "field." + w.Field, Key: w.Key, Args: map[string]string{}}
 		for i := 0; i+1 < len(w.Args); i += 2 {
 			m.Args[fmt.Sprint(w.Args[i])] = fmt.Sprint(w.Args[i+1])
 		}

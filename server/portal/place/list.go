@@ -179,8 +179,8 @@ func (s *Pages) count(r *http.Request, v *page.View, data *listPage) error {
 		add(areas, n.Area, n)
 		c.All.Places, c.All.Printed, c.All.Deleted = c.All.Places+n.Places, c.All.Printed+n.Printed, c.All.Deleted+n.Deleted
 	}
-	data.Sectors, c.BySector = listed(v.Lang, sectors, sectorName)
-	data.Areas, c.ByArea = listed(v.Lang, areas, areaName)
+	data.Sectors, c.BySector = listed(v.Lang, sectors, page.SectorName)
+	data.Areas, c.ByArea = listed(v.Lang, areas, page.AreaName)
 	data.Counts = &c
 	return nil
 }

@@ -142,23 +142,6 @@ func kindName(lang text.Lang, id string) string {
 	return inLang(lang, k.Name, k.English)
 }
 
-func sectorName(lang text.Lang, id string) string {
-	s, err := qrgate.FindSector(id)
-	if err != nil {
-		return id
-	}
-	return inLang(lang, s.Name, s.English)
-}
-
-// areaName returns a commune's name as addresses of today have it.
-func areaName(lang text.Lang, id string) string {
-	u, ok := lookup(id)
-	if !ok {
-		return id
-	}
-	return inLang(lang, u.FullName, u.FullNameEN)
-}
-
 func lookup(id string) (area.Unit, bool) {
 	parsed, err := area.ParseID(id)
 	if err != nil {

@@ -71,28 +71,6 @@ func (x *Posters) Routes() []page.Route {
 	}
 }
 
-// place returns the place that an address names, if the viewer holds one of the
-// roles for it. Who may only see it is told so; to others it does not exist.
-func (x *Posters) place(r *http.Request, v *page.View, roles []qrgate.Role) (*qrgate.Place, error) {
-	no, err := strconv.ParseUint(r.PathValue("no"), 10, 32)
-	if err != nil {
-		return nil, qrgate.ErrNotFound
-	}
-	p, err := x.reg.Place(r.Context(), uint32(no))
-	switch {
-	case err != nil:
-		return nil, err
-	case v.May(p, roles...):
-		if !p.Deleted.IsZero() {
-			return nil, qrgate.ErrNotFound
-		}
-		return p, nil
-	case v.May(p, sees...):
-		return nil, qrgate.ErrForbidden
-	}
-	return nil, qrgate.ErrNotFound
-}
-
 func ownPath(p *qrgate.Place) string { return fmt.Sprintf("/dia-diem/%d/in", p.No) }
 
 // A sample is the page of one place's QR code.
@@ -127,7 +105,7 @@ func kindOf(s string) print.Kind {
 
 // show is the page of one place's QR code.
 func (x *Posters) show(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, sees)
+	p, err := v.Place(sees, sees)
 	if err != nil {
 		return err
 	}
@@ -195,7 +173,7 @@ func judge(p *qrgate.Place, is *register.Poster, templates []register.Template) 
 
 // renew makes the first poster, or a new version.
 func (x *Posters) renew(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	p, err := x.place(r, v, makes)
+	p, err := v.Place(makes, sees)
 	if err != nil {
 		return err
 	}
@@ -242,7 +220,7 @@ func (x *Posters) address(no uint32, version int) string {
 // the kind and the format in its last element. Version 0 is the first poster
 // before it is made.
 func (x *Posters) find(r *http.Request, v *page.View) (*qrgate.Place, *register.Poster, print.Kind, print.Format, error) {
-	p, err := x.place(r, v, sees)
+	p, err := v.Place(sees, sees)
 	if err != nil {
 		return nil, nil, "", "", err
 	}

@@ -9,9 +9,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
-	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
-	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
 )
@@ -57,8 +55,8 @@ func (x *Posters) reprints(w http.ResponseWriter, r *http.Request, v *page.View)
 	}
 	return v.Render(w, "poster_reprints", due{
 		Template: t, N: len(all), Rows: all[:min(len(all), shownRows)],
-		Sectors: tallies(all, func(p *qrgate.Place) string { return sectorName(v.Lang, x.sectorNow(p.Sector)) }),
-		Areas:   tallies(all, func(p *qrgate.Place) string { return areaName(v.Lang, p.AreaNow) }),
+		Sectors: tallies(all, func(p *qrgate.Place) string { return page.SectorName(v.Lang, x.sectorNow(p.Sector)) }),
+		Areas:   tallies(all, func(p *qrgate.Place) string { return page.AreaName(v.Lang, p.AreaNow) }),
 	})
 }
 
@@ -68,36 +66,6 @@ func (x *Posters) sectorNow(id string) string {
 		return s.ID
 	}
 	return id
-}
-
-func sectorName(lang text.Lang, id string) string {
-	s, err := qrgate.FindSector(id)
-	switch {
-	case err != nil:
-		return id
-	case lang == text.English:
-		return s.English
-	}
-	return s.Name
-}
-
-func areaName(lang text.Lang, id string) string {
-	u, ok := unitOf(id)
-	switch {
-	case !ok:
-		return id
-	case lang == text.English:
-		return u.FullNameEN
-	}
-	return u.FullName
-}
-
-func unitOf(s string) (area.Unit, bool) {
-	id, err := area.ParseID(s)
-	if err != nil {
-		return area.Unit{}, false
-	}
-	return area.Lookup(id)
 }
 
 // tallies counts places by name, the most first.
@@ -167,7 +135,7 @@ func (x *Posters) workbook(out *bytes.Buffer, v *page.View, all []register.Poste
 		if err != nil {
 			return err
 		}
-		row := []any{int(p.Place.No), p.Place.Name, sectorName(v.Lang, x.sectorNow(p.Place.Sector)), areaName(v.Lang, p.Place.AreaNow), page.Address(p.Place), p.Poster.Version, p.Poster.Template, printed}
+		row := []any{int(p.Place.No), p.Place.Name, page.SectorName(v.Lang, x.sectorNow(p.Place.Sector)), page.AreaName(v.Lang, p.Place.AreaNow), page.Address(p.Place), p.Poster.Version, p.Poster.Template, printed}
 		if err := s.SetRow(at, row); err != nil {
 			return err
 		}
