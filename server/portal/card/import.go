@@ -452,11 +452,6 @@ func (p *Pages) sheetForm(w http.ResponseWriter, _ *http.Request, v *page.View) 
 	if err := sheet.WriteWorkbook(&out, v.T("card.sheet.title"), widths, [][]string{head}, v.T("sheet.lists"), lists...); err != nil {
 		return fmt.Errorf("card: sheet: %w", err)
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-	h.Set("Content-Disposition", `attachment; filename="qrgate-the-mau.xlsx"`)
-	h.Set("Content-Length", strconv.Itoa(out.Len()))
-	h.Set("Cache-Control", "no-store")
-	_, err := w.Write(out.Bytes())
-	return err
+	page.Send(w, page.Workbook, "qrgate-the-mau.xlsx", out.Bytes())
+	return nil
 }

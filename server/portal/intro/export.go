@@ -3,7 +3,6 @@ package intro
 import (
 	"bytes"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/xuri/excelize/v2"
@@ -24,13 +23,8 @@ func (x *Intro) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err := x.workbook(&out, v, all); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-	h.Set("Content-Disposition", `attachment; filename="gioi-thieu-`+x.f.Now().In(qrgate.Zone).Format("2006-01-02")+`.xlsx"`)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(out.Len()))
-	_, err = w.Write(out.Bytes())
-	return err
+	page.Send(w, page.Workbook, "gioi-thieu-"+qrgate.DayOf(x.f.Now()).String()+".xlsx", out.Bytes())
+	return nil
 }
 
 // workbook writes the sheets. Every text is a cell of text, which no program

@@ -203,6 +203,19 @@ func writePage(w http.ResponseWriter, status int, lang text.Lang, page []byte) {
 	w.Write(page)
 }
 
+// Send answers with a file to keep, made for this viewer alone.
+func Send(w http.ResponseWriter, kind, name string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.Write(body)
+}
+
+// Workbook is the type of an XLSX file.
+const Workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
 // Write answers with a page that was rendered before.
 func (v *View) Write(w http.ResponseWriter, status int, page []byte) {
 	writePage(w, status, v.Lang, page)

@@ -81,7 +81,8 @@ func (a Allow) check(v *View) error {
 // serve runs a route's handler for whom it allows.
 func (f *Frame) serve(route Route) http.Handler {
 	run := func(w http.ResponseWriter, r *http.Request) {
-		v := &View{f: f, r: r, Lang: text.Wanted(r), Path: r.URL.Path, HelpLine: f.o.HelpLine, Controller: f.o.Controller}
+		v := f.stranger(r)
+		v.session = !route.Bare
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -91,7 +92,7 @@ func (f *Frame) serve(route Route) http.Handler {
 				f.Fail(w, r, v, errors.New("panic"))
 			}
 		}()
-		if !route.Bare {
+		if v.session {
 			if err := v.identify(r.Context()); err != nil {
 				f.Fail(w, r, v, err)
 				return

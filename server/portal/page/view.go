@@ -43,6 +43,9 @@ type View struct {
 	f      *Frame
 	r      *http.Request
 	notice string
+	// session says that the browser's session was loaded: it is not for what
+	// machines fetch, nor for what fails before its route is known.
+	session bool
 }
 
 // identify finds who is looking.
@@ -124,18 +127,10 @@ func (v *View) Go(w http.ResponseWriter, to, notice string, args ...any) error {
 
 // Notice returns what the page before has to say, once.
 func (v *View) Notice() string {
-	if v.notice == "" && v.f.sessions != nil && hasSession(v.r.Context(), v.f) {
+	if v.notice == "" && v.session {
 		v.notice = v.f.sessions.PopString(v.r.Context(), keyNotice)
 	}
 	return v.notice
-}
-
-// hasSession reports whether a session was loaded for the request: it is not for
-// what fails before its route is known.
-func hasSession(ctx context.Context, f *Frame) (ok bool) {
-	defer func() { ok = recover() == nil }()
-	f.sessions.Exists(ctx, keyNotice)
-	return true
 }
 
 // A MenuItem is a link in the menu.

@@ -401,7 +401,7 @@ func (s *Pages) sheetForm(w http.ResponseWriter, _ *http.Request, v *page.View) 
 	if err := sheet.WriteWorkbook(&out, v.T("sheet.title"), widths, [][]string{head}, v.T("sheet.lists"), lists...); err != nil {
 		return fmt.Errorf("place: sheet: %w", err)
 	}
-	send(w, xlsx, "qrgate-mau.xlsx", out.Bytes())
+	page.Send(w, page.Workbook, "qrgate-mau.xlsx", out.Bytes())
 	return nil
 }
 
@@ -411,15 +411,4 @@ func texts(options []option) []string {
 		all[i] = o.Text
 	}
 	return all
-}
-
-const xlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-func send(w http.ResponseWriter, kind, name string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	w.Write(body)
 }

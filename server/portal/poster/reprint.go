@@ -96,11 +96,8 @@ func (x *Posters) exportReprints(w http.ResponseWriter, r *http.Request, v *page
 	if err := x.workbook(&out, v, all); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-	h.Set("Content-Disposition", `attachment; filename="in-lai-`+x.f.Now().In(qrgate.Zone).Format("2006-01-02")+`.xlsx"`)
-	h.Set("Cache-Control", "no-store")
-	return send(w, out.Bytes())
+	page.Send(w, page.Workbook, "in-lai-"+qrgate.DayOf(x.f.Now()).String()+".xlsx", out.Bytes())
+	return nil
 }
 
 // workbook writes the places, every text as a cell of text, which no program
