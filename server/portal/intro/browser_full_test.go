@@ -37,15 +37,15 @@ func TestPages(t *testing.T) {
 		form.Set(fmt.Sprintf("offer_%d_price", i+1), o[1])
 		form.Set(fmt.Sprintf("offer_%d_note", i+1), o[2])
 	}
-	w.post("owner", w.own(), form)
+	w.Post("owner", w.own(), form)
 	for i, title := range []string{"Cổng chính nhìn từ đường Trần Hưng Đạo", "Quầy nón lá", "Hàng vải tầng hai"} {
-		if code, body, _ := w.upload("owner", w.own()+"/anh", "picture_file", jpegOf(t, stall(float64(i))), map[string]string{"picture_title": title}); code != 303 {
+		if code, body, _ := w.Upload("owner", w.own()+"/anh", "picture_file", jpegOf(t, stall(float64(i))), map[string]string{"picture_title": title}); code != 303 {
 			t.Fatalf("picture = %d %s", code, body)
 		}
 	}
-	w.post("owner", w.own()+"/hien", url.Values{"shown": {"1"}})
+	w.Post("owner", w.own()+"/hien", url.Values{"shown": {"1"}})
 	tab := browser.Start(t).Open()
-	tab.Visit(w.url + "/blank")
+	tab.Visit(w.URL + "/blank")
 	tab.Eval("document.cookie = 'lang=vi; path=/'")
 	tab.Eval("fetch('/as/owner', {method: 'POST'}).then(() => 1)")
 	for name, path := range map[string]string{"edit": w.own(), "pictures": w.own() + "/anh", "preview": w.own() + "/xem", "public": w.public(), "none": "/gt/99"} {
@@ -55,7 +55,7 @@ func TestPages(t *testing.T) {
 					continue
 				}
 				tab.Look(width, 800, scheme)
-				tab.Visit(w.url + path)
+				tab.Visit(w.URL + path)
 				if tab.Eval("document.documentElement.scrollWidth > innerWidth") == true {
 					t.Errorf("%s is wider than %d", path, width)
 				}

@@ -172,8 +172,8 @@ func BenchmarkShrink(b *testing.B) {
 
 func TestPictures(t *testing.T) {
 	w := newWorld(t)
-	w.post("owner", w.own(), written())
-	w.post("owner", w.own()+"/hien", url.Values{"shown": {"1"}})
+	w.Post("owner", w.own(), written())
+	w.Post("owner", w.own()+"/hien", url.Values{"shown": {"1"}})
 	at := w.own() + "/anh"
 	good := jpegOf(t, flag(400, 300))
 	for _, tt := range []struct {
@@ -191,23 +191,23 @@ func TestPictures(t *testing.T) {
 		{"10 MB", "Cổng chợ", make([]byte, 10<<20), 413, "quá lớn"},
 		{"good", "Cổng chợ", good, 303, ""},
 	} {
-		if code, body, _ := w.upload("owner", at, "picture_file", tt.file, map[string]string{"picture_title": tt.title}); code != tt.code || !strings.Contains(body, tt.says) {
+		if code, body, _ := w.Upload("owner", at, "picture_file", tt.file, map[string]string{"picture_title": tt.title}); code != tt.code || !strings.Contains(body, tt.says) {
 			t.Errorf("%s = %d, want %d with %q: %s", tt.name, code, tt.code, tt.says, body)
 		}
 	}
 	for i := range 7 {
-		if code, _, _ := w.upload("owner", at, "picture_file", good, map[string]string{"picture_title": fmt.Sprintf("Hình %d", i+2)}); code != 303 {
+		if code, _, _ := w.Upload("owner", at, "picture_file", good, map[string]string{"picture_title": fmt.Sprintf("Hình %d", i+2)}); code != 303 {
 			t.Errorf("picture %d = %d", i+2, code)
 		}
 	}
-	if code, body, _ := w.upload("owner", at, "picture_file", good, map[string]string{"picture_title": "Hình 9"}); code != 422 || !strings.Contains(body, "Đã đủ 8 hình") {
+	if code, body, _ := w.Upload("owner", at, "picture_file", good, map[string]string{"picture_title": "Hình 9"}); code != 422 || !strings.Contains(body, "Đã đủ 8 hình") {
 		t.Errorf("ninth picture = %d", code)
 	}
-	if code, _, _ := w.upload("foreign", at, "picture_file", good, map[string]string{"picture_title": "x"}); code != 404 {
+	if code, _, _ := w.Upload("foreign", at, "picture_file", good, map[string]string{"picture_title": "x"}); code != 404 {
 		t.Errorf("picture of others = %d", code)
 	}
 	ids := func() []string {
-		_, body, _ := w.get("owner", at)
+		_, body, _ := w.Get("owner", at)
 		var ids []string
 		for _, m := range regexp.MustCompile(`<img src="`+at+`/([a-z0-9]+)"`).FindAllStringSubmatch(body, -1) {
 			ids = append(ids, m[1])
@@ -218,66 +218,66 @@ func TestPictures(t *testing.T) {
 	if len(before) != 8 {
 		t.Fatalf("pictures = %v", before)
 	}
-	w.post("owner", at+"/"+before[1], url.Values{"do": {"up"}})
+	w.Post("owner", at+"/"+before[1], url.Values{"do": {"up"}})
 	if got := ids(); got[0] != before[1] || got[1] != before[0] || got[2] != before[2] {
 		t.Errorf("after up = %v, before %v", got, before)
 	}
-	w.post("owner", at+"/"+before[2], url.Values{"do": {"name"}, "picture_title": {"Bến <thuyền>"}})
-	code, body, _ := w.get("", w.public())
+	w.Post("owner", at+"/"+before[2], url.Values{"do": {"name"}, "picture_title": {"Bến <thuyền>"}})
+	code, body, _ := w.Get("", w.public())
 	if code != 200 || !strings.Contains(body, `alt="Bến &lt;thuyền&gt;"`) || !strings.Contains(body, `src="/anh/`+before[2]) {
 		t.Errorf("public page = %d %s", code, body)
 	}
-	code, _, head := w.get("", "/anh/"+before[2])
+	code, _, head := w.Get("", "/anh/"+before[2])
 	if code != 200 || head.Get("Content-Type") != "image/jpeg" || head.Get("Cache-Control") != "public, max-age=86400" || head.Get("Set-Cookie") != "" {
 		t.Errorf("public picture = %d %v", code, head)
 	}
-	if code, _, _ := w.get("guard", at+"/"+before[2]); code != 200 {
+	if code, _, _ := w.Get("guard", at+"/"+before[2]); code != 200 {
 		t.Errorf("own picture as guard = %d", code)
 	}
-	foreign := fmt.Sprintf("/dia-diem/%d/gioi-thieu/anh/%s", w.other.No, before[2])
-	if code, _, _ := w.get("foreign", foreign); code != 404 {
+	foreign := fmt.Sprintf("/dia-diem/%d/gioi-thieu/anh/%s", w.Other.No, before[2])
+	if code, _, _ := w.Get("foreign", foreign); code != 404 {
 		t.Errorf("picture under another place = %d", code)
 	}
 	for _, do := range []string{"delete", "up", "name"} {
-		if code, _, _ := w.post("foreign", foreign, url.Values{"do": {do}, "picture_title": {"x"}}); code != 404 {
+		if code, _, _ := w.Post("foreign", foreign, url.Values{"do": {do}, "picture_title": {"x"}}); code != 404 {
 			t.Errorf("%s a picture of others = %d", do, code)
 		}
 	}
-	if code, _, _ := w.post("owner", at+"/"+before[2], url.Values{"do": {"burn"}}); code != 400 {
+	if code, _, _ := w.Post("owner", at+"/"+before[2], url.Values{"do": {"burn"}}); code != 400 {
 		t.Errorf("unknown change = %d", code)
 	}
-	w.post("owner", at+"/"+before[2], url.Values{"do": {"delete"}})
-	if code, _, _ := w.get("", "/anh/"+before[2]); code != 404 {
+	w.Post("owner", at+"/"+before[2], url.Values{"do": {"delete"}})
+	if code, _, _ := w.Get("", "/anh/"+before[2]); code != 404 {
 		t.Errorf("deleted picture = %d", code)
 	}
-	w.post("owner", w.own()+"/hien", url.Values{"shown": {"0"}})
-	if code, _, _ := w.get("", "/anh/"+before[0]); code != 404 {
+	w.Post("owner", w.own()+"/hien", url.Values{"shown": {"0"}})
+	if code, _, _ := w.Get("", "/anh/"+before[0]); code != 404 {
 		t.Errorf("picture of a page taken back = %d", code)
 	}
-	if code, _, _ := w.get("owner", at+"/"+before[0]); code != 200 {
+	if code, _, _ := w.Get("owner", at+"/"+before[0]); code != 200 {
 		t.Errorf("own picture = %d", code)
 	}
 }
 
 // sheets returns the two sheets that somebody exports.
 func (w *world) sheets(who string) [2][][]string {
-	w.t.Helper()
-	code, body, _ := w.get(who, "/bao-cao/gioi-thieu.xlsx")
+	w.T.Helper()
+	code, body, _ := w.Get(who, "/bao-cao/gioi-thieu.xlsx")
 	if code != 200 {
-		w.t.Fatalf("export as %s = %d", who, code)
+		w.T.Fatalf("export as %s = %d", who, code)
 	}
 	book, err := excelize.OpenReader(strings.NewReader(body))
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	defer book.Close()
 	var sheets [2][][]string
 	for i, name := range book.GetSheetList() {
 		if sheets[i], err = book.GetRows(name); err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		if f, err := book.GetCellFormula(name, "C2"); err != nil || f != "" {
-			w.t.Errorf("formula in %s!C2 = %q, %v", name, f, err)
+			w.T.Errorf("formula in %s!C2 = %q, %v", name, f, err)
 		}
 	}
 	return sheets

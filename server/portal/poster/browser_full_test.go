@@ -16,14 +16,14 @@ import (
 func TestPages(t *testing.T) {
 	w := newWorld(t)
 	for i := range 3 {
-		p := *w.place
+		p := *w.Place
 		p.Name = fmt.Sprintf("Chợ Đông Ba, quầy số %d", i+1)
-		if err := w.reg.AddPlace(t.Context(), "", &p); err != nil {
+		if err := w.Reg.AddPlace(t.Context(), "", &p); err != nil {
 			t.Fatal(err)
 		}
 	}
 	tab := browser.Start(t).Open()
-	tab.Visit(w.url + "/blank")
+	tab.Visit(w.URL + "/blank")
 	tab.Eval("document.cookie = 'lang=vi; path=/'")
 	shoot := func(who string, paths map[string]string) {
 		tab.Eval("fetch('/as/" + who + "', {method: 'POST'}).then(() => 1)")
@@ -34,7 +34,7 @@ func TestPages(t *testing.T) {
 					scheme = "dark"
 				}
 				tab.Look(width, 800, scheme)
-				tab.Visit(w.url + path)
+				tab.Visit(w.URL + path)
 				if tab.Eval("document.documentElement.scrollWidth > innerWidth") == true {
 					t.Errorf("%s is wider than %d", path, width)
 				}
@@ -46,17 +46,17 @@ func TestPages(t *testing.T) {
 		}
 	}
 	shoot("owner", map[string]string{"first": w.own()})
-	w.post("owner", w.own(), url.Values{"version": {"0"}})
-	w.get("owner", w.own()+"/a4.pdf")
+	w.Post("owner", w.own(), url.Values{"version": {"0"}})
+	w.Get("owner", w.own()+"/a4.pdf")
 	shoot("owner", map[string]string{"current": w.own(), "stickers": w.own() + "?loai=stickers", "stand": w.own() + "?loai=stand"})
-	w.place.Name = "Chợ Đông Ba (cổng mới)"
-	w.save(w.place)
-	if err := w.reg.AddTemplate(t.Context(), "admin", &register.Template{Heading: []register.Bilingual{{VI: "SỞ Y TẾ", EN: "DEPARTMENT OF HEALTH"}}, Must: true, Note: "Cơ quan chủ trì đã đổi tên"}); err != nil {
+	w.Place.Name = "Chợ Đông Ba (cổng mới)"
+	w.save(w.Place)
+	if err := w.Reg.AddTemplate(t.Context(), "admin", &register.Template{Heading: []register.Bilingual{{VI: "SỞ Y TẾ", EN: "DEPARTMENT OF HEALTH"}}, Must: true, Note: "Cơ quan chủ trì đã đổi tên"}); err != nil {
 		t.Fatal(err)
 	}
 	shoot("owner", map[string]string{"again": w.own(), "many": "/dia-diem/in"})
 	shoot("admin", map[string]string{"template": "/mau-ap-phich", "reprints": "/mau-ap-phich/in-lai"})
-	w.post("owner", w.own(), url.Values{"version": {"1"}})
+	w.Post("owner", w.own(), url.Values{"version": {"1"}})
 	shoot("owner", map[string]string{"second": w.own()})
 	for _, c := range tab.Complaints() {
 		if !strings.Contains(c, "favicon.ico") { // of the blank page
