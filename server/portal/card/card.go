@@ -44,12 +44,12 @@ type Options struct {
 
 // Pages is the pages of cards.
 type Pages struct {
-	f       *page.Frame
-	reg     *register.Register
-	cards   *register.Cards
-	o       Options
-	jobs    *jobs
-	reading chan struct{}
+	f      *page.Frame
+	reg    *register.Register
+	cards  *register.Cards
+	o      Options
+	jobs   *jobs
+	sheets *page.Turns
 }
 
 // New returns the pages of cards in f.
@@ -59,7 +59,7 @@ func New(f *page.Frame, reg *register.Register, o Options) *Pages {
 	if o.Batch <= 0 || o.Batch > register.MaxBatch {
 		o.Batch = register.MaxBatch
 	}
-	return &Pages{f: f, reg: reg, cards: reg.Cards(o.Vault), o: o, jobs: newJobs(o.Log, f.Now), reading: make(chan struct{}, 1)}
+	return &Pages{f: f, reg: reg, cards: reg.Cards(o.Vault), o: o, jobs: newJobs(o.Log, f.Now), sheets: page.NewTurns(1, 15*time.Second)}
 }
 
 // Routes returns the pages' rows of the table.

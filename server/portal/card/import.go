@@ -299,13 +299,12 @@ func (p *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 
 // read is the form's Read in turn: one sheet may take a hundred megabytes.
 func (p *Pages) read(ctx context.Context, body []byte) ([]sheet.Line, error) {
-	select {
-	case p.reading <- struct{}{}:
-		defer func() { <-p.reading }()
-		return people.Read(body)
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := p.sheets.Take(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
+	return people.Read(body)
 }
 
 // waits returns what an upload of the viewer's holds.

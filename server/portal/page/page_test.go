@@ -1,6 +1,8 @@
 package page_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -136,4 +138,26 @@ func TestNumber(t *testing.T) {
 			t.Errorf("Number(%d) = %s, want %s", n, got, want)
 		}
 	}
+}
+
+func TestTurns(t *testing.T) {
+	turns := page.NewTurns(1, time.Millisecond)
+	done, err := turns.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy page.Busy
+	if _, err := turns.Take(t.Context()); !errors.As(err, &busy) || busy.After != time.Millisecond {
+		t.Errorf("a second turn beside the first = %v, want Busy", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := page.NewTurns(0, time.Hour).Take(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("a turn for who has gone = %v, want %v", err, context.Canceled)
+	}
+	done()
+	if done, err = turns.Take(t.Context()); err != nil {
+		t.Fatalf("a turn after the first = %v", err)
+	}
+	done()
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	done, err := s.turn(r.Context())
+	done, err := s.sheets.Take(r.Context())
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View)
 }
 
 func (s *Pages) exportCSV(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	done, err := s.turn(r.Context())
+	done, err := s.sheets.Take(r.Context())
 	if err != nil {
 		return err
 	}

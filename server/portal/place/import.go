@@ -250,29 +250,12 @@ func (s *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 
 // read is the form's Read in turn.
 func (s *Pages) read(ctx context.Context, body []byte) ([]sheet.Line, error) {
-	done, err := s.turn(ctx)
+	done, err := s.sheets.Take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	return places.Read(body)
-}
-
-// patience is how long a sheet waits for those before it.
-const patience = 15 * time.Second
-
-// turn waits until no other sheet is read or written. The caller calls done.
-func (s *Pages) turn(ctx context.Context) (done func(), err error) {
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case s.sheets <- struct{}{}:
-		return func() { <-s.sheets }, nil
-	case <-late.C:
-		return nil, page.Busy{Err: errors.New("place: too many sheets at once"), After: patience}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // A reportPage says of each row of an upload what would become of it.

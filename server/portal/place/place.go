@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -20,16 +21,15 @@ var files embed.FS
 type Pages struct {
 	f   *page.Frame
 	reg *register.Register
-	// sheets holds a token while a sheet is read or written: a small file may ask
-	// for much memory, and so do twenty thousand rows.
-	sheets chan struct{}
+	// A small sheet may ask for much memory, and so do twenty thousand rows.
+	sheets *page.Turns
 }
 
 // New adds the pages' templates and files to the frame.
 func New(f *page.Frame, reg *register.Register) *Pages {
 	f.Add(files, "pages/*.html")
 	f.Assets().Add(files, "assets")
-	return &Pages{f, reg, make(chan struct{}, 1)}
+	return &Pages{f, reg, page.NewTurns(1, 15*time.Second)}
 }
 
 // Who may do what with places. Within which scope each role is held decides

@@ -186,7 +186,7 @@ func (x *Posters) sendBook(w http.ResponseWriter, r *http.Request, v *page.View,
 		}
 		sheets = append(sheets, x.sheet(v, kind, is, known[is.Template]))
 	}
-	done, err := x.turn(ctx)
+	done, err := x.desk.Take(ctx)
 	if err != nil {
 		return err
 	}

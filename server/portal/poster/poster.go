@@ -40,7 +40,7 @@ type Posters struct {
 	f    *page.Frame
 	reg  *register.Register
 	o    Options
-	desk chan struct{}
+	desk *page.Turns
 }
 
 // drawers is how many posters are drawn at a time: one of the largest takes a
@@ -50,7 +50,7 @@ const drawers = 2
 // New returns the pages of posters in f.
 func New(f *page.Frame, reg *register.Register, o Options) *Posters {
 	f.Add(pageFiles, "pages/*.html")
-	return &Posters{f, reg, o, make(chan struct{}, drawers)}
+	return &Posters{f, reg, o, page.NewTurns(drawers, waitFor)}
 }
 
 // Routes returns the pages' rows of the table.

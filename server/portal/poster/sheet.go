@@ -71,22 +71,8 @@ func (x *Posters) latest(ctx context.Context) (*register.Template, error) {
 // waitFor is how long somebody waits for those who draw before them.
 const waitFor = 20 * time.Second
 
-// turn waits until it may draw, and returns what ends that.
-func (x *Posters) turn(ctx context.Context) (func(), error) {
-	timer := time.NewTimer(waitFor)
-	defer timer.Stop()
-	select {
-	case x.desk <- struct{}{}:
-		return func() { <-x.desk }, nil
-	case <-timer.C:
-		return nil, page.Busy{Err: context.DeadlineExceeded, After: waitFor}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 func (x *Posters) draw(ctx context.Context, format print.Format, s print.Sheet) ([]byte, error) {
-	done, err := x.turn(ctx)
+	done, err := x.desk.Take(ctx)
 	if err != nil {
 		return nil, err
 	}
