@@ -28,6 +28,13 @@ type Place struct {
 	Deleted      time.Time // zero unless it was deleted
 }
 
+// A Spot is where a check-in happened: the number of a registered place or, of a
+// kiosk that stands at none, what its operator called the place.
+type Spot struct {
+	No   uint32
+	Name string // empty where No is not 0
+}
+
 // UndoFor is how long a deleted place may be taken back.
 const UndoFor = 30 * 24 * time.Hour
 

@@ -117,6 +117,7 @@ type Checkin struct {
 	Presence  wire.Presence
 	Direction wire.Direction
 	PlaceNo   uint32 // of the place, 0 if it is not registered
+	Place     string // what the operator called the place, where it is not registered
 	Gate      string
 	Lane      uint8 // at a poster its version
 	Said      int64 // Unix milliseconds as the kiosk believed
@@ -128,4 +129,5 @@ type Checkin struct {
 	Latest    int64
 	Received  int64 // Unix milliseconds of the server's commit
 	Digest    wire.Digest
+	With      uint64 // of a companion: number of the check-in that they came with
 }
