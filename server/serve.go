@@ -94,9 +94,9 @@ func serve(ctx context.Context, env environment) error {
 		o.Mail = letters
 	}
 	pages, err := portal.New(portal.Parts{
-		Store: s, Register: reg, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Store: s, Register: reg, Vault: days, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Cards: &portal.Cards{
-			Vault: days, Keys: keys.List().Cards(), Batch: c.CardBatch,
+			Keys: keys.List().Cards(), Batch: c.CardBatch,
 			Sign: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
 		},
 	}, o)

@@ -32,6 +32,7 @@ import (
 type Parts struct {
 	Store    *store.Store
 	Register *register.Register
+	Vault    *vault.Vault                // keeps people
 	Desk     visit.Desk                  // takes check-ins by phone
 	Feed     *ingest.Feed                // tells of check-ins as they are stored
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
@@ -41,7 +42,6 @@ type Parts struct {
 
 // Cards are what it takes to issue cards.
 type Cards struct {
-	Vault *vault.Vault // keeps the holders
 	// Sign returns the key that signs cards today, and its id.
 	Sign  func() (id uint32, key ed25519.PrivateKey, err error)
 	Keys  pass.Keys // by which a card is verified
@@ -94,7 +94,7 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 	var cards []page.Route
 	if c := p.Cards; c != nil {
 		cards = card.New(f, p.Register, card.Options{
-			Vault: c.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
+			Vault: p.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
 			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
 		}).Routes()
 	}
