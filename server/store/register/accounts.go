@@ -76,7 +76,7 @@ func (r *Register) accounts(ctx context.Context, where string, args ...any) ([]A
 // itself. The error is [qrgate.ErrConflict] if the name is taken.
 func (r *Register) AddAccount(ctx context.Context, by string, a *Account, grants ...qrgate.Grant) error {
 	now := r.now()
-	id := newID()
+	id := store.NewID()
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		if err := insertAccount(t, id, a, now); err != nil {
 			return err
@@ -335,7 +335,7 @@ func (r *Register) SignIns(ctx context.Context, account string) ([]SignIn, error
 	var all []SignIn
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var s SignIn
-		err := rows.Scan(&s.ID, (*flag)(&s.Second), (*milli)(&s.Made), (*milli)(&s.Seen), (*milli)(&s.Until), &s.Agent)
+		err := rows.Scan(&s.ID, (*flag)(&s.Second), (*store.Milli)(&s.Made), (*store.Milli)(&s.Seen), (*store.Milli)(&s.Until), &s.Agent)
 		all = append(all, s)
 		return err
 	}, "SELECT id, second, made, seen, until, agent FROM signins WHERE account = ? AND until > ? ORDER BY made DESC, id LIMIT 200", account, r.now().UnixMilli())
@@ -374,7 +374,7 @@ func (r *Register) Outsides(ctx context.Context, account string) ([]Outside, err
 	var all []Outside
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var l Outside
-		err := rows.Scan(&l.Issuer, &l.Subject, (*milli)(&l.Linked))
+		err := rows.Scan(&l.Issuer, &l.Subject, (*store.Milli)(&l.Linked))
 		all = append(all, l)
 		return err
 	}, "SELECT issuer, subject, linked FROM links WHERE account = ? ORDER BY issuer, linked", account)
@@ -399,7 +399,7 @@ func (r *Register) Link(ctx context.Context, account, issuer, subject string) er
 // AddLinked adds an account for somebody of another system, linked to it.
 func (r *Register) AddLinked(ctx context.Context, a *Account, issuer, subject string) error {
 	now := r.now()
-	id := newID()
+	id := store.NewID()
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		if err := insertAccount(t, id, a, now); err != nil {
 			return err

@@ -64,7 +64,7 @@ func (r *Register) Audit(ctx context.Context, q AuditQuery, skip, most int, fn f
 	where, args := q.where()
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var a AuditRow
-		if err := rows.Scan((*milli)(&a.At), &a.Action, &a.Object, &a.Actor, &a.Note); err != nil {
+		if err := rows.Scan((*store.Milli)(&a.At), &a.Action, &a.Object, &a.Actor, &a.Note); err != nil {
 			return err
 		}
 		return fn(a)

@@ -151,7 +151,7 @@ func (c *Cards) issue(t store.Tx, by string, o Order, persons []qrgate.Person, h
 		return nil, err
 	}
 	now := c.r.now().Truncate(time.Millisecond)
-	b := &Batch{ID: newID(), Office: o.Office, Kind: o.Kind, Cards: len(persons), MadeBy: by, Made: now}
+	b := &Batch{ID: store.NewID(), Office: o.Office, Kind: o.Kind, Cards: len(persons), MadeBy: by, Made: now}
 	numbers, err := c.numbers(t, len(persons))
 	if err != nil {
 		return nil, err
@@ -281,7 +281,7 @@ func (c *Cards) Revoke(ctx context.Context, by string, number uint32, why Reason
 const cardColumns = "c.number, c.batch, c.office, c.kind, c.people, c.issue, c.first, c.last, c.made, c.revoked, c.reason"
 
 func (d *Card) scan(rows *sql.Rows) error {
-	return rows.Scan(&d.Number, &d.Batch, (*scope)(&d.Office), &d.Kind, &d.People, &d.Issue, &d.First, &d.Last, (*milli)(&d.Made), (*milli)(&d.Revoked), &d.Reason)
+	return rows.Scan(&d.Number, &d.Batch, (*scope)(&d.Office), &d.Kind, &d.People, &d.Issue, &d.First, &d.Last, (*store.Milli)(&d.Made), (*store.Milli)(&d.Revoked), &d.Reason)
 }
 
 // Card returns a card without its holder, and the holder's id, which is empty of a
@@ -292,7 +292,7 @@ func (c *Cards) Card(ctx context.Context, number uint32) (*Card, string, error) 
 	err := c.r.s.Read(ctx, func(rows *sql.Rows) error {
 		found = new(Card)
 		return rows.Scan(&found.Number, &found.Batch, (*scope)(&found.Office), &found.Kind, &found.People, &found.Issue, &found.First, &found.Last,
-			(*milli)(&found.Made), (*milli)(&found.Revoked), &found.Reason, &holder)
+			(*store.Milli)(&found.Made), (*store.Milli)(&found.Revoked), &found.Reason, &holder)
 	}, "SELECT "+cardColumns+", c.holder FROM cards c WHERE c.number = ?", int64(number))
 	if err == nil && found == nil {
 		err = qrgate.ErrNotFound
@@ -320,7 +320,7 @@ func (c *Cards) CardsOf(ctx context.Context, holder string) (all []Card, err err
 const batchColumns = "b.id, b.office, b.kind, b.cards, b.made_by, b.made"
 
 func (b *Batch) scan(rows *sql.Rows) error {
-	return rows.Scan(&b.ID, (*scope)(&b.Office), &b.Kind, &b.Cards, &b.MadeBy, (*milli)(&b.Made))
+	return rows.Scan(&b.ID, (*scope)(&b.Office), &b.Kind, &b.Cards, &b.MadeBy, (*store.Milli)(&b.Made))
 }
 
 // Batch returns a batch, or [qrgate.ErrNotFound].
@@ -364,7 +364,7 @@ func (c *Cards) EachCard(ctx context.Context, batch string, fn func(*Card) error
 			var holder sql.NullString
 			var person, version sql.NullInt64
 			var sealed, wrapped []byte
-			err := rows.Scan(&d.Number, &d.Batch, (*scope)(&d.Office), &d.Kind, &d.People, &d.Issue, &d.First, &d.Last, (*milli)(&d.Made), (*milli)(&d.Revoked), &d.Reason,
+			err := rows.Scan(&d.Number, &d.Batch, (*scope)(&d.Office), &d.Kind, &d.People, &d.Issue, &d.First, &d.Last, (*store.Milli)(&d.Made), (*store.Milli)(&d.Revoked), &d.Reason,
 				&holder, &version, &person, &sealed, &wrapped)
 			if err != nil {
 				return err

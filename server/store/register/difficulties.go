@@ -61,8 +61,8 @@ const difficultyColumns = `d.id, d.at, d.account, d.page, d.category, COALESCE(d
 const difficultyTables = " FROM difficulties d LEFT JOIN places p ON p.no = d.place WHERE "
 
 func scanDifficulty(rows *sql.Rows) (d Difficulty, err error) {
-	err = rows.Scan(&d.ID, (*milli)(&d.At), &d.Account, &d.Page, &d.Category, &d.Place, &d.PlaceName, &d.Sector, &d.Area, &d.Text, &d.Contact,
-		&d.State, &d.Answer, &d.AnsweredBy, (*milli)(&d.Answered))
+	err = rows.Scan(&d.ID, (*store.Milli)(&d.At), &d.Account, &d.Page, &d.Category, &d.Place, &d.PlaceName, &d.Sector, &d.Area, &d.Text, &d.Contact,
+		&d.State, &d.Answer, &d.AnsweredBy, (*store.Milli)(&d.Answered))
 	return d, err
 }
 
@@ -70,7 +70,7 @@ func scanDifficulty(rows *sql.Rows) (d Difficulty, err error) {
 // and state in d. A sum that is not nil is that of a link by which its sender
 // finds it again: see [Register.DifficultyBySum].
 func (r *Register) AddDifficulty(ctx context.Context, d *Difficulty, sum []byte) error {
-	id, now := newID(), r.now()
+	id, now := store.NewID(), r.now()
 	if sum != nil {
 		id = difficultyID(sum)
 	}

@@ -19,9 +19,6 @@
 package register
 
 import (
-	"crypto/rand"
-	"encoding/base32"
-	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/store"
@@ -36,10 +33,3 @@ type Register struct {
 
 // New returns the register in s.
 func New(s *store.Store, now func() time.Time) *Register { return &Register{s, now} }
-
-// newID returns a random id of 26 lower-case letters and digits.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-}

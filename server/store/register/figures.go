@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 )
 
 // Figures are how far a set of places has come, and what they have seen today.
@@ -55,7 +56,7 @@ func (r *Register) PlaceFigures(ctx context.Context, within Within, today qrgate
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var f PlaceFigures
 		var printed int64
-		err := rows.Scan(&f.No, &f.Name, &f.Poster, &printed, (*milli)(&f.First), &f.In, &f.Out)
+		err := rows.Scan(&f.No, &f.Name, &f.Poster, &printed, (*store.Milli)(&f.First), &f.In, &f.Out)
 		f.Printed = printed != 0
 		all = append(all, f)
 		return err

@@ -266,7 +266,7 @@ func (c *Cards) addHolders(t store.Tx, by string, all []*CardHolder) ([]qrgate.P
 		if err != nil {
 			return nil, err
 		}
-		h.ID, h.Version, h.Made, h.Changed = newID(), 1, now, now
+		h.ID, h.Version, h.Made, h.Changed = store.NewID(), 1, now, now
 		alike := c.alike(&h.Details)
 		holders.add(h.ID, int64(p), h.Office.String(), alike[:], sealed, 1, by, now.UnixMilli(), now.UnixMilli())
 	}
@@ -367,7 +367,7 @@ func (c *Cards) scanHolder(rows *sql.Rows, more ...any) (*CardHolder, error) {
 	h := new(CardHolder)
 	var person int64
 	var sealed, wrapped []byte
-	err := rows.Scan(append([]any{&h.ID, (*scope)(&h.Office), &h.Version, (*milli)(&h.Made), (*milli)(&h.Changed), &person, &sealed, &wrapped}, more...)...)
+	err := rows.Scan(append([]any{&h.ID, (*scope)(&h.Office), &h.Version, (*store.Milli)(&h.Made), (*store.Milli)(&h.Changed), &person, &sealed, &wrapped}, more...)...)
 	if err != nil {
 		return nil, err
 	}

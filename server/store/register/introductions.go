@@ -75,7 +75,7 @@ func (r *Register) Introduction(ctx context.Context, no uint32) (*Introduction, 
 
 func (in *Introduction) scan(rows *sql.Rows) error {
 	var body string
-	if err := rows.Scan(&body, &in.Version, (*flag)(&in.Shown), (*milli)(&in.Changed)); err != nil {
+	if err := rows.Scan(&body, &in.Version, (*flag)(&in.Shown), (*store.Milli)(&in.Changed)); err != nil {
 		return err
 	}
 	return json.Unmarshal([]byte(body), in)
@@ -141,7 +141,7 @@ func (r *Register) ShowIntroduction(ctx context.Context, by string, no uint32, s
 // AddPicture adds a picture after the others and gives it an id. The error is
 // [ErrFull] if there are [MaxPictures].
 func (r *Register) AddPicture(ctx context.Context, by string, p *Picture) error {
-	id := newID()
+	id := store.NewID()
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		if err := t.Lock("pictures"); err != nil {
 			return err
@@ -270,7 +270,7 @@ func (r *Register) Introduced(ctx context.Context, w Within) ([]Introduced, erro
 		in := Introduction{Shown: true}
 		var body string
 		var pictures int
-		if err := rows.Scan(&in.Place, &body, &in.Version, (*milli)(&in.Changed), &pictures); err != nil {
+		if err := rows.Scan(&in.Place, &body, &in.Version, (*store.Milli)(&in.Changed), &pictures); err != nil {
 			return err
 		}
 		shown[in.Place] = Introduced{Introduction: &in, Pictures: pictures}

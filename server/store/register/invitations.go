@@ -79,7 +79,7 @@ func (r *Register) invitations(ctx context.Context, where string, arg any) ([]In
 		var i Invitation
 		var hash []byte
 		var role string
-		if err := rows.Scan(&hash, &i.Organisation, &role, &i.Note, &i.By, (*milli)(&i.Made), (*milli)(&i.Until)); err != nil {
+		if err := rows.Scan(&hash, &i.Organisation, &role, &i.Note, &i.By, (*store.Milli)(&i.Made), (*store.Milli)(&i.Until)); err != nil {
 			return err
 		}
 		i.ID, i.Role = hex.EncodeToString(hash), qrgate.Role(role)

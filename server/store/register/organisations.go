@@ -26,7 +26,7 @@ type Organisation struct {
 const organisationColumns = "o.id, o.name, o.sector, o.phone, o.email, o.created"
 
 func (o *Organisation) scan() []any {
-	return []any{&o.ID, &o.Name, &o.Sector, &o.Phone, &o.Email, (*milli)(&o.Created)}
+	return []any{&o.ID, &o.Name, &o.Sector, &o.Phone, &o.Email, (*store.Milli)(&o.Created)}
 }
 
 func inOrganisation(id string) qrgate.Scope {
@@ -79,7 +79,7 @@ func (r *Register) organisations(ctx context.Context, where string, args ...any)
 // AddOrganisation adds an organisation and sets its id in o. Whoever makes it is
 // its owner.
 func (r *Register) AddOrganisation(ctx context.Context, by string, o *Organisation) error {
-	id, now := newID(), r.now()
+	id, now := store.NewID(), r.now()
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		_, err := t.Exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			id, o.Name, area.Fold(o.Name), o.Sector, o.Phone, o.Email, now.UnixMilli())
@@ -141,7 +141,7 @@ func (r *Register) Members(ctx context.Context, organisation string) ([]Member, 
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var m Member
 		var role string
-		if err := rows.Scan(&m.Account, &m.Name, &m.Display, (*blocked)(&m.Blocked), &role, (*milli)(&m.Since)); err != nil {
+		if err := rows.Scan(&m.Account, &m.Name, &m.Display, (*blocked)(&m.Blocked), &role, (*store.Milli)(&m.Since)); err != nil {
 			return err
 		}
 		i := slices.IndexFunc(all, func(have Member) bool { return have.Account == m.Account })

@@ -29,7 +29,7 @@ func scanPlaceAnd(rows *sql.Rows, more ...any) (*qrgate.Place, error) {
 	var phones, hours string
 	err := rows.Scan(append([]any{
 		&p.No, &p.Organisation, &p.Name, &p.Sector, &p.Kind, &p.Area, &p.AreaNow, &p.Street, &lat, &lon, &p.Person, &phones, &p.Email,
-		&p.Capacity, &hours, &p.Doors, &p.Version, &p.Poster, (*milli)(&p.Created), (*milli)(&p.Changed), (*milli)(&p.Deleted),
+		&p.Capacity, &hours, &p.Doors, &p.Version, &p.Poster, (*store.Milli)(&p.Created), (*store.Milli)(&p.Changed), (*store.Milli)(&p.Deleted),
 	}, more...)...)
 	if err != nil {
 		return nil, err

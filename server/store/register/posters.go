@@ -32,7 +32,7 @@ const posterColumns = "o.place, o.version, o.template, o.name, o.address, o.made
 
 func (p *Poster) scan(rows *sql.Rows) error {
 	var formats string
-	err := rows.Scan(&p.Place, &p.Version, &p.Template, &p.Name, &p.Address, &p.MadeBy, (*milli)(&p.Made), (*milli)(&p.Printed), &formats)
+	err := rows.Scan(&p.Place, &p.Version, &p.Template, &p.Name, &p.Address, &p.MadeBy, (*store.Milli)(&p.Made), (*store.Milli)(&p.Printed), &formats)
 	p.Formats = strings.Fields(formats)
 	return err
 }
@@ -248,7 +248,7 @@ const templateColumns = "version, body, must, note, made_by, made"
 
 func (p *Template) scan(rows *sql.Rows, more ...any) error {
 	var body string
-	if err := rows.Scan(append([]any{&p.Version, &body, (*flag)(&p.Must), &p.Note, &p.MadeBy, (*milli)(&p.Made)}, more...)...); err != nil {
+	if err := rows.Scan(append([]any{&p.Version, &body, (*flag)(&p.Must), &p.Note, &p.MadeBy, (*store.Milli)(&p.Made)}, more...)...); err != nil {
 		return err
 	}
 	return json.Unmarshal([]byte(body), p)

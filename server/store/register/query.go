@@ -10,6 +10,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 )
 
 // A PlaceState is a state of places that can be asked for.
@@ -200,7 +201,7 @@ func (r *Register) OnBehalf(ctx context.Context, no uint32, most int) ([]Behalf,
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var b Behalf
 		var role string
-		err := rows.Scan((*milli)(&b.At), &role, &b.Display)
+		err := rows.Scan((*store.Milli)(&b.At), &role, &b.Display)
 		b.Role = qrgate.Role(role)
 		all = append(all, b)
 		return err

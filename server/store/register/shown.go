@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 )
 
 // ShownPlace returns of a place, deleted or not, only what the page of its poster
@@ -15,7 +16,7 @@ func (r *Register) ShownPlace(ctx context.Context, no uint32) (*qrgate.Place, er
 	found := false
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		found = true
-		return rows.Scan(&p.Name, &p.Street, &p.AreaNow, (*milli)(&p.Deleted))
+		return rows.Scan(&p.Name, &p.Street, &p.AreaNow, (*store.Milli)(&p.Deleted))
 	}, "SELECT name, street, area_now, deleted FROM places WHERE no = ?", int64(no))
 	if err == nil && !found {
 		err = qrgate.ErrNotFound

@@ -34,7 +34,7 @@ const (
 )
 
 func (a *Account) scan() []any {
-	return []any{&a.ID, &a.Name, &a.Display, &a.Email, (*flag)(&a.Confirmed), &a.Phone, &a.Password, (*blocked)(&a.Blocked), &a.TOTP, &a.TOTPStep, (*milli)(&a.Created)}
+	return []any{&a.ID, &a.Name, &a.Display, &a.Email, (*flag)(&a.Confirmed), &a.Phone, &a.Password, (*blocked)(&a.Blocked), &a.TOTP, &a.TOTPStep, (*store.Milli)(&a.Created)}
 }
 
 // A flag is a bool as both engines store it: 0 or 1.
@@ -50,18 +50,6 @@ func (b *blocked) Scan(v any) error {
 	n, ok := v.(int64)
 	*b = n == accountBlocked
 	return scanned(ok, v)
-}
-
-// A milli is a time as Unix milliseconds; NULL and 0 are no time.
-type milli time.Time
-
-// Scan reads a column.
-func (m *milli) Scan(v any) error {
-	n, ok := v.(int64)
-	if *m = (milli)(time.Time{}); n != 0 {
-		*m = milli(time.UnixMilli(n))
-	}
-	return scanned(ok || v == nil, v)
 }
 
 func scanned(ok bool, v any) error {
@@ -97,7 +85,7 @@ func (r *Register) SignedIn(ctx context.Context, id string) (*SignIn, error) {
 	found := false
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		found = true
-		return rows.Scan(append(s.Account.scan(), (*flag)(&s.Second), (*milli)(&s.Made), (*milli)(&s.Seen), (*milli)(&s.Until), &s.Agent)...)
+		return rows.Scan(append(s.Account.scan(), (*flag)(&s.Second), (*store.Milli)(&s.Made), (*store.Milli)(&s.Seen), (*store.Milli)(&s.Until), &s.Agent)...)
 	}, "SELECT "+accountColumns+", s.second, s.made, s.seen, s.until, s.agent FROM signins s JOIN accounts a ON a.id = s.account WHERE s.id = ? AND s.until > ?",
 		id, r.now().UnixMilli())
 	if err == nil && (!found || s.Account.Blocked) {
@@ -146,7 +134,7 @@ func (r *Register) Grants(ctx context.Context, account string) ([]qrgate.Grant, 
 
 // Begin notes that an account has signed in on a browser, until the given time.
 func (r *Register) Begin(ctx context.Context, account, agent string, second bool, until time.Time) (string, error) {
-	id, now := newID(), r.now().UnixMilli()
+	id, now := store.NewID(), r.now().UnixMilli()
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		_, err := t.Exec("INSERT INTO signins (id, account, made, seen, until, second, agent) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			id, account, now, now, until.UnixMilli(), toFlag(second), agent)

@@ -48,7 +48,7 @@ const tokenColumns = "id, name, scopes, made_by, made, until, used, revoked"
 
 func (t *Token) scan(rows *sql.Rows, more ...any) error {
 	var scopes string
-	err := rows.Scan(append([]any{&t.ID, &t.System, &scopes, &t.MadeBy, (*milli)(&t.Made), (*milli)(&t.Until), (*milli)(&t.Used), (*milli)(&t.Revoked)}, more...)...)
+	err := rows.Scan(append([]any{&t.ID, &t.System, &scopes, &t.MadeBy, (*store.Milli)(&t.Made), (*store.Milli)(&t.Until), (*store.Milli)(&t.Used), (*store.Milli)(&t.Revoked)}, more...)...)
 	for s := range strings.FieldsSeq(scopes) {
 		t.Scopes = append(t.Scopes, TokenScope(s))
 	}
@@ -69,7 +69,7 @@ func (r *Register) AddToken(ctx context.Context, by string, t *Token, hash [32]b
 	if len(scopes) == 0 || t.System == "" || !t.Until.After(now) {
 		return fmt.Errorf("register: add token: %w", qrgate.ErrInvalid)
 	}
-	t.ID, t.MadeBy, t.Made = newID(), by, now
+	t.ID, t.MadeBy, t.Made = store.NewID(), by, now
 	err := r.s.Write(ctx, func(x store.Tx) error {
 		_, err := x.Exec("INSERT INTO tokens (id, hash, name, scopes, made_by, made, until) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			t.ID, hash[:], t.System, strings.Join(scopes, " "), by, now.UnixMilli(), t.Until.UnixMilli())

@@ -12,7 +12,7 @@ import (
 // AddUpload keeps what an account has uploaded until it says that it is right,
 // for a day.
 func (r *Register) AddUpload(ctx context.Context, account, name string, body []byte) (id string, err error) {
-	id = newID()
+	id = store.NewID()
 	err = r.s.Write(ctx, func(t store.Tx) error {
 		// One that was never finished is in nobody's way.
 		if _, err := t.Exec("DELETE FROM uploads WHERE account = ?", account); err != nil {
