@@ -52,6 +52,11 @@ var tables = []table{
 	newTable("holders", "id:t, person, office:t, alike:b, sealed:b, version, made_by:t, made, changed"),
 	newTable("card_batches", "id:t, office:t, kind, cards, made_by:t, made"),
 	newTable("cards", "number, batch:t, holder:t, office:t, kind, people, issue, first, last, longest, made, revoked, reason:t"),
+	newTable("listed", "id:t, name:t, folded:t, sector:t, kind:t, area:t, area_now:t, street:t, phone:t, place, made_by:t, made"),
+	newTable("targets", "id:t, sector:t, area:t, kind:t, stage, percent, begun, due, note:t, version, made_by:t, made"),
+	newTable("inspections", "id:t, place, at, made_by:t, poster, checks:t, people, scanned, result:t, note:t, due, settled, settled_by:t"),
+	newTable("reports", "id:t, sector:t, area:t, title:t, version, made_by:t, made, changed_by:t, changed, issued"),
+	newTable("report_versions", "report:t, version, body:t, made_by:t, made"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 
