@@ -5,7 +5,8 @@
 // key of the check-in's day, so equal persons are equal within a day, where they
 // can be indexed and joined, and unrelated across days. Names, phones and
 // numbers are sealed under a key of the person's own, which is wrapped by the
-// people key: dropping that wrapped key erases the person.
+// people key: dropping that wrapped key erases the person. A case of a disease
+// has such a key too, under which all is sealed that it keeps of people.
 //
 //	v, err := vault.Open(vault.Dir(path), master, vault.Options{})
 //	subject, err := v.Subject(day, person)   // into the check-in
@@ -162,10 +163,7 @@ func (v *Vault) Subject(day qrgate.Day, p qrgate.Person) (qrgate.Subject, error)
 	if err != nil {
 		return qrgate.Subject{}, err
 	}
-	var s qrgate.Subject
-	binary.BigEndian.PutUint64(s[:8], uint64(p))
-	block.Encrypt(s[:], s[:])
-	return s, nil
+	return hide(block, p), nil
 }
 
 // Person returns who s is. The error is [ErrShredded] when the day's key is
@@ -176,11 +174,23 @@ func (v *Vault) Person(day qrgate.Day, s qrgate.Subject) (qrgate.Person, error) 
 	if err != nil {
 		return 0, err
 	}
-	block.Decrypt(s[:], s[:])
-	if binary.BigEndian.Uint64(s[8:]) != 0 {
+	p, ok := reveal(block, s)
+	if !ok {
 		return 0, fmt.Errorf("vault: day %s: %w", day, ErrSubject)
 	}
-	return qrgate.Person(binary.BigEndian.Uint64(s[:8])), nil
+	return p, nil
+}
+
+// hide returns p as one block, whose zero half says later that it is whole.
+func hide(key cipher.Block, p qrgate.Person) (b [aes.BlockSize]byte) {
+	binary.BigEndian.PutUint64(b[:8], uint64(p))
+	key.Encrypt(b[:], b[:])
+	return b
+}
+
+func reveal(key cipher.Block, b [aes.BlockSize]byte) (p qrgate.Person, ok bool) {
+	key.Decrypt(b[:], b[:])
+	return qrgate.Person(binary.BigEndian.Uint64(b[:8])), binary.BigEndian.Uint64(b[8:]) == 0
 }
 
 // Days returns the days that have a key, in order.
@@ -306,15 +316,21 @@ func (v *Vault) OpenDetail(p qrgate.Person, wrapped []byte, field string, sealed
 }
 
 func (v *Vault) personKey(p qrgate.Person, wrapped []byte) (cipher.AEAD, error) {
-	key, err := openX(v.people, wrapped, personInfo(p))
-	if err != nil {
-		return nil, fmt.Errorf("vault: person's key: %w", err)
-	}
-	aead, err := chacha20poly1305.NewX(key)
+	_, aead, err := v.ownKey(personInfo(p), wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("vault: person's key: %w", err)
 	}
 	return aead, nil
+}
+
+// ownKey returns a key that somebody or something has of its own.
+func (v *Vault) ownKey(info, wrapped []byte) ([]byte, cipher.AEAD, error) {
+	key, err := openX(v.people, wrapped, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	aead, err := chacha20poly1305.NewX(key)
+	return key, aead, err
 }
 
 func personInfo(p qrgate.Person) []byte {
