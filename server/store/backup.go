@@ -63,6 +63,8 @@ var tables = []table{
 	newTable("inspections", "id:t, place, at, made_by:t, poster, checks:t, people, scanned, result:t, note:t, due, settled, settled_by:t"),
 	newTable("reports", "id:t, sector:t, area:t, title:t, version, made_by:t, made, changed_by:t, changed, issued"),
 	newTable("report_versions", "report:t, version, body:t, made_by:t, made"),
+	newTable("movements", "day, run, upto, seen, made, body:b"),
+	newTable("crowds", "day, place_no, peak, body:b"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 
