@@ -22,8 +22,10 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 const phuXuan, thuanHoa = "19753@2025-07-01", "19789@2025-07-01"
@@ -36,6 +38,7 @@ type world struct {
 	t     *testing.T
 	dir   string // of the database
 	reg   *register.Register
+	list  *void.List
 	vault *vault.Vault
 	keys  pass.Keys
 	url   string
@@ -58,7 +61,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w.reg = register.New(s, now)
+	w.reg, w.list = register.New(s, now), void.New(s, now)
 	keys, master := vault.Dir(t.TempDir()), vault.NewMaster()
 	if err := vault.Init(keys, master); err != nil {
 		t.Fatal(err)
@@ -232,3 +235,17 @@ func (w *world) text(number uint32, issue uint8) string {
 }
 
 func offices() []qrgate.Scope { return []qrgate.Scope{{Kind: qrgate.InArea, ID: phuXuan}} }
+
+// void returns the cards that kiosks are told to be void.
+func (w *world) void() *pass.Revocations {
+	w.t.Helper()
+	c, err := w.list.Since(w.t.Context(), wire.Stamp{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := c.Revocations()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
@@ -235,6 +236,9 @@ func (c *Cards) Reissue(ctx context.Context, by string, number uint32, issue uin
 		}
 		_, err = t.Exec(`UPDATE cards SET issue = issue + 1, first = ?, last = ?, longest = CASE WHEN longest > ? THEN longest ELSE ? END, made = ? WHERE number = ?`,
 			int64(first), int64(last), int64(last), int64(last), c.r.now().UnixMilli(), int64(number))
+		if err == nil {
+			err = void.Add(t, number)
+		}
 		if err != nil {
 			return err
 		}
@@ -268,6 +272,9 @@ func (c *Cards) Revoke(ctx context.Context, by string, number uint32, why Reason
 			return err
 		}
 		if _, err := t.Exec("UPDATE cards SET revoked = ?, reason = ? WHERE number = ?", c.r.now().UnixMilli(), string(why), int64(number)); err != nil {
+			return err
+		}
+		if err := void.Add(t, number); err != nil {
 			return err
 		}
 		return t.Audit(by, "revoke card", cardObject(number), string(why))
@@ -394,35 +401,4 @@ func (c *Cards) EachCard(ctx context.Context, batch string, fn func(*Card) error
 			return nil
 		}
 	}
-}
-
-// keptVoid is how long after its last day a card stays in the list of void ones: a
-// kiosk that is unsure of the date may still take it for valid.
-const keptVoid = 60 // days
-
-// Revocations returns the cards that are void although their last day may say
-// otherwise.
-func (c *Cards) Revocations(ctx context.Context) (*pass.Revocations, error) {
-	var list []pass.Revocation
-	err := c.r.s.Read(ctx, func(rows *sql.Rows) error {
-		var v pass.Revocation
-		var revoked bool
-		if err := rows.Scan(&v.Number, &v.Through, &revoked); err != nil {
-			return err
-		}
-		if v.Through--; revoked {
-			v.Through = pass.AllIssues
-		}
-		list = append(list, v)
-		return nil
-	}, `SELECT number, issue, CASE WHEN revoked IS NULL THEN 0 ELSE 1 END FROM cards
-		WHERE (revoked IS NOT NULL OR issue > 1) AND longest >= ? ORDER BY number`, int64(max(int(pass.DayOf(c.r.now()))-keptVoid, 0)))
-	var r *pass.Revocations
-	if err == nil {
-		r, err = pass.NewRevocations(list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("register: revocations: %w", err)
-	}
-	return r, nil
 }

@@ -17,8 +17,10 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 var commune = qrgate.Scope{Kind: qrgate.InArea, ID: "19753@2025-07-01"}
@@ -206,14 +208,16 @@ func TestCardsAreReplacedAndRevoked(t *testing.T) {
 		if d.Reason != register.Lost || holder != all[1].ID {
 			t.Errorf("card 3 = %+v of %s", d, holder)
 		}
-		void, err := c.Revocations(ctx)
+		list, err := void.New(w.s, w.time).Since(ctx, wire.Stamp{})
+		w.must(err)
+		revoked, err := list.Revocations()
 		w.must(err)
 		for _, tt := range []struct {
 			number uint32
 			issue  uint8
 			want   bool
 		}{{1, 1, true}, {1, 2, false}, {3, 1, true}, {3, 200, true}, {4, 1, false}} {
-			if got := void.Contains(tt.number, tt.issue); got != tt.want {
+			if got := revoked.Contains(tt.number, tt.issue); got != tt.want {
 				t.Errorf("card %d issue %d void = %v, want %v", tt.number, tt.issue, got, tt.want)
 			}
 		}

@@ -1,0 +1,5 @@
+//go:build !full
+
+package void_test
+
+var engines = []engine{sqlite}
