@@ -36,6 +36,14 @@ type ID struct {
 	Digest wire.Digest
 }
 
+// A Mark is when a check-in was by the kiosk's own count, which is zero where
+// nothing counted. Of two marks of one boot it is known how far they are apart,
+// whatever time it was.
+type Mark struct {
+	Boot  when.Boot
+	Since int64 // milliseconds
+}
+
 // A Source is how it is known that somebody was at a place.
 type Source uint8
 
@@ -60,6 +68,7 @@ type Stay struct {
 	Inferred, NoEntry bool
 
 	Entry, Exit ID // zero where there is none
+	Came, Gone  Mark
 	Kiosk       string
 	Gate        string // through which the person came
 	Left        string // gate through which the person went, if it is known
