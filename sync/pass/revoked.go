@@ -2,8 +2,10 @@ package pass
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -59,6 +61,55 @@ func (r *Revocations) Len() int { return len(r.numbers) }
 func (r *Revocations) Contains(number uint32, issue uint8) bool {
 	i, ok := slices.BinarySearch(r.numbers, number)
 	return ok && issue <= r.through[i]
+}
+
+// All yields the cards of the list by number.
+func (r *Revocations) All() iter.Seq[Revocation] {
+	return func(yield func(Revocation) bool) {
+		for i, number := range r.numbers {
+			if !yield(Revocation{number, r.through[i]}) {
+				return
+			}
+		}
+	}
+}
+
+// With returns the cards of both lists. Of two lines for one card the wider counts.
+func (r *Revocations) With(s *Revocations) (*Revocations, error) {
+	both := &Revocations{}
+	for i, j := 0, 0; i < r.Len() || j < s.Len(); {
+		var v Revocation
+		inR := j == s.Len() || i < r.Len() && r.numbers[i] <= s.numbers[j]
+		inS := i == r.Len() || j < s.Len() && s.numbers[j] <= r.numbers[i]
+		if inR {
+			v = Revocation{r.numbers[i], r.through[i]}
+			i++
+		}
+		if inS {
+			v = Revocation{s.numbers[j], max(v.Through, s.through[j])}
+			j++
+		}
+		both.numbers, both.through = append(both.numbers, v.Number), append(both.through, v.Through)
+	}
+	if both.Len() > MaxRevoked {
+		return nil, fmt.Errorf("pass: %d revocations, at most %d", both.Len(), MaxRevoked)
+	}
+	return both, nil
+}
+
+// Digest returns the SHA-256 of what the list says, however it is encoded.
+func (r *Revocations) Digest() [sha256.Size]byte {
+	d := sha256.New()
+	var b []byte
+	for i, number := range r.numbers {
+		b = append(binary.BigEndian.AppendUint32(b, number), r.through[i])
+		if len(b) >= 4096 {
+			d.Write(b)
+			b = b[:0]
+		}
+	}
+	d.Write(b)
+	return [sha256.Size]byte(d.Sum(nil))
 }
 
 // listVersion begins an encoded list.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/qrgate/qrgate/sync/pass"
@@ -146,5 +147,36 @@ func BenchmarkContains(b *testing.B) {
 	for b.Loop() {
 		n = (n + 7919) % 1_000_000
 		r.Contains(n, 1)
+	}
+}
+
+// Applying what is new to a list gives the list that has both, whoever did it.
+func TestRevocationsWith(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		line := rapid.Custom(func(r *rapid.T) pass.Revocation {
+			return pass.Revocation{
+				Number:  rapid.OneOf(rapid.Uint32Range(0, 30), rapid.Just(uint32(math.MaxUint32))).Draw(r, "number"),
+				Through: rapid.OneOf(rapid.Uint8Range(1, 3), rapid.Just(uint8(pass.AllIssues))).Draw(r, "through"),
+			}
+		})
+		a, b := rapid.SliceOfN(line, 0, 30).Draw(r, "a"), rapid.SliceOfN(line, 0, 30).Draw(r, "b")
+		got, err := revocations(t, a).With(revocations(t, b))
+		if err != nil {
+			r.Fatal(err)
+		}
+		want := revocations(t, append(slices.Clone(a), b...))
+		if got.Digest() != want.Digest() || !slices.Equal(slices.Collect(got.All()), slices.Collect(want.All())) {
+			r.Fatalf("%v with %v = %v", a, b, slices.Collect(got.All()))
+		}
+		if empty := new(pass.Revocations); want.Len() > 0 && want.Digest() == empty.Digest() {
+			r.Fatalf("%v has the digest of nothing", a)
+		}
+	})
+	all := make([]pass.Revocation, pass.MaxRevoked)
+	for i := range all {
+		all[i] = pass.Revocation{Number: uint32(i) + 1, Through: 1}
+	}
+	if r, err := revocations(t, all).With(revocations(t, []pass.Revocation{{Number: 0, Through: 1}})); err == nil {
+		t.Errorf("a list of %d", r.Len())
 	}
 }

@@ -34,6 +34,8 @@ type Beat struct {
 	Error int64      `cbor:"20,keyasint,omitempty"`
 
 	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start
+
+	List *ListBeat `cbor:"22,keyasint,omitempty"` // nil of a kiosk that takes no list
 }
 
 // MaxScanners is the largest number of scanners and cameras in a [Beat].
@@ -55,6 +57,8 @@ func OpenBeat(data []byte, key ed25519.PublicKey) (*Beat, error) {
 		return nil, fmt.Errorf("wire: beat version %d: %w", b.V, ErrVersion)
 	case len(b.Scanners) > MaxScanners:
 		return nil, fmt.Errorf("wire: beat of %d scanners: %w", len(b.Scanners), ErrTooLarge)
+	case b.List != nil && len(b.List.Have) > MaxListParts/8:
+		return nil, fmt.Errorf("wire: beat of %d bytes of parts: %w", len(b.List.Have), ErrTooLarge)
 	}
 	return &b, nil
 }
@@ -75,7 +79,8 @@ type BeatAnswer struct {
 	V     uint8    `cbor:"1,keyasint"`
 	Kiosk string   `cbor:"2,keyasint"`
 	Nonce [16]byte `cbor:"3,keyasint"`
-	Time  int64    `cbor:"4,keyasint"` // Unix milliseconds
+	Time  int64    `cbor:"4,keyasint"`          // Unix milliseconds
+	List  Stamp    `cbor:"5,keyasint,omitzero"` // of the newest list of void cards; zero if the server does not know it
 }
 
 // OpenBeatAnswer verifies and decodes the answer to a beat of kiosk. key returns

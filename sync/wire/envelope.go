@@ -20,6 +20,7 @@ const (
 	ForReceipt Purpose = "receipt" // the server's receipt
 	ForBeat    Purpose = "beat"    // a beat and its answer
 	ForKeys    Purpose = "keys"    // the root's key list
+	ForList    Purpose = "list"    // the list of void cards
 	ForConfig  Purpose = "config"
 	ForSeal    Purpose = "seal"  // names a key in the key list; nothing is signed for it
 	ForCard    Purpose = "card"  // names a key in the key list; cards are signed by package pass

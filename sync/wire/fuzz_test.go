@@ -123,6 +123,31 @@ func FuzzOpenKeyList(f *testing.F) {
 	})
 }
 
+func FuzzOpenListPart(f *testing.F) {
+	key := testKey(1)
+	find := func(uint32) ed25519.PublicKey { return public(key) }
+	f.Add(wire.Encode(wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Version: 9}, From: 8, Parts: 1}}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		wire.OpenListPart(data, find)
+		var said wire.ListPart
+		if wire.Decode(data, &said) != nil {
+			return
+		}
+		p, err := wire.OpenListPart(wire.Seal(wire.ForList, 1, key, said), find)
+		if err != nil {
+			return
+		}
+		if again, err := wire.OpenListPart(wire.Seal(wire.ForList, 1, key, p), find); err != nil || !cmp.Equal(p, again) {
+			t.Errorf("a part that opened does not open again: %+v, %v", p, err)
+		}
+		l := wire.ListBeat{Getting: p.Head.Stamp}
+		l.Add(p.Part)
+		if b, err := wire.OpenBeat(wire.Seal(wire.ForBeat, 0, key, wire.Beat{V: 1, List: &l}), public(key)); err != nil || !b.List.Has(p.Part) || b.List.Has(p.Part+1) {
+			t.Errorf("a beat with part %d = %+v, %v", p.Part, b, err)
+		}
+	})
+}
+
 func FuzzDecodeOnline(f *testing.F) {
 	f.Add(wire.Encode(wire.Online{V: 1, Up: true, Session: 7}))
 	f.Fuzz(func(t *testing.T, data []byte) {

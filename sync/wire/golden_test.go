@@ -39,6 +39,12 @@ func goldens() []golden {
 		Scanners: []wire.ScannerBeat{{Name: "usb-1", Present: true, LastScan: 1_795_500_000_000, Scans: 812, Bad: 3, Fault: "silent"}},
 		Since:    86_400_000, Wall: 1_795_500_000_000, State: when.Holding, Error: 120, Unrecorded: 2}
 	answer := &wire.BeatAnswer{V: 1, Kiosk: kiosk, Nonce: [16]byte{7, 7}, Time: 1_795_500_000_000}
+	heard, told := *beat, *answer
+	heard.List = &wire.ListBeat{Stamp: wire.Stamp{Generation: 3, Version: 7}, Cards: 120, Checked: 1_795_500_000_000, Getting: wire.Stamp{Generation: 3, Version: 9}, Have: []byte{5}}
+	told.List = wire.Stamp{Generation: 3, Version: 9}
+	whole := &wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Generation: 3, Version: 9}, Digest: wire.Hash{7}, Alone: true, Parts: 1}}
+	change := *whole
+	change.Head.From = 8
 	keys := &wire.KeyList{V: 1, Stamp: wire.Stamp{Generation: 3, Version: 14}, Keys: []wire.Key{
 		{ID: 1, Purpose: wire.ForReceipt, Public: public(serverKey), From: 1_795_000_000_000},
 		{ID: 2, Purpose: wire.ForSeal, Public: bytes.Repeat([]byte{7}, 32), From: 1_795_000_000_000, To: 1_798_000_000_000},
@@ -58,11 +64,22 @@ func goldens() []golden {
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer.cbor", answer, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, answer) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"beat-list.cbor", &heard, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, heard) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"beat-answer-list.cbor", &told, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, told) },
+			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"list.cbor", whole, func() []byte { return sealList(whole) }, func(b []byte) (any, error) { return wire.OpenListPart(b, find) }},
+		{"list-change.cbor", &change, func() []byte { return sealList(&change) }, func(b []byte) (any, error) { return wire.OpenListPart(b, find) }},
 		{"keys.cbor", keys, func() []byte { return wire.Seal(wire.ForKeys, 0, rootKey, keys) },
 			func(b []byte) (any, error) { return wire.OpenKeyList(b, public(rootKey)) }},
 		{"online.cbor", online, func() []byte { return wire.Encode(online) },
 			func(b []byte) (any, error) { return wire.DecodeOnline(b) }},
 	}
+}
+
+func sealList(p *wire.ListPart) []byte {
+	parts, _ := wire.SealList(1, testKey(1), p.Head, p.Data)
+	return parts[0]
 }
 
 // goldenRecords is a batch of one record of each kind: the first of an epoch, an
