@@ -1,0 +1,5 @@
+//go:build !full
+
+package rights_test
+
+var engines = []engine{sqlite}
