@@ -97,7 +97,9 @@ func (b *Book) add(no int64, id wire.Epoch) *Epoch {
 }
 
 // Touch marks e as changed: it is written when the intake commits.
-func (e *Epoch) Touch(received time.Time) { e.dirty, e.received = true, received.UnixMilli() }
+func (e *Epoch) Touch(received time.Time) {
+	e.dirty, e.received = true, max(e.received, received.UnixMilli())
+}
 
 // Opened notes what the epoch's first record says, and ends the epoch before.
 func (e *Epoch) Opened(o wire.Opened, now time.Time) error {

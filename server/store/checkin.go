@@ -13,7 +13,7 @@ import (
 )
 
 const rowColumns = `epoch_no, seq, digest, under_no, day, subject, pass, verdict, reason, presence, direction,
-	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received, level`
+	gate_no, lane, said, clock, error, boot_no, since, earliest, latest, received, level, came_with`
 
 // A checkin is a row of check-ins: its numbers in the order of the columns, and
 // the subject, which stands behind the first five.
@@ -46,6 +46,7 @@ const (
 	latest
 	received
 	level
+	cameWith
 
 	columns // how many they are
 )
@@ -75,7 +76,7 @@ func (r *Row) checkin() checkin {
 		r.Written.no, int64(h.Seq), digestInt(r.Digest), r.Under.no, int64(r.Day), int64(h.Pass), int64(h.Verdict), int64(h.Reason),
 		int64(h.Presence), int64(h.Direction), r.Under.Book.gates[gateOf(r)], int64(h.Lane), h.Wall, int64(h.Clock), h.Error,
 		r.Written.numbers[h.Boot], h.Since, r.When.Earliest, r.When.Latest, r.Received.UnixMilli(),
-		int64(r.Level),
+		int64(r.Level), int64(h.With),
 	}}
 	if r.Subject != nil {
 		c.subject, c.known = *r.Subject, true
@@ -103,12 +104,15 @@ func (c *checkin) subjectValue() any {
 
 // tell returns what the row says, with what its numbers stand for.
 func (c *checkin) tell(kiosk string, epoch wire.Epoch, at gate, boot when.Boot) qrgate.Checkin {
+	if at.placeNo != 0 {
+		at.place = "" // the place has a name of its own
+	}
 	return qrgate.Checkin{
 		Kiosk: kiosk, Epoch: epoch, Seq: uint64(c.n[seq]), Day: qrgate.Day(c.n[day]), Subject: c.subject, Pass: pass.Kind(c.n[passKind]),
 		Verdict: wire.Verdict(c.n[verdict]), Reason: wire.Reason(c.n[reason]), Presence: wire.Presence(c.n[presence]),
-		Direction: wire.Direction(c.n[direction]), PlaceNo: at.placeNo, Gate: at.name, Lane: uint8(c.n[lane]), Said: c.n[said], Clock: when.State(c.n[clock]),
+		Direction: wire.Direction(c.n[direction]), PlaceNo: at.placeNo, Place: at.place, Gate: at.name, Lane: uint8(c.n[lane]), Said: c.n[said], Clock: when.State(c.n[clock]),
 		Error: c.n[errorBound], Boot: boot, Since: c.n[since], Earliest: c.n[earliest], Latest: c.n[latest], Received: c.n[received],
-		Digest: digestOf(c.n[digest]), Level: qrgate.Level(c.n[level]),
+		Digest: digestOf(c.n[digest]), Level: qrgate.Level(c.n[level]), With: uint64(c.n[cameWith]),
 	}
 }
 
@@ -124,11 +128,11 @@ func (c *checkin) into(subject *[]byte) []any {
 	return to
 }
 
-// The first byte of encoded check-ins. The first version has no level.
-const (
-	encodingFirst   = 1
-	encodingVersion = 2
-)
+// encodings says how many numbers there are in encoded check-ins, by their first
+// byte. Arrivals of an earlier release may wait when this one starts.
+var encodings = [...]int{1: level, 2: cameWith, 3: columns}
+
+const encodingVersion = 3
 
 // encode returns check-ins in few bytes: of each number the difference from the
 // check-in before, about 60 bytes a check-in.
@@ -155,14 +159,11 @@ var errEncoding = errors.New("encoded check-ins are damaged")
 // decode calls fn with each of the check-ins that encode was given. The check-in
 // is fn's only until it returns.
 func decode(b []byte, fn func(*checkin)) error {
-	if len(b) == 0 || b[0] != encodingVersion && b[0] != encodingFirst {
+	if len(b) == 0 || int(b[0]) >= len(encodings) || encodings[b[0]] == 0 {
 		return fmt.Errorf("%w: version", errEncoding)
 	}
 	var c checkin
-	numbers := c.n[:]
-	if b[0] == encodingFirst {
-		numbers = c.n[:level]
-	}
+	numbers := c.n[:encodings[b[0]]]
 	b = b[1:]
 	for len(b) > 0 {
 		for j := range numbers {

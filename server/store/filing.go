@@ -35,7 +35,7 @@ type filing struct {
 }
 
 var (
-	fileRows     = bulkOf("INSERT OR IGNORE INTO checkins ("+rowColumns+") VALUES ", "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "")
+	fileRows     = bulkOf("INSERT OR IGNORE INTO checkins ("+rowColumns+") VALUES ", "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "")
 	fileSubjects = bulkOf("INSERT OR IGNORE INTO subjects (day, subject, epoch_no, seq, digest) VALUES ", "(?, ?, ?, ?, ?)", "")
 )
 

@@ -75,7 +75,7 @@ type Row struct {
 	Digest   wire.Digest
 	Day      qrgate.Day
 	Subject  *qrgate.Subject // nil if nobody was identified
-	When     when.Interval
+	When     when.Interval   // not later than Received; see Clamp
 	Received time.Time
 	Level    qrgate.Level
 	Where    Where // zero for the place where the kiosk stands
@@ -269,7 +269,9 @@ func (t *Intake) Add(r Row) {
 		span := when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: at, ArrivedSince: h.Since}
 		t.see(r.Written, span, r.Written != r.Under)
 	}
-	r.Under.dirty = true
+	// Neither can have a check-in that is later than what it received last.
+	r.Under.Touch(r.Received)
+	r.Written.Touch(r.Received)
 	t.rows = append(t.rows, r)
 }
 

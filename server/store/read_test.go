@@ -61,25 +61,30 @@ func TestPlans(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		dsn := e.dsn(t)
 		s := open(t, dsn)
-		var batches []*wire.Batch
+		const days = 10
+		var batches [days][]*wire.Batch
 		for i := range 40 { // small tables are scanned with good reason
 			k := addKiosk(t, s, fmt.Sprintf("gate-%04d", i))
-			k.scans(dawn, 500)
-			batches = append(batches, k.batch(k.id, 1, 250), k.batch(k.id, 251, 250))
+			for day := range batches {
+				k.scans(dawn.AddDate(0, 0, day), 50)
+				batches[day] = append(batches[day], k.batch(k.id, 50*day+1, 50))
+			}
 		}
-		intake(t, s, dawn.Add(time.Hour), batches...)
+		for day, all := range batches {
+			intake(t, s, dawn.AddDate(0, 0, day).Add(time.Hour), all...)
+		}
 		db := raw(t, dsn)
 		if e.name == "postgres" { // which does that by itself, after a while
 			if _, err := db.Exec("ANALYZE"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for name, q := range store.Queries(5<<16 + 1) {
-			explain, text := "EXPLAIN QUERY PLAN ", q.Text
+		for name, q := range store.Queries(e.name, 5<<16+1) {
+			explain := "EXPLAIN QUERY PLAN "
 			if e.name == "postgres" {
-				explain, text = "EXPLAIN ", store.Bind(q.Text)
+				explain = "EXPLAIN "
 			}
-			rows, err := db.Query(explain+text, q.Args...)
+			rows, err := db.Query(explain+q.Text, q.Args...)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -98,6 +103,9 @@ func TestPlans(t *testing.T) {
 			}
 			if err := rows.Err(); err != nil {
 				t.Fatal(err)
+			}
+			if whole := strings.Join(plan, "\n"); !strings.Contains(whole, q.Index) {
+				t.Errorf("%s: no %s in\n%s", name, q.Index, whole)
 			}
 			for _, step := range plan {
 				for _, scan := range []string{"SCAN c", "Seq Scan on checkins", "USE TEMP B-TREE"} {

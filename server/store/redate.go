@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/when"
 )
 
@@ -26,7 +27,7 @@ var redateRows = bulkOf("UPDATE checkins SET earliest = v.column4, latest = v.co
 	"(CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
 	") AS v WHERE checkins.epoch_no = v.column1 AND checkins.seq = v.column2 AND checkins.digest = v.column3")
 
-const nextToDate = `SELECT seq, digest, boot_no, since, earliest, latest, received FROM checkins
+const nextToDate = `SELECT seq, digest, day, boot_no, since, earliest, latest, received FROM checkins
 	WHERE epoch_no = ? AND (seq, digest) > (?, ?) AND seq <= ? ORDER BY seq, digest LIMIT ?`
 
 // Tidy does a little of what nobody waits for, and reports whether there is more
@@ -73,14 +74,16 @@ func (t *Intake) redate(b *Book) error {
 		return err
 	}
 	var read int
+	var strayed bool
 	var changed []any
 	err = t.each(func(r *sql.Rows) error {
 		if len(changed) >= redateChange*redateRows.width {
 			return nil
 		}
+		var day qrgate.Day
 		var of, since, received int64
 		var was when.Interval
-		if err := r.Scan(&seq, &digest, &of, &since, &was.Earliest, &was.Latest, &received); err != nil {
+		if err := r.Scan(&seq, &digest, &day, &of, &since, &was.Earliest, &was.Latest, &received); err != nil {
 			return err
 		}
 		read++
@@ -89,6 +92,7 @@ func (t *Intake) redate(b *Book) error {
 		}
 		if in := Clamp(epoch.Bounds(boot, since), received); in != was {
 			changed = append(changed, epochNo, seq, digest, in.Earliest, in.Latest)
+			strayed = strayed || qrgate.DayOfMilli(in.Latest) > day+strayDays
 		}
 		return nil
 	}, nextToDate, epochNo, seq, digest, last, redateRead)
@@ -97,6 +101,11 @@ func (t *Intake) redate(b *Book) error {
 	}
 	if _, err := t.run(redateRows, changed, nil); err != nil {
 		return err
+	}
+	if strayed {
+		if _, err := t.exec("UPDATE epochs SET strayed = 1 WHERE no = ?", epochNo); err != nil {
+			return err
+		}
 	}
 	if read == redateRead || len(changed) >= redateChange*redateRows.width {
 		_, err = t.exec("UPDATE redates SET seq = ?, digest = ? WHERE epoch_no = ? AND boot_no = ?", seq, digest, epochNo, bootNo)

@@ -91,7 +91,7 @@ func (t *Intake) copy(rows []checkin) error {
 }
 
 // sizes are the bytes of the numbers in PostgreSQL's table.
-var sizes = [columns]uint32{8, 8, 8, 8, 4, 2, 2, 2, 2, 2, 4, 2, 8, 2, 8, 4, 8, 8, 8, 8, 2}
+var sizes = [columns]uint32{8, 8, 8, 8, 4, 2, 2, 2, 2, 2, 4, 2, 8, 2, 8, 4, 8, 8, 8, 8, 2, 8}
 
 // binary appends the columns as PostgreSQL's COPY takes them.
 func (c *checkin) binary(b []byte) []byte {
