@@ -28,13 +28,18 @@ CREATE INDEX crowds_place ON crowds (place_no, day);
 
 -- Which server counts, until when: one at a time.
 CREATE TABLE movement_turns (
-    no    INTEGER PRIMARY KEY CHECK (no = 1),
-    until INTEGER NOT NULL
+    no     INTEGER PRIMARY KEY CHECK (no = 1),
+    holder TEXT NOT NULL,
+    until  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO movement_turns (no, until) VALUES (1, 0);
+INSERT INTO movement_turns (no, holder, until) VALUES (1, '', 0);
+
+-- To find the days of which something came.
+CREATE INDEX tallies_day ON tallies (day);
 
 -- +goose Down
 
+DROP INDEX tallies_day;
 DROP TABLE movement_turns;
 DROP TABLE crowds;
 DROP TABLE movements;
