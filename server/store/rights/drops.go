@@ -1,0 +1,195 @@
+package rights
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+// A Drop is a day whose check-ins are gone, or going.
+type Drop struct {
+	Day      qrgate.Day
+	Shredded time.Time // when its key was destroyed
+	Rows     int64     // check-ins that were dropped
+	Letters  int64     // messages that could not be used, of that day
+	People   int64     // persons that were forgotten with it
+	Done     time.Time // zero while there is more to drop
+}
+
+// Shredded notes that the key of a day was destroyed. What was noted first stays.
+func (r *Rights) Shredded(ctx context.Context, day qrgate.Day) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("INSERT INTO drops (day, shredded, rows, letters, people) VALUES (?, ?, 0, 0, 0) ON CONFLICT (day) DO NOTHING",
+			int64(day), r.now().UnixMilli())
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.Audit("", "shred day", "day "+day.String(), "")
+	})
+	return wrap("shredded", err)
+}
+
+// AddDropped adds to what was dropped of a day.
+func (r *Rights) AddDropped(ctx context.Context, day qrgate.Day, rows, letters, people int64) error {
+	if rows == 0 && letters == 0 && people == 0 {
+		return nil
+	}
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("UPDATE drops SET rows = rows + ?, letters = letters + ?, people = people + ? WHERE day = ?", rows, letters, people, int64(day))
+		if err == nil && n == 0 {
+			err = qrgate.ErrNotFound
+		}
+		return err
+	})
+	return wrap("dropped", err)
+}
+
+// Dropped notes that nothing of a day is left.
+func (r *Rights) Dropped(ctx context.Context, day qrgate.Day) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("UPDATE drops SET done = ? WHERE day = ? AND done IS NULL", r.now().UnixMilli(), int64(day))
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.Audit("", "drop day", "day "+day.String(), "")
+	})
+	return wrap("dropped", err)
+}
+
+// Drops returns the newest of the days that were dropped, the latest first.
+func (r *Rights) Drops(ctx context.Context, most int) (all []Drop, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var d Drop
+		err := rows.Scan(&d.Day, (*store.Milli)(&d.Shredded), &d.Rows, &d.Letters, &d.People, (*store.Milli)(&d.Done))
+		all = append(all, d)
+		return err
+	}, "SELECT day, shredded, rows, letters, people, done FROM drops ORDER BY day DESC LIMIT ?", most)
+	return all, wrap("drops", err)
+}
+
+// step is how many rows one transaction drops: an intake waits for no more.
+const step = 500
+
+// ForgetLetters drops messages that came before a time and could not be used:
+// their records can be opened with a key of the server. It returns how many they
+// were, and whether there may be more.
+func (r *Rights) ForgetLetters(ctx context.Context, before time.Time) (n int64, more bool, err error) {
+	err = r.s.Write(ctx, func(t store.Tx) (err error) {
+		n, err = t.Exec(`DELETE FROM dead_letters WHERE (epoch_no, seq) IN
+			(SELECT epoch_no, seq FROM dead_letters WHERE received < ? ORDER BY epoch_no, seq LIMIT ?)`, before.UnixMilli(), step)
+		return err
+	})
+	return n, n == step, wrap("forget letters", err)
+}
+
+// A Copy is a verified backup of the database, which holds what was not yet
+// dropped when it was made.
+type Copy struct {
+	ID       string
+	Made     time.Time
+	Verified time.Time
+	Gone     time.Time // zero while nobody has said that it was deleted
+}
+
+// Copies returns the verified backups of which nobody has said that they are
+// gone, and those that went last, the latest first.
+func (r *Rights) Copies(ctx context.Context, most int) (all []Copy, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var c Copy
+		err := rows.Scan(&c.ID, (*store.Milli)(&c.Made), (*store.Milli)(&c.Verified), (*store.Milli)(&c.Gone))
+		all = append(all, c)
+		return err
+	}, `SELECT b.id, b.made, b.verified, g.gone FROM backups b LEFT JOIN copies_gone g ON g.id = b.id
+		ORDER BY CASE WHEN g.gone IS NULL THEN 0 ELSE 1 END, b.made DESC LIMIT ?`, most)
+	return all, wrap("copies", err)
+}
+
+// Gone notes that a copy was deleted, as an account says, or the server itself
+// has done. Saying it twice changes nothing.
+func (r *Rights) Gone(ctx context.Context, by, id string) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("INSERT INTO copies_gone (id, gone, said_by) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", id, r.now().UnixMilli(), by)
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.Audit(by, "delete backup", "backup "+id, "")
+	})
+	return wrap("gone", err)
+}
+
+// IsGone reports whether somebody has said that a copy was deleted.
+func (r *Rights) IsGone(ctx context.Context, id string) (gone bool, err error) {
+	err = r.s.Read(ctx, func(*sql.Rows) error { gone = true; return nil }, "SELECT 1 FROM copies_gone WHERE id = ?", id)
+	return gone, wrap("gone", err)
+}
+
+// Loose persons are those whom only check-ins keep: nobody gave them a card or
+// invited them. Loose calls fn with each.
+func (r *Rights) Loose(ctx context.Context, fn func(qrgate.Person) error) error {
+	var kept []string
+	for _, table := range keepers {
+		kept = append(kept, "SELECT person FROM "+table)
+	}
+	err := r.s.Read(ctx, func(rows *sql.Rows) error {
+		var p int64
+		if err := rows.Scan(&p); err != nil {
+			return err
+		}
+		return fn(qrgate.Person(p))
+	}, "SELECT person FROM (SELECT person FROM identities UNION SELECT person FROM people) AS p WHERE person NOT IN ("+strings.Join(kept, " UNION ")+")")
+	return wrap("loose persons", err)
+}
+
+// keepers are the tables whose rows keep a person beyond their last check-in.
+var keepers = []string{"holders"}
+
+// remains are the tables in which something stands of a person whom only
+// check-ins keep.
+var remains = []string{"identities", "details", "people"}
+
+// Forget drops what is known of persons whom nothing keeps any more, and returns
+// how many they were. Whoever has got a card meanwhile is left.
+func (r *Rights) Forget(ctx context.Context, all []qrgate.Person) (n int64, err error) {
+	for len(all) > 0 {
+		some := all[:min(len(all), step)]
+		all = all[len(some):]
+		args := make([]any, len(some))
+		for i, p := range some {
+			args[i] = int64(p)
+		}
+		in := " WHERE person IN (?" + strings.Repeat(", ?", len(args)-1) + ")"
+		for _, table := range keepers {
+			in += " AND person NOT IN (SELECT person FROM " + table + " WHERE person IS NOT NULL)"
+		}
+		err := r.s.Write(ctx, func(t store.Tx) error {
+			forgotten := map[int64]bool{}
+			for _, table := range []string{"identities", "people"} {
+				err := t.Each(func(rows *sql.Rows) error {
+					var p int64
+					err := rows.Scan(&p)
+					forgotten[p] = true
+					return err
+				}, "SELECT DISTINCT person FROM "+table+in, args...)
+				if err != nil {
+					return err
+				}
+			}
+			for _, table := range remains {
+				if _, err := t.Exec("DELETE FROM "+table+in, args...); err != nil {
+					return fmt.Errorf("%s: %w", table, err)
+				}
+			}
+			n += int64(len(forgotten))
+			return nil
+		})
+		if err != nil {
+			return n, wrap("forget", err)
+		}
+	}
+	return n, nil
+}
