@@ -1,0 +1,5 @@
+//go:build !full
+
+package events_test
+
+var engines = []engine{sqlite}
