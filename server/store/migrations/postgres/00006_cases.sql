@@ -37,11 +37,13 @@ CREATE TABLE case_glasses (
     until       BIGINT NOT NULL,
     reviewed_by TEXT NOT NULL,
     reviewed    BIGINT,
+    proper      BIGINT,
     sealed      BYTEA
 );
 CREATE INDEX case_glasses_case ON case_glasses (case_id, made);
 
--- Each tracing of a case: what was found, and a fingerprint of what was read.
+-- Each tracing of a case: what was found and, of the latest of each ring, a
+-- fingerprint of what was read.
 CREATE TABLE case_runs (
     case_id     TEXT NOT NULL REFERENCES cases,
     no          BIGINT NOT NULL,
@@ -50,7 +52,7 @@ CREATE TABLE case_runs (
     ring        BIGINT NOT NULL,
     began       BIGINT NOT NULL,
     sealed      BYTEA NOT NULL,
-    fingerprint BYTEA NOT NULL,
+    fingerprint BYTEA,
     PRIMARY KEY (case_id, no)
 );
 

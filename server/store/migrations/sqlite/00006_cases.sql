@@ -37,11 +37,13 @@ CREATE TABLE case_glasses (
     until       INTEGER NOT NULL,
     reviewed_by TEXT NOT NULL,
     reviewed    INTEGER,
+    proper      INTEGER,
     sealed      BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX case_glasses_case ON case_glasses (case_id, made);
 
--- Each tracing of a case: what was found, and a fingerprint of what was read.
+-- Each tracing of a case: what was found and, of the latest of each ring, a
+-- fingerprint of what was read.
 CREATE TABLE case_runs (
     case_id     TEXT NOT NULL REFERENCES cases,
     no          INTEGER NOT NULL,
@@ -50,7 +52,7 @@ CREATE TABLE case_runs (
     ring        INTEGER NOT NULL,
     began       INTEGER NOT NULL,
     sealed      BLOB NOT NULL,
-    fingerprint BLOB NOT NULL,
+    fingerprint BLOB,
     PRIMARY KEY (case_id, no)
 ) STRICT, WITHOUT ROWID;
 

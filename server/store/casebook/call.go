@@ -1,0 +1,252 @@
+package casebook
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/sync/pass"
+)
+
+// A Status is how far a contact on the call list has come.
+type Status string
+
+// The statuses.
+const (
+	ToCall      Status = "to_call"
+	NotReached  Status = "not_reached"
+	Reached     Status = "reached"
+	AskedToTest Status = "asked_to_test"
+	Notified    Status = "notified" // by a letter or a message, which nobody answered
+)
+
+// Statuses returns every status, in the order in which people are shown them.
+func Statuses() []Status { return []Status{ToCall, NotReached, Reached, AskedToTest, Notified} }
+
+// A Channel is how somebody was told.
+type Channel string
+
+// The channels. The zero Channel is none: a note alone.
+const (
+	ByPhone  Channel = "phone"
+	ByEmail  Channel = "email"
+	BySMS    Channel = "sms"
+	ByLetter Channel = "letter"
+	InPerson Channel = "in_person"
+)
+
+// Channels returns every channel, in the order in which people are shown them.
+func Channels() []Channel { return []Channel{ByPhone, BySMS, ByEmail, ByLetter, InPerson} }
+
+// An Attempt is one time that somebody tried to tell a contact.
+type Attempt struct {
+	Status  Status // that the contact has after it
+	Channel Channel
+	Note    string
+	By      string // account
+	At      time.Time
+}
+
+// A Call is a contact on the call list of a case.
+type Call struct {
+	Ref     Ref
+	Status  Status
+	Changed time.Time
+	Version int
+	// Household is the same of contacts who share a telephone, theirs or a
+	// relative's; alone it says nothing.
+	Household string
+	Attempts  []Attempt // the latest first
+}
+
+type callBody struct {
+	Household string
+	Attempts  []Attempt
+}
+
+// AddCalls puts contacts on the call list of a case, and returns how many were not
+// on it yet.
+func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added int, err error) {
+	f, err := b.persons(b.reading(ctx), by, id)
+	persons := make([]qrgate.Person, len(refs))
+	for i, r := range refs {
+		if err == nil {
+			persons[i], err = f.person(r)
+		}
+	}
+	if err == nil && len(refs) > maxCalls {
+		err = ErrTooMany
+	}
+	var details map[qrgate.Person]*register.PersonDetails
+	if err == nil {
+		details, err = b.people.DetailsOf(ctx, persons...)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("casebook: add calls: %w", err)
+	}
+	err = b.write(ctx, "add calls", func(t store.Tx) error {
+		f, err := b.persons(t.Each, by, id)
+		if err != nil {
+			return err
+		}
+		added = 0
+		now := b.now().UnixMilli()
+		for i, r := range refs {
+			sealed, err := seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]])})
+			if err != nil {
+				return err
+			}
+			n, err := t.Exec(`INSERT INTO case_calls (case_id, reference, status, made_by, made, version, sealed) VALUES (?, ?, ?, ?, ?, 1, ?)
+				ON CONFLICT (case_id, reference) DO NOTHING`, id, r[:], string(ToCall), by, now, sealed)
+			if err != nil {
+				return err
+			}
+			added += int(n)
+		}
+		if added == 0 {
+			return nil
+		}
+		return t.Audit(by, "add calls", object(id), fmt.Sprint(added))
+	})
+	return added, err
+}
+
+// maxCalls bounds the contacts that are put on a call list at once.
+const maxCalls = 20_000
+
+// household returns what the people of one telephone have in common in this case.
+func (b *Book) household(f *file, r Ref, d *register.PersonDetails) string {
+	phone := ""
+	if d != nil {
+		phone = cmp.Or(d.Phone, d.GuardianPhone)
+	}
+	if phone == "" {
+		return r.String()
+	}
+	id := b.v.Identity(pass.Unknown, "household\x00"+f.ID+"\x00"+phone)
+	return hex.EncodeToString(id[:8])
+}
+
+// Calls returns the call list of a case: households together, and those first of
+// whom somebody is still to be called. It writes down that it was looked at.
+func (b *Book) Calls(ctx context.Context, by, id string) ([]Call, error) {
+	var all []Call
+	err := b.write(ctx, "calls", func(t store.Tx) error {
+		f, err := b.persons(t.Each, by, id)
+		if err != nil {
+			return err
+		}
+		if all, err = calls(t.Each, f, "1 = 1"); err != nil {
+			return err
+		}
+		return t.Audit(by, "see calls", object(id), "")
+	})
+	if err != nil {
+		return nil, err
+	}
+	waits := map[string]bool{}
+	for i := range all {
+		if s := all[i].Status; s == ToCall || s == NotReached {
+			waits[all[i].Household] = true
+		}
+	}
+	slices.SortStableFunc(all, func(x, y Call) int {
+		return cmp.Or(cmp.Compare(flag(waits[y.Household]), flag(waits[x.Household])), cmp.Compare(x.Household, y.Household))
+	})
+	return all, nil
+}
+
+func calls(q query, f *file, where string, args ...any) ([]Call, error) {
+	var all []Call
+	err := q(func(rows *sql.Rows) error {
+		var c Call
+		var reference, sealed []byte
+		if err := rows.Scan(&reference, &c.Status, (*store.Milli)(&c.Changed), &c.Version, &sealed); err != nil {
+			return err
+		}
+		copy(c.Ref[:], reference)
+		var body callBody
+		err := unseal(f.key, fieldCall(c.Ref), sealed, &body)
+		c.Household, c.Attempts = body.Household, body.Attempts
+		all = append(all, c)
+		return err
+	}, "SELECT reference, status, made, version, sealed FROM case_calls WHERE case_id = ? AND "+where+" ORDER BY reference", append([]any{f.ID}, args...)...)
+	return all, err
+}
+
+// maxAttempts bounds what is kept of one contact.
+const maxAttempts = 200
+
+// Called keeps an attempt to tell a contact, of the version of the call that
+// somebody has seen. By and At of the attempt are set.
+func (b *Book) Called(ctx context.Context, by, id string, who Ref, version int, a Attempt) error {
+	if !slices.Contains(Statuses(), a.Status) || a.Channel != "" && !slices.Contains(Channels(), a.Channel) ||
+		utf8.RuneCountInString(a.Note) > MaxText || !utf8.ValidString(a.Note) {
+		return fmt.Errorf("casebook: called: %w", qrgate.ErrInvalid)
+	}
+	return b.write(ctx, "called", func(t store.Tx) error {
+		f, err := b.persons(t.Each, by, id)
+		if err != nil {
+			return err
+		}
+		found, err := calls(t.Each, f, "reference = ?", who[:])
+		if err == nil && len(found) == 0 {
+			err = qrgate.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		c, now := found[0], b.now().Truncate(time.Millisecond)
+		if c.Version != version {
+			return ErrChanged
+		}
+		a.By, a.At = by, now
+		attempts := append([]Attempt{a}, c.Attempts...)
+		sealed, err := seal(f.key, fieldCall(who), callBody{c.Household, attempts[:min(len(attempts), maxAttempts)]})
+		if err != nil {
+			return err
+		}
+		n, err := t.Exec("UPDATE case_calls SET status = ?, made_by = ?, made = ?, version = version + 1, sealed = ? WHERE case_id = ? AND reference = ? AND version = ?",
+			string(a.Status), by, now.UnixMilli(), sealed, id, who[:], version)
+		if err == nil && n == 0 {
+			err = ErrChanged
+		}
+		if err != nil {
+			return err
+		}
+		p, err := f.person(who)
+		if err != nil {
+			return err
+		}
+		return t.Audit(by, "call person", b.personObject(p), object(id))
+	})
+}
+
+// CountCalls returns how many contacts of a case have each status. It shows no
+// person, so that it needs no approval.
+func (b *Book) CountCalls(ctx context.Context, by, id string) (map[Status]int, error) {
+	q := b.reading(ctx)
+	_, err := b.load(q, by, id, qrgate.HealthOfficer, qrgate.Approver, qrgate.Protection)
+	counts := map[Status]int{}
+	if err == nil {
+		err = q(func(rows *sql.Rows) error {
+			var s Status
+			var n int
+			err := rows.Scan(&s, &n)
+			counts[s] = n
+			return err
+		}, "SELECT status, COUNT(*) FROM case_calls WHERE case_id = ? GROUP BY status", id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("casebook: count calls: %w", err)
+	}
+	return counts, nil
+}

@@ -1,0 +1,166 @@
+package casebook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+// A pair is two persons who are one human, the smaller number first.
+type pair struct{ A, B qrgate.Person }
+
+func pairOf(a, b qrgate.Person) pair { return pair{min(a, b), max(a, b)} }
+
+// Merge says that two persons are one human: in this case, or everywhere, also in
+// cases to come. What each did stays theirs, so that [Book.Unmerge] undoes it.
+func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, everywhere bool) error {
+	return b.change(ctx, "merge persons", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
+		p, err := f.pair(x, y)
+		if err != nil {
+			return "", err
+		}
+		if !everywhere {
+			if !slices.Contains(f.body.Same, p) {
+				f.body.Same = append(f.body.Same, p)
+			}
+			return "in this case", nil
+		}
+		n, err := t.Exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, ?, ?) ON CONFLICT (person, same_as) DO NOTHING",
+			int64(p.A), int64(p.B), by, b.now().UnixMilli())
+		if err != nil || n == 0 {
+			return "everywhere", err
+		}
+		return "everywhere", b.seen(t, "merge person", by, id, p.A, p.B)
+	})
+}
+
+// Unmerge says that two persons are two after all, everywhere. The error is
+// [qrgate.ErrNotFound] if nobody said that these were one.
+func (b *Book) Unmerge(ctx context.Context, by, id string, version int, x, y Ref) error {
+	return b.change(ctx, "unmerge persons", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
+		p, err := f.pair(x, y)
+		if err != nil {
+			return "", err
+		}
+		n, err := t.Exec("DELETE FROM merges WHERE person = ? AND same_as = ?", int64(p.A), int64(p.B))
+		if err != nil {
+			return "", err
+		}
+		if n > 0 {
+			if err := b.seen(t, "unmerge person", by, id, p.A, p.B); err != nil {
+				return "", err
+			}
+		}
+		was := len(f.body.Same)
+		f.body.Same = slices.DeleteFunc(f.body.Same, func(q pair) bool { return q == p })
+		if n == 0 && len(f.body.Same) == was {
+			return "", qrgate.ErrNotFound
+		}
+		return "", nil
+	})
+}
+
+// A Merged is two persons who are one human, as somebody has said.
+type Merged struct {
+	A, B       Ref
+	Everywhere bool
+}
+
+// Merges returns which persons of a case are merged with others, in the case or
+// everywhere, as far as one of them is its index or in its last runs.
+func (b *Book) Merges(ctx context.Context, by, id string) ([]Merged, error) {
+	q := b.reading(ctx)
+	f, err := b.persons(q, by, id)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: merges: %w", err)
+	}
+	var all []Merged
+	for _, p := range f.body.Same {
+		all = append(all, Merged{A: f.ref(p.A), B: f.ref(p.B)})
+	}
+	pairs, err := merged(q)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: merges: %w", err)
+	}
+	calls := map[Ref]bool{f.Case.Index: true}
+	err = q(func(rows *sql.Rows) error {
+		var r []byte
+		err := rows.Scan(&r)
+		calls[Ref(r)] = true
+		return err
+	}, "SELECT reference FROM case_calls WHERE case_id = ?", id)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: merges: %w", err)
+	}
+	for _, p := range pairs {
+		if x, y := f.ref(p.A), f.ref(p.B); calls[x] || calls[y] {
+			all = append(all, Merged{x, y, true})
+		}
+	}
+	return all, nil
+}
+
+func (f *file) pair(x, y Ref) (pair, error) {
+	p, err := f.person(x)
+	if err != nil {
+		return pair{}, err
+	}
+	q, err := f.person(y)
+	if err == nil && p == q {
+		err = fmt.Errorf("one person: %w", qrgate.ErrInvalid)
+	}
+	return pairOf(p, q), err
+}
+
+// merged returns all that is merged everywhere: people say so one by one, so there
+// are not many.
+func merged(q query) (all []pair, err error) {
+	err = q(func(rows *sql.Rows) error {
+		var x, y int64
+		err := rows.Scan(&x, &y)
+		all = append(all, pair{qrgate.Person(x), qrgate.Person(y)})
+		return err
+	}, "SELECT person, same_as FROM merges")
+	return all, err
+}
+
+// selves returns everybody who is one human with a person, in order and with them.
+func (b *Book) selves(q query, p qrgate.Person, same []pair) ([]qrgate.Person, error) {
+	pairs, err := merged(q)
+	if err != nil {
+		return nil, err
+	}
+	first := firsts(append(pairs, same...))
+	all := []qrgate.Person{p}
+	for other := range first {
+		if other != p && first[p] != 0 && first[other] == first[p] {
+			all = append(all, other)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// firsts returns for everybody in pairs the least person who is one human with
+// them.
+func firsts(pairs []pair) map[qrgate.Person]qrgate.Person {
+	first := map[qrgate.Person]qrgate.Person{}
+	root := func(p qrgate.Person) qrgate.Person {
+		for first[p] != 0 && first[p] != p {
+			p = first[p]
+		}
+		return p
+	}
+	for _, p := range pairs {
+		x, y := root(p.A), root(p.B)
+		first[max(x, y)], first[min(x, y)] = min(x, y), min(x, y)
+	}
+	for p := range first {
+		first[p] = root(p)
+	}
+	return first
+}

@@ -1,0 +1,368 @@
+package casebook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/trace"
+)
+
+// A Task says whom or what to trace.
+type Task struct {
+	Case     string // id
+	Profile  trace.Profile
+	From, To time.Time
+	// Persons is the index under everything that they are known as, or of a second
+	// ring the contact. Of an outbreak at a place nobody is, and At says where.
+	Persons []qrgate.Person
+	At      qrgate.Spot
+	Ring    int         // 1, or 2
+	Of      Ref         // of a second ring: the contact; else the zero Ref
+	Chosen  []trace.ID  // entries, or exits where there is no entry, of the stays that count; empty for all
+	Rules   trace.Rules // what the officers said of doubtful check-ins
+	same    []pair      // who is merged in this case
+}
+
+// Task returns what a case traces, and writes down that it is. The error is
+// [ErrApproval] while nobody has approved it, and [qrgate.ErrInvalid] before it
+// says who or where.
+func (b *Book) Task(ctx context.Context, by, id string) (*Task, error) {
+	return b.task(ctx, by, id, b.persons, Ref{})
+}
+
+// Second returns the task of a second ring: who met a contact.
+func (b *Book) Second(ctx context.Context, by, id string, contact Ref) (*Task, error) {
+	return b.task(ctx, by, id, b.persons, contact)
+}
+
+func (b *Book) task(ctx context.Context, by, id string, load func(q query, by, id string) (*file, error), contact Ref) (*Task, error) {
+	var task *Task
+	err := b.write(ctx, "task", func(t store.Tx) error {
+		f, err := load(t.Each, by, id)
+		if err == nil {
+			task, err = b.taskOf(t.Each, f, contact)
+		}
+		if err != nil {
+			return err
+		}
+		if len(task.Persons) == 0 {
+			return t.Audit(by, "trace place", object(id), "")
+		}
+		return b.seen(t, "trace person", by, id, task.Persons...)
+	})
+	return task, err
+}
+
+func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
+	profile, ok := trace.FindProfile(f.Profile)
+	if !ok {
+		return nil, fmt.Errorf("profile %q: %w", f.Profile, qrgate.ErrNotFound)
+	}
+	task := &Task{
+		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen, same: f.body.Same,
+		Rules: trace.Rules{Restored: map[trace.ID]bool{}},
+	}
+	for _, c := range f.body.Restored {
+		task.Rules.Restored[c] = true
+	}
+	who := f.body.Index
+	if contact != (Ref{}) {
+		p, err := f.person(contact)
+		if err != nil {
+			return nil, err
+		}
+		who, task.Ring, task.Of, task.Chosen = p, 2, contact, nil
+	}
+	switch {
+	case who != 0:
+		var err error
+		task.Persons, err = b.selves(q, who, f.body.Same)
+		return task, err
+	case f.body.Place != (qrgate.Spot{}):
+		task.At = f.body.Place
+		return task, nil
+	}
+	return nil, fmt.Errorf("nobody is to be traced: %w", qrgate.ErrInvalid)
+}
+
+// Choose says which stays of the index count, by their entries, or by their exits
+// where there is no entry. None chosen is all.
+func (b *Book) Choose(ctx context.Context, by, id string, version int, stays []trace.ID) error {
+	return b.change(ctx, "choose stays", by, id, version, b.persons, func(t store.Tx, f *file) (string, error) {
+		if len(stays) > maxChosen {
+			return "", ErrTooMany
+		}
+		f.body.Chosen = stays
+		return fmt.Sprint(len(stays)), nil
+	})
+}
+
+// Restore says that a check-in counts although it is doubtful, or that it does not
+// after all.
+func (b *Book) Restore(ctx context.Context, by, id string, version int, checkin trace.ID, counts bool) error {
+	action := "restore check-in"
+	if !counts {
+		action = "doubt check-in"
+	}
+	return b.change(ctx, action, by, id, version, b.persons, func(t store.Tx, f *file) (string, error) {
+		f.body.Restored = slices.DeleteFunc(f.body.Restored, func(c trace.ID) bool { return c == checkin })
+		if counts {
+			f.body.Restored = append(f.body.Restored, checkin)
+		}
+		if len(f.body.Restored) > maxChosen {
+			return "", ErrTooMany
+		}
+		return "", nil
+	})
+}
+
+// maxChosen bounds what one case remembers of check-ins.
+const maxChosen = 10_000
+
+// A Result is what a tracing has come to.
+type Result struct {
+	Ring  int          // of the task
+	Of    Ref          // of the task
+	Place bool         // an outbreak at a place: whoever stayed there is found
+	Stays []trace.Stay // that were traced, or everybody's who was at the place
+	Found trace.Found
+	// Completeness is what was not known, in the caller's own form.
+	Completeness []byte
+	// Read is what the tracer read through, so that late check-ins are noticed. It
+	// may be nil, and then they are not.
+	Read *Recorder `cbor:"-"`
+}
+
+// A Run is one tracing of a case as it was.
+type Run struct {
+	No int // from 1
+	At time.Time
+	By string // account, empty if the server traced again
+	Result
+	Difference Difference
+
+	f *file
+}
+
+// A Difference is what a run found other than the run before it of the same ring
+// and person.
+type Difference struct {
+	Since   int // number of the run before, 0 if there was none
+	New     []qrgate.Person
+	Gone    []qrgate.Person
+	Changed []qrgate.Person // met for longer or shorter, elsewhere, or more surely
+}
+
+// Empty reports whether nothing is different.
+func (d *Difference) Empty() bool { return len(d.New)+len(d.Gone)+len(d.Changed) == 0 }
+
+// Ref returns how the case's pages name a person of the run.
+func (r *Run) Ref(p qrgate.Person) Ref { return r.f.ref(p) }
+
+// Refs returns everybody whom the run found, in its order.
+func (r *Run) Refs() []Ref {
+	var all []Ref
+	for _, p := range r.persons() {
+		all = append(all, r.Ref(p))
+	}
+	return all
+}
+
+// persons returns whom a result found: its contacts or, at a place, whoever was
+// there.
+func (r *Result) persons() []qrgate.Person {
+	var all []qrgate.Person
+	for i := range r.Found.Contacts {
+		all = append(all, r.Found.Contacts[i].Person)
+	}
+	if !r.Place {
+		return all
+	}
+	seen := map[qrgate.Person]bool{}
+	for _, p := range all {
+		seen[p] = true
+	}
+	for i := range r.Stays {
+		if p := r.Stays[i].Person; p != 0 && !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// sealedRun is what is sealed of a run.
+type sealedRun struct {
+	Result     Result
+	Difference Difference
+}
+
+// SaveRun keeps what a tracing found, compared with the run before of the same ring
+// and person. Contacts who are one human become one contact. That check-ins came
+// late is no longer said of the case.
+func (b *Book) SaveRun(ctx context.Context, by, id string, r *Result) (*Run, error) {
+	return b.saveRun(ctx, by, id, r, b.persons)
+}
+
+func (b *Book) saveRun(ctx context.Context, by, id string, r *Result, load func(q query, by, id string) (*file, error)) (*Run, error) {
+	var run *Run
+	err := b.write(ctx, "save run", func(t store.Tx) error {
+		f, err := load(t.Each, by, id)
+		if err != nil {
+			return err
+		}
+		if r.Ring != 1 && r.Ring != 2 || (r.Ring == 2) != (r.Of != Ref{}) {
+			return fmt.Errorf("ring: %w", qrgate.ErrInvalid)
+		}
+		kept := *r
+		if err := b.join(t.Each, f, &kept); err != nil {
+			return err
+		}
+		before, err := b.lastRun(t.Each, f, r.Ring, r.Of)
+		if err != nil {
+			return err
+		}
+		now := b.now().Truncate(time.Millisecond)
+		f.Runs++
+		run = &Run{No: f.Runs, At: now, By: by, Result: kept, f: f}
+		if before != nil {
+			run.Difference = differ(before, run)
+			// What an older run read is read by this one too.
+			if _, err := t.Exec("UPDATE case_runs SET fingerprint = NULL WHERE case_id = ? AND no = ?", id, before.No); err != nil {
+				return err
+			}
+		}
+		sealed, err := seal(f.key, fieldRun(run.No), sealedRun{kept, run.Difference})
+		if err != nil {
+			return err
+		}
+		var fingerprint any
+		began := now
+		if r.Read != nil {
+			began = r.Read.began
+			if fingerprint, err = seal(f.key, fieldFingerprint(run.No), r.Read.readings()); err != nil {
+				return err
+			}
+		}
+		_, err = t.Exec("INSERT INTO case_runs (case_id, no, made, made_by, ring, began, sealed, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			id, run.No, now.UnixMilli(), by, r.Ring, began.UnixMilli(), sealed, fingerprint)
+		if err != nil {
+			return err
+		}
+		f.Late = time.Time{}
+		if err := b.save(t, f); err != nil {
+			return err
+		}
+		f.Version++
+		if by == "" && !run.Difference.Empty() {
+			if err := b.tell(t, id, Different, f.OpenedBy); err != nil {
+				return err
+			}
+		}
+		return t.Audit(by, "keep run", object(id), fmt.Sprintf("run %d, ring %d, %d found", run.No, run.Ring, len(kept.persons())))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// A RunHead is when a case was traced.
+type RunHead struct {
+	No   int
+	At   time.Time
+	By   string // account, empty if the server traced again
+	Ring int
+}
+
+// Runs returns when a case was traced, the latest first.
+func (b *Book) Runs(ctx context.Context, by, id string) ([]RunHead, error) {
+	q := b.reading(ctx)
+	_, err := b.persons(q, by, id)
+	var all []RunHead
+	if err == nil {
+		all, err = runs(q, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("casebook: runs: %w", err)
+	}
+	return all, nil
+}
+
+func runs(q query, id string) (all []RunHead, err error) {
+	err = q(func(rows *sql.Rows) error {
+		var r RunHead
+		err := rows.Scan(&r.No, (*store.Milli)(&r.At), &r.By, &r.Ring)
+		all = append(all, r)
+		return err
+	}, "SELECT no, made, made_by, ring FROM case_runs WHERE case_id = ? ORDER BY no DESC", id)
+	return all, err
+}
+
+// Run returns what a run found, and writes down that it was looked at. Number 0 is
+// the latest of the first ring.
+func (b *Book) Run(ctx context.Context, by, id string, no int) (*Run, error) {
+	var run *Run
+	err := b.write(ctx, "run", func(t store.Tx) error {
+		f, err := b.persons(t.Each, by, id)
+		if err != nil {
+			return err
+		}
+		if no == 0 {
+			run, err = b.lastRun(t.Each, f, 1, Ref{})
+		} else {
+			run, err = b.run(t.Each, f, no)
+		}
+		if err == nil && run == nil {
+			err = qrgate.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return t.Audit(by, "see contacts", object(id), fmt.Sprintf("run %d", run.No))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// run returns one run, nil if there is none of that number.
+func (b *Book) run(q query, f *file, no int) (*Run, error) {
+	var run *Run
+	var sealed []byte
+	err := q(func(rows *sql.Rows) error {
+		run = &Run{No: no, f: f}
+		return rows.Scan((*store.Milli)(&run.At), &run.By, &sealed)
+	}, "SELECT made, made_by, sealed FROM case_runs WHERE case_id = ? AND no = ?", f.ID, no)
+	if err != nil || run == nil {
+		return nil, err
+	}
+	var kept sealedRun
+	err = unseal(f.key, fieldRun(no), sealed, &kept)
+	run.Result, run.Difference = kept.Result, kept.Difference
+	return run, err
+}
+
+// lastRun returns the latest run of a ring around somebody, nil if there is none.
+func (b *Book) lastRun(q query, f *file, ring int, of Ref) (*Run, error) {
+	heads, err := runs(q, f.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range heads {
+		if h.Ring != ring {
+			continue
+		}
+		run, err := b.run(q, f, h.No)
+		if err != nil || run.Of == of {
+			return run, err
+		}
+	}
+	return nil, nil
+}

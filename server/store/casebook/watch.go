@@ -1,0 +1,246 @@
+package casebook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/trace"
+)
+
+// slack is how long before a run's beginning a check-in may have been received that
+// the run did not read: it was committed later.
+const slack = 10 * time.Minute
+
+// WatchOptions are the optional parts of [Book.Watch].
+type WatchOptions struct {
+	// Full asks for everything again, not only where something was received: an
+	// anchor that comes late narrows the times of check-ins that were there. Once
+	// a day is enough.
+	Full bool
+	// Again traces once more, reading through the recorder: then the difference is
+	// kept, and who opened the case is told if there is one.
+	Again func(ctx context.Context, task *Task, rows *Recorder) (*Result, error)
+}
+
+// Watch finds the cases whose last runs would read something else now, marks them
+// as late and tells their officers. It returns their ids. Several servers may watch
+// at once: each case is told of once.
+//
+// It is cheap where nothing came: it looks at when each place's check-ins were last
+// received, and asks for check-ins where that is later than the run.
+func (b *Book) Watch(ctx context.Context, rows trace.Rows, o WatchOptions) ([]string, error) {
+	watched, err := b.watched(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: watch: %w", err)
+	}
+	var late []string
+	for _, w := range watched {
+		touched, err := b.touched(ctx, rows, w, o.Full)
+		if err == nil && touched {
+			late = append(late, w.id)
+			err = b.touch(ctx, rows, w, o)
+		}
+		// A case that ended or changed meanwhile is another server's, or the next
+		// watch's.
+		if err != nil && !ended(err) {
+			return late, fmt.Errorf("casebook: watch %s: %w", object(w.id), err)
+		}
+	}
+	return slices.Compact(late), nil
+}
+
+// A watched run is one whose fingerprint is kept.
+type watchedRun struct {
+	id string
+	no int
+}
+
+func (b *Book) watched(ctx context.Context) (all []watchedRun, err error) {
+	err = b.s.Read(ctx, func(rows *sql.Rows) error {
+		var w watchedRun
+		err := rows.Scan(&w.id, &w.no)
+		all = append(all, w)
+		return err
+	}, `SELECT r.case_id, r.no FROM case_runs r JOIN cases c ON c.id = r.case_id
+		WHERE r.fingerprint IS NOT NULL AND c.late IS NULL AND c.ends > ? AND c.state IN (?, ?) ORDER BY r.case_id, r.no`,
+		b.now().UnixMilli(), string(Suspected), string(Confirmed))
+	return all, err
+}
+
+// touched reports whether a run would read something else now.
+func (b *Book) touched(ctx context.Context, rows trace.Rows, w watchedRun, full bool) (bool, error) {
+	f, err := b.read(b.reading(ctx), w.id)
+	if err != nil || f.Erased {
+		return false, orEnded(err)
+	}
+	var began time.Time
+	var sealed []byte
+	err = b.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan((*store.Milli)(&began), &sealed) },
+		"SELECT began, fingerprint FROM case_runs WHERE case_id = ? AND no = ? AND fingerprint IS NOT NULL", w.id, w.no)
+	if err != nil || sealed == nil {
+		return false, orEnded(err)
+	}
+	var readings []reading
+	if err := unseal(f.key, fieldFingerprint(w.no), sealed, &readings); err != nil {
+		return false, err
+	}
+	start := b.now()
+	news := map[qrgate.Spot]bool{}
+	if !full {
+		if news, err = b.news(ctx, readings, began.Add(-slack)); err != nil {
+			return false, err
+		}
+	}
+	asked := false
+	for i := range readings {
+		q := &readings[i]
+		if !full && q.Subjects == nil && !news[q.At] {
+			continue
+		}
+		asked = asked || q.Subjects == nil
+		now, err := q.read(ctx, rows, func(*qrgate.Checkin) error { return nil })
+		if err != nil {
+			return false, err
+		}
+		if q.changed(now) {
+			return true, nil
+		}
+	}
+	if !asked {
+		return false, nil
+	}
+	// What came was nothing to the run, and need not be asked for again.
+	return false, b.s.Write(ctx, func(t store.Tx) error {
+		_, err := t.Exec("UPDATE case_runs SET began = ? WHERE case_id = ? AND no = ? AND began < ?", start.UnixMilli(), w.id, w.no, start.UnixMilli())
+		return err
+	})
+}
+
+// news returns at which places of the readings something was received since, of
+// the days that are asked about.
+func (b *Book) news(ctx context.Context, readings []reading, since time.Time) (map[qrgate.Spot]bool, error) {
+	// A day is that of a check-in's latest moment, which may be a day later than
+	// what is asked about, or weeks later where a kiosk did not know the time.
+	first := qrgate.Day(0)
+	var places []any
+	seen, named := map[qrgate.Spot]bool{}, []string{}
+	for i := range readings {
+		q := &readings[i]
+		if q.Subjects != nil || seen[q.At] {
+			continue
+		}
+		seen[q.At] = true
+		if day := qrgate.DayOfMilli(q.From); first == 0 || day < first {
+			first = day
+		}
+		if q.At.No != 0 {
+			places = append(places, int64(q.At.No))
+		} else {
+			named = append(named, q.At.Name)
+		}
+	}
+	news := map[qrgate.Spot]bool{}
+	for some := range slices.Chunk(places, 200) {
+		err := b.s.Read(ctx, func(rows *sql.Rows) error {
+			var no uint32
+			err := rows.Scan(&no)
+			news[qrgate.Spot{No: no}] = true
+			return err
+		}, "SELECT DISTINCT place_no FROM tallies WHERE place_no IN (?"+strings.Repeat(", ?", len(some)-1)+") AND day >= ? AND last > ?",
+			append(slices.Clone(some), int64(first), since.UnixMilli())...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	// What stands at no registered place is not counted: its kiosks' last batches
+	// say less, but enough.
+	for _, name := range named {
+		err := b.s.Read(ctx, func(rows *sql.Rows) error { news[qrgate.Spot{Name: name}] = true; return nil },
+			`SELECT 1 FROM kiosks k JOIN epochs e ON e.kiosk_no = k.no WHERE e.received > ?
+				AND (k.place = ? OR EXISTS (SELECT 1 FROM gates g WHERE g.kiosk_no = k.no AND g.place = ?)) LIMIT 1`,
+			since.UnixMilli(), name, name)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return news, nil
+}
+
+// touch marks a case as late and tells its officers, unless another server has.
+func (b *Book) touch(ctx context.Context, rows trace.Rows, w watchedRun, o WatchOptions) error {
+	first := false
+	err := b.s.Write(ctx, func(t store.Tx) error {
+		now := b.now().UnixMilli()
+		n, err := t.Exec("UPDATE cases SET late = ?, version = version + 1 WHERE id = ? AND late IS NULL", now, w.id)
+		if first = n > 0; err != nil || !first {
+			return err
+		}
+		f, err := b.read(t.Each, w.id)
+		if err != nil {
+			return err
+		}
+		by := f.OpenedBy
+		if err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&by) }, "SELECT made_by FROM case_runs WHERE case_id = ? AND no = ?", w.id, w.no); err != nil {
+			return err
+		}
+		officers := []string{f.OpenedBy}
+		if by != "" && by != f.OpenedBy {
+			officers = append(officers, by)
+		}
+		if err := b.tell(t, w.id, LateCheckins, officers...); err != nil {
+			return err
+		}
+		return t.Audit("", "late check-ins", object(w.id), fmt.Sprintf("run %d", w.no))
+	})
+	if err != nil || !first || o.Again == nil {
+		return err
+	}
+	return b.again(ctx, rows, w, o)
+}
+
+// again traces once more what a run traced, if persons of the case may be seen
+// without anybody's having broken the glass.
+func (b *Book) again(ctx context.Context, rows trace.Rows, w watchedRun, o WatchOptions) error {
+	q := b.reading(ctx)
+	f, err := b.self(q, "", w.id)
+	if err != nil {
+		return orEnded(err)
+	}
+	run, err := b.run(q, f, w.no)
+	if err != nil || run == nil {
+		return orEnded(err)
+	}
+	task, err := b.task(ctx, "", w.id, b.self, run.Of)
+	if err != nil {
+		return err
+	}
+	recorder := Record(rows, b.now)
+	result, err := o.Again(ctx, task, recorder)
+	if err != nil {
+		return err
+	}
+	result.Read = recorder
+	_, err = b.saveRun(ctx, "", w.id, result, b.self)
+	return err
+}
+
+// self loads a case for the server itself.
+func (b *Book) self(q query, _, id string) (*file, error) {
+	f, err := b.read(q, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case !f.working():
+		return nil, ErrEnded
+	case f.Approval != NotNeeded && f.Approval != Approved:
+		return nil, ErrApproval
+	}
+	f.Open = true
+	return f, nil
+}
