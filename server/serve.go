@@ -20,11 +20,13 @@ import (
 	"github.com/qrgate/qrgate/server/broker"
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/seal"
@@ -119,6 +121,7 @@ func serve(ctx context.Context, env environment) error {
 	defer stopBroker()
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
+	tasks.Go(func() error { return in.Lists.Run(ctx) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
@@ -177,8 +180,9 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	voids := lists.New(void.New(s, time.Now), lists.Signer{ID: id, Key: key}, lists.Options{Log: env.log.With("task", "lists")})
 	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent),
+		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids,
 	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
@@ -31,6 +32,7 @@ type Parts struct {
 	Sign   Signer
 	Link   deliver.Link
 	Feed   *Feed
+	Lists  *lists.Lists // what kiosks are told of void cards; nil tells nothing
 }
 
 // A Signer is the key that signs receipts and answers to beats.
@@ -85,6 +87,8 @@ type Ingest struct {
 	beats   chan message
 	opened  *tray
 	answers chan answer
+	parcels chan parcel
+	posted  map[string]time.Time // when a kiosk was last sent parts of the list; of answerBeats
 
 	alive presences
 	desk  desk
@@ -105,7 +109,7 @@ type message struct {
 // are signed at once and while the next transaction runs.
 type answer func() (topic string, payload []byte)
 
-// New returns an Ingest of parts, all of which are required.
+// New returns an Ingest of parts, all of which but Lists are required.
 func New(p Parts, o Options) (*Ingest, error) {
 	if p.Store == nil || p.Vault == nil || p.Opener == nil || p.Link == nil || p.Feed == nil || len(p.Sign.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("ingest: a part is missing")
@@ -135,6 +139,8 @@ func New(p Parts, o Options) (*Ingest, error) {
 		beats:   make(chan message, o.Queue),
 		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
+		parcels: make(chan parcel, o.Queue),
+		posted:  map[string]time.Time{},
 		alive:   presences{news: map[string]store.Presence{}},
 		desk:    newDesk(o.Now()),
 	}, nil
@@ -207,6 +213,9 @@ func (in *Ingest) Run(ctx context.Context) error {
 		return nil
 	})
 	tasks.Go(func() error { in.answerBeats(ctx); return nil })
+	for range listSenders {
+		tasks.Go(func() error { in.sendLists(ctx); return nil })
+	}
 	tasks.Go(func() error { in.keepPresences(ctx); return nil })
 	tasks.Go(func() error { in.tidy(ctx); return nil })
 	return tasks.Wait()

@@ -1,0 +1,109 @@
+package ingest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/lists"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/void"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// revoke makes a card void that has just been issued.
+func (w *world) revoke(no uint32) {
+	w.t.Helper()
+	err := w.store.Write(w.t.Context(), func(t store.Tx) error {
+		if _, err := t.Exec("INSERT INTO card_batches (id, office, kind, cards, made_by, made) VALUES ('b', 'province', 6, 1, 'clerk', 1) ON CONFLICT (id) DO NOTHING"); err != nil {
+			return err
+		}
+		last := int64(pass.DayOf(w.now())) + 365
+		if _, err := t.Exec("INSERT INTO cards (number, batch, office, kind, people, issue, first, last, longest, made, revoked, reason) VALUES (?, 'b', 'province', 6, 0, 1, 1, ?, ?, 1, 1, '')", int64(no), last, last); err != nil {
+			return err
+		}
+		return void.Add(t, no)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A beat brings what its kiosk lacks of the list of void cards, and its answer says
+// which list is the newest.
+func TestListsComeWithBeats(t *testing.T) { each(t, testListsComeWithBeats) }
+
+func testListsComeWithBeats(t *testing.T, w *world) {
+	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
+	stranger := w.stranger("kiosk-00003")
+	answers, parts := w.line.mailbox(t, wire.Topic(k.id, wire.DownBeat)), w.line.mailbox(t, wire.Filter("", wire.DownList))
+	l := lists.New(void.New(w.store, w.now), lists.Signer{ID: receiptKeyID, Key: serverKey}, lists.Options{Now: w.now})
+	if err := l.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := w.parts()
+	p.Lists = l
+	s := w.serveWith(p, ingest.Options{})
+	ask := func(held *wire.ListBeat) *wire.BeatAnswer {
+		t.Helper()
+		b := k.beat(0)
+		b.List = held
+		w.beat(k, b)
+		a, err := wire.OpenBeatAnswer(answers.next(), k.id, receiptKeys)
+		if err != nil || a.Nonce != b.Nonce {
+			t.Fatalf("answer %+v to %+v, %v", a, b, err)
+		}
+		return a
+	}
+	next := func() *wire.ListPart {
+		t.Helper()
+		part, err := wire.OpenListPart(parts.next(), receiptKeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return part
+	}
+
+	if a := ask(nil); a.List != (wire.Stamp{}) {
+		t.Errorf("a kiosk that takes no list is told of %v", a.List)
+	}
+	first := ask(&wire.ListBeat{}).List
+	if got := next(); first.Version != 1 || got.Head.Stamp != first || got.Head.From != 0 {
+		t.Errorf("%+v for a kiosk that has no list; the newest is %v", got, first)
+	}
+	w.clock.advance(time.Minute)
+	w.revoke(7)
+	if err := l.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	held := &wire.ListBeat{Stamp: first}
+	second := ask(held).List
+	got := next()
+	news, err := pass.DecodeRevocations(got.Data)
+	if err != nil || !second.Newer(first) || got.Head.Stamp != second || got.Head.From != first.Version || !news.Contains(7, 1) {
+		t.Errorf("%+v for a kiosk that has %v; the newest is %v", got, first, second)
+	}
+
+	// Neither does a repeated beat bring it twice, nor a stranger's at all.
+	ask(held)
+	b := stranger.beat(0)
+	b.List = &wire.ListBeat{}
+	w.beat(stranger, b)
+	w.until("the stranger is refused", func() bool { return s.Stats().Refused == 1 })
+	w.clock.advance(time.Second)
+	if a := ask(&wire.ListBeat{Stamp: second}); a.List != second {
+		t.Errorf("newest %v, want %v", a.List, second)
+	}
+	b = other.beat(0)
+	b.List = held
+	w.beat(other, b)
+	if got := next(); got.Head.From != first.Version || parts.poll() != nil {
+		t.Errorf("%+v for another kiosk", got)
+	}
+	// What the kiosk said is kept for the page of kiosks.
+	w.until("the beat is stored", func() bool {
+		p := w.presence(other)
+		return p.Beat != nil && p.Beat.List != nil && p.Beat.List.Stamp == first
+	})
+}

@@ -1,0 +1,244 @@
+// Package lists hands each kiosk what it lacks of the list of void cards: the whole
+// list, in parts, or what has changed since the version that it holds.
+//
+// Its promise: the work is done once a version, not once a kiosk. What is sent is
+// the same for all, signed when the first one asks, and read from the database as
+// a change; a kiosk that asks costs a look into memory.
+//
+//	l := lists.New(void.New(store, time.Now), lists.Signer{ID: id, Key: key}, lists.Options{})
+//	go l.Run(ctx)
+//	newest, parts := l.Answer(beat.List) // in package ingest, with each beat
+//
+// Several servers on one database hand out the same versions, so a kiosk may get
+// each part from another one.
+package lists
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/qrgate/qrgate/server/store/void"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// PartsAtOnce is how many parts a kiosk gets for one beat, so that a long list
+// neither fills a slow line nor the broker's queue.
+const PartsAtOnce = 4
+
+// wholeFor is how long one whole list is handed out before it is made anew. Until
+// then what is new comes as a change after it: a kiosk on a slow line can finish
+// what it has begun.
+const wholeFor = 10 * time.Minute
+
+// maxChanges bounds the changes that are kept signed.
+const maxChanges = 256
+
+// A Signer is the server's receipt key.
+type Signer struct {
+	ID  uint32
+	Key ed25519.PrivateKey
+}
+
+// Options are the optional parts of a Lists. The zero value is right.
+type Options struct {
+	Every time.Duration // between two looks into the database; default 5 s
+	Now   func() time.Time
+	Log   *slog.Logger // default: nothing is logged
+}
+
+// A Lists is the newest list and what leads to it. It is safe for concurrent use.
+type Lists struct {
+	source *void.List
+	sign   Signer
+	o      Options
+	newest atomic.Pointer[edition]
+}
+
+// New returns a Lists that hands out nothing before [Lists.Refresh] or [Lists.Run].
+func New(source *void.List, sign Signer, o Options) *Lists {
+	if o.Every == 0 {
+		o.Every = 5 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Lists{source: source, sign: sign, o: o}
+}
+
+// dropEvery is how often cards that ended long ago are looked for.
+const dropEvery = time.Hour
+
+// Run keeps the list up to date until ctx ends, and then returns nil.
+func (l *Lists) Run(ctx context.Context) error {
+	look, drop := time.NewTicker(l.o.Every), time.NewTicker(dropEvery)
+	defer look.Stop()
+	defer drop.Stop()
+	failed := false
+	for {
+		err := l.Refresh(ctx)
+		if err != nil && ctx.Err() == nil && !failed {
+			l.o.Log.Warn("list of void cards not read", "err", err, "retry_in", l.o.Every)
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		case <-drop.C:
+			if err := l.source.Drop(ctx); err != nil && ctx.Err() == nil {
+				l.o.Log.Warn("ended cards not dropped from the list", "err", err)
+			}
+		}
+	}
+}
+
+// Refresh reads what has changed in the database. It is not for concurrent use.
+func (l *Lists) Refresh(ctx context.Context) error {
+	old := l.newest.Load()
+	var held wire.Stamp
+	if old != nil {
+		held = old.Stamp
+	}
+	c, err := l.source.Since(ctx, held)
+	if err != nil {
+		return fmt.Errorf("lists: %w", err)
+	}
+	if c.Stamp == held {
+		return nil
+	}
+	if !c.Whole {
+		c.Cards = merge(old.Cards, c.Cards)
+	}
+	e, err := l.edition(c, old)
+	if err != nil {
+		return fmt.Errorf("lists: %w", err)
+	}
+	l.newest.Store(e)
+	l.o.Log.Info("list of void cards", "generation", c.Stamp.Generation, "version", c.Stamp.Version, "cards", len(c.Cards))
+	return nil
+}
+
+// merge returns cards with what is new in place of what was. Both are sorted by
+// number.
+func merge(cards, news []void.Card) []void.Card {
+	all := make([]void.Card, 0, len(cards)+len(news))
+	for _, n := range news {
+		for len(cards) > 0 && cards[0].Number < n.Number {
+			all, cards = append(all, cards[0]), cards[1:]
+		}
+		if len(cards) > 0 && cards[0].Number == n.Number {
+			cards = cards[1:]
+		}
+		all = append(all, n)
+	}
+	return append(all, cards...)
+}
+
+// Newest returns the version that kiosks shall hold and how many cards are in it;
+// zero before the database was read.
+func (l *Lists) Newest() (wire.Stamp, int) {
+	e := l.newest.Load()
+	if e == nil {
+		return wire.Stamp{}, 0
+	}
+	return e.Stamp, len(e.Cards)
+}
+
+// Answer returns the newest version and the signed messages that bring a kiosk
+// nearer to it, at most [PartsAtOnce]: none if it holds it.
+func (l *Lists) Answer(held wire.ListBeat) (newest wire.Stamp, parts [][]byte) {
+	e := l.newest.Load()
+	if e == nil || !e.Stamp.Newer(held.Stamp) {
+		newest, _ = l.Newest()
+		return newest, nil
+	}
+	if held.Stamp.Generation == e.Stamp.Generation && held.Stamp.Version >= e.Base {
+		if change := e.change(held.Stamp.Version, l.sign); change != nil {
+			return e.Stamp, [][]byte{change}
+		}
+	}
+	for i, p := range e.whole.parts {
+		if held.Getting == e.whole.stamp && held.Has(i) {
+			continue
+		}
+		if parts = append(parts, p); len(parts) == PartsAtOnce {
+			break
+		}
+	}
+	return e.Stamp, parts
+}
+
+// An edition is one version of the list.
+type edition struct {
+	void.Change // the whole list
+	digest      wire.Hash
+	whole       *whole
+
+	mu      sync.Mutex
+	changes map[uint64][]byte // signed, by the version they are from; nil of one that is too long
+}
+
+// A whole is a whole list, of this version or one not long before.
+type whole struct {
+	stamp wire.Stamp
+	parts [][]byte
+	made  time.Time
+}
+
+func (l *Lists) edition(c void.Change, old *edition) (*edition, error) {
+	list, err := c.Revocations()
+	if err != nil {
+		return nil, err
+	}
+	e := &edition{Change: c, digest: list.Digest(), changes: map[uint64][]byte{}}
+	if now := l.o.Now(); old != nil && now.Sub(old.whole.made) < wholeFor && old.Stamp.Generation == c.Stamp.Generation &&
+		old.whole.stamp.Version >= c.Base && e.change(old.whole.stamp.Version, l.sign) != nil {
+		e.whole = old.whole
+		return e, nil
+	}
+	e.whole = &whole{stamp: c.Stamp, made: l.o.Now()}
+	var fits bool
+	if e.whole.parts, fits = wire.SealList(l.sign.ID, l.sign.Key, e.head(0), list.Encode()); !fits {
+		return nil, fmt.Errorf("list of %d cards is too long", len(c.Cards))
+	}
+	return e, nil
+}
+
+func (e *edition) head(from uint64) wire.ListHead {
+	return wire.ListHead{Stamp: e.Stamp, From: from, Digest: e.digest, Alone: e.Alone}
+}
+
+// change returns the signed change from a version, which is not older than the
+// base, or nil if it does not fit into one message.
+func (e *edition) change(from uint64, sign Signer) []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if signed, ok := e.changes[from]; ok {
+		return signed
+	}
+	var lines []pass.Revocation
+	for _, v := range e.Cards {
+		if v.Version > from {
+			lines = append(lines, v.Revocation)
+		}
+	}
+	var signed []byte
+	if news, err := pass.NewRevocations(lines); err == nil {
+		if parts, fits := wire.SealList(sign.ID, sign.Key, e.head(from), news.Encode()); fits {
+			signed = parts[0]
+		}
+	}
+	if len(e.changes) < maxChanges {
+		e.changes[from] = signed
+	}
+	return signed
+}
