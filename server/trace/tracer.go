@@ -29,6 +29,11 @@ type Rules struct {
 
 func (r *Rules) counts(id ID) bool { return r.Doubtful || r.Restored[id] }
 
+// stay reports whether a stay counts.
+func (r *Rules) stay(s *Stay) bool {
+	return len(s.Doubts) == 0 || r.counts(s.Entry) || r.counts(s.Exit)
+}
+
 // Stays returns the stays of a person that may have touched the days from one to
 // another, both included, the oldest first. Doubtful ones are among them and
 // say why they are; what rules say of them is for [Tracer.Contacts].
@@ -61,8 +66,9 @@ type Party struct {
 }
 
 // Contacts returns who shared the places of these stays, whether they are of one
-// person or of several, who are then no contacts of each other. For a second
-// ring it is called with the stays of contacts.
+// person or of several, who are then no contacts of each other. Doubtful stays
+// are left out unless rules say otherwise. For a second ring it is called with
+// the stays of contacts.
 func (t *Tracer) Contacts(ctx context.Context, stays []Stay, profile Profile, rules Rules) (Found, error) {
 	found, err := t.contacts(ctx, stays, profile, rules)
 	if err != nil {
