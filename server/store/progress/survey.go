@@ -145,6 +145,10 @@ const matched = `COALESCE((SELECT m.no FROM places m WHERE m.no = l.place AND m.
 	(SELECT MIN(m.no) FROM places m WHERE m.folded = l.folded AND m.area_now = l.area_now AND m.deleted IS NULL), 0)`
 
 // Cells returns how many people checked in, from one day to another, both included.
+//
+// Cells are numbered first and grouped by one number: grouped by their four columns
+// SQLite takes five times as long. CROSS JOIN makes it begin with the places, which
+// lie together in tallies.
 func (p *Progress) Cells(ctx context.Context, q Query, from, to qrgate.Day) ([]report.Cell, error) {
 	where := q.condition(ofPlaces)
 	where.add("p.deleted IS NULL")
@@ -154,8 +158,11 @@ func (p *Progress) Cells(ctx context.Context, q Query, from, to qrgate.Day) ([]r
 		err := rows.Scan(&c.Sector, &c.Kind, &c.Area, &c.Day, &c.People)
 		all = append(all, c)
 		return err
-	}, `SELECT p.sector, p.kind, p.area_now, t.day, CAST(SUM(t.ins) AS BIGINT) FROM places p JOIN tallies t ON t.place_no = p.no AND t.day BETWEEN ? AND ?
-		WHERE `+where.String()+" GROUP BY p.sector, p.kind, p.area_now, t.day", append([]any{int64(from), int64(to)}, where.args...)...)
+	}, `WITH c AS MATERIALIZED (SELECT p.no, DENSE_RANK() OVER (ORDER BY p.sector, p.kind, p.area_now) AS cell FROM places p WHERE `+where.String()+`)
+		SELECT p.sector, p.kind, p.area_now, g.day, g.people FROM (
+			SELECT MIN(c.no) AS no, MIN(t.day) AS day, CAST(SUM(t.ins) AS BIGINT) AS people FROM c CROSS JOIN tallies t WHERE t.place_no = c.no AND t.day BETWEEN ? AND ?
+			GROUP BY c.cell * 100000 + t.day
+		) g JOIN places p ON p.no = g.no ORDER BY p.sector, p.kind, p.area_now, g.day`, append(where.args, int64(from), int64(to))...)
 	if err != nil {
 		return nil, fmt.Errorf("progress: cells: %w", err)
 	}
