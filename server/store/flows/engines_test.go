@@ -1,0 +1,5 @@
+//go:build !full
+
+package flows_test
+
+var engines = []engine{sqlite}
