@@ -53,6 +53,10 @@ func (s *Store) file(ctx context.Context, must int64) (more bool, err error) {
 		}
 	}
 	err = s.transact(ctx, lazily, s.run.step)
+	if errors.Is(err, errFiled) {
+		s.run = nil
+		return true, nil
+	}
 	if err != nil {
 		s.run = nil // how far it came is not known
 		return false, err
@@ -117,8 +121,20 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 	return f, nil
 }
 
+// errFiled ends a filing that another process has finished.
+var errFiled = errors.New("filed by another process")
+
 // step files some check-ins, or then some subjects, or then forgets an arrival.
 func (f *filing) step(t *tx) (err error) {
+	// Who filed all of it may have dropped some since: that must not come again.
+	here := false
+	err = t.each(func(*sql.Rows) error { here = true; return nil }, "SELECT 1 FROM arrivals WHERE no = ?", f.nos[0])
+	if err == nil && !here {
+		err = errFiled
+	}
+	if err != nil {
+		return err
+	}
 	f.values = f.values[:0]
 	switch {
 	case len(f.rows) > 0:

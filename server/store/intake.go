@@ -20,6 +20,9 @@ import (
 type Intake struct {
 	*tx
 	Generation uint64
+	// Forgotten rises when people are forgotten. Who remembers what Person
+	// returned forgets it when this is another number than before.
+	Forgotten uint64
 	// Held is, once Intake has returned, how many of a kiosk's rows made none
 	// because they were stored already.
 	Held map[string]int
@@ -168,14 +171,15 @@ func (t *Intake) begin(kiosks []string, lock bool) error {
 	}
 	if t.s.dialect == sqlite {
 		var first, last int64
-		err := t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation, &first, &last) }, `SELECT generation,
-			COALESCE((SELECT MIN(no) FROM arrivals), 0), COALESCE((SELECT MAX(no) FROM arrivals), 0) FROM meta`)
+		err := t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation, &t.Forgotten, &first, &last) }, `SELECT generation,
+			(SELECT number FROM forgotten), COALESCE((SELECT MIN(no) FROM arrivals), 0), COALESCE((SELECT MAX(no) FROM arrivals), 0) FROM meta`)
 		if err != nil {
 			return err
 		}
 		return t.s.tray.read(t.tx, first, last)
 	}
-	return t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation) }, "SELECT generation FROM meta")
+	return t.each(func(r *sql.Rows) error { return r.Scan(&t.Generation, &t.Forgotten) },
+		"SELECT generation, (SELECT number FROM forgotten) FROM meta") // see holdIntakes
 }
 
 // Book returns the book of one of the intake's kiosks, or nil.

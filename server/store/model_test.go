@@ -49,11 +49,14 @@ func TestModel(t *testing.T) {
 		rapid.Check(t, func(r *rapid.T) {
 			n++
 			w := &model{t: t, r: r, stores: stores, now: dawn}
+			w.places = []store.Where{{Name: fmt.Sprintf("Chợ %d", n)}, {No: uint32(n), Name: "Bệnh viện"}}
 			for i := range 2 {
-				w.kiosks = append(w.kiosks, &modelKiosk{
+				k := &modelKiosk{
 					kiosk: addKiosk(t, stores[0], fmt.Sprintf("gate-%05d-%d", n, i)),
 					rows:  map[key]*expected{}, ledgers: map[wire.Epoch][]byte{}, dating: map[datedBy]*when.Boots{}, sound: true,
-				})
+				}
+				w.kiosks = append(w.kiosks, k)
+				w.move(r, k, w.places[0])
 			}
 			r.Repeat(map[string]func(*rapid.T){
 				"scan":     w.scan,
@@ -64,6 +67,7 @@ func TestModel(t *testing.T) {
 				"put back": w.putBack,
 				"salvage":  w.salvage,
 				"redate":   w.redate,
+				"move":     func(r *rapid.T) { w.move(r, w.kiosk(r), rapid.SampledFrom(w.places).Draw(r, "place")) },
 				"":         w.check,
 			})
 			w.settle()
@@ -77,11 +81,13 @@ type model struct {
 	r      *rapid.T
 	stores []*store.Store
 	kiosks []*modelKiosk
+	places []store.Where // of this history alone
 	now    time.Time
 }
 
 type modelKiosk struct {
 	*kiosk
+	at      store.Where
 	rows    map[key]*expected
 	ledgers map[wire.Epoch][]byte // as they were last committed
 	dating  map[datedBy]*when.Boots
@@ -103,6 +109,7 @@ type key struct {
 
 type expected struct {
 	header   wire.Header
+	at       store.Where
 	day      qrgate.Day
 	when     when.Interval
 	received int64
@@ -131,6 +138,13 @@ func (w *model) scan(r *rapid.T) {
 		k.kiosk.scan(w.now)
 		w.now = w.now.Add(time.Second)
 	}
+}
+
+func (w *model) move(r *rapid.T, k *modelKiosk, to store.Where) {
+	if err := w.store(r).MoveKiosk(context.Background(), k.id, to); err != nil {
+		r.Fatalf("MoveKiosk() = %v", err)
+	}
+	k.at = to
 }
 
 func (w *model) anchor(r *rapid.T)  { w.kiosk(r).kiosk.anchor(w.pass(r)) }
@@ -291,7 +305,7 @@ func (k *modelKiosk) expect(b *wire.Batch, fresh []int, now time.Time) {
 	for _, o := range all {
 		if k.rows[o.key] == nil {
 			in := store.Clamp(k.bootsOf(o.key.epoch, o.header.Boot, true).Bounds(o.header.Boot, o.header.Since), now.UnixMilli())
-			k.rows[o.key] = &expected{o.header, qrgate.DayOfMilli(in.Latest), in, now.UnixMilli()}
+			k.rows[o.key] = &expected{o.header, k.at, qrgate.DayOfMilli(in.Latest), in, now.UnixMilli()}
 		}
 	}
 }
@@ -341,6 +355,18 @@ func (w *model) check(r *rapid.T) {
 	for _, k := range w.kiosks {
 		w.checkKiosk(r, k, false)
 	}
+	w.checkReads(r)
+}
+
+// checkReads compares what is read of places and subjects with what is read of
+// the kiosks.
+func (w *model) checkReads(r *rapid.T) {
+	var all []qrgate.Checkin
+	for _, k := range w.kiosks {
+		all = append(all, checkins(w.t, w.stores[0], k.id)...)
+	}
+	from := w.now.UnixMilli() - rapid.Int64Range(0, 100_000_000).Draw(r, "ago")
+	checkReads(r, w.stores[1], all, [2]int64{from, from + rapid.Int64Range(0, 50_000_000).Draw(r, "long")})
 }
 
 // settle dates all again and compares the bounds with what is known in the end.
@@ -348,6 +374,7 @@ func (w *model) settle() {
 	tidyAll(w.t, w.stores[0])
 	for _, k := range w.kiosks {
 		w.checkKiosk(w.r, k, true)
+		w.checkReads(w.r)
 		if st := status(w.t, w.stores[1], k.id); st.Checkins != int64(len(k.rows)) {
 			w.r.Errorf("%s: Kiosks() counts %d check-ins, want %d", k.id, st.Checkins, len(k.rows))
 		}
@@ -367,7 +394,10 @@ func (w *model) checkKiosk(r *rapid.T, k *modelKiosk, settled bool) {
 		want := qrgate.Checkin{
 			Kiosk: k.id, Epoch: id.epoch, Seq: h.Seq, Day: e.day, Pass: h.Pass, Verdict: h.Verdict, Reason: h.Reason, Presence: h.Presence,
 			Direction: h.Direction, Gate: h.Gate, Lane: h.Lane, Said: h.Wall, Clock: h.Clock, Error: h.Error, Boot: h.Boot, Since: h.Since,
-			Earliest: c.Earliest, Latest: c.Latest, Received: e.received, Digest: id.digest,
+			Earliest: c.Earliest, Latest: c.Latest, Received: e.received, Digest: id.digest, With: h.With, PlaceNo: e.at.No,
+		}
+		if e.at.No == 0 {
+			want.Place = e.at.Name
 		}
 		if s := subjectOf(id.digest); s != nil {
 			want.Subject = *s

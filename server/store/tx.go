@@ -45,8 +45,8 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 }
 
 func overtaken(err error) bool {
-	const serializationFailure, deadlock = "40001", "40P01"
-	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || errors.Is(err, errStale) || pgCode(err) == serializationFailure || pgCode(err) == deadlock
+	const serializationFailure, deadlock, lockTimeout = "40001", "40P01", "55P03"
+	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || errors.Is(err, errStale) || pgCode(err) == serializationFailure || pgCode(err) == deadlock || pgCode(err) == lockTimeout
 }
 
 // uniqueViolation is PostgreSQL's code for a row that is there already.

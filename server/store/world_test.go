@@ -135,7 +135,7 @@ func (k *kiosk) scan(now time.Time) {
 	n := len(k.records)
 	k.write(now, wire.Header{
 		Kind: wire.KindCheckin, Gate: k.gate, Lane: uint8(n % 3), Direction: wire.In, Pass: pass.Card, Verdict: wire.Admitted,
-		Reason: wire.Reason(n % 7), Presence: wire.Verified, Error: int64(n),
+		Reason: wire.Reason(n % 7), Presence: wire.Verified, Error: int64(n), With: uint64(n % 2 * n),
 	})
 }
 
