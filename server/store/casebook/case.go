@@ -133,7 +133,7 @@ type Opening struct {
 	Scope    qrgate.Scope // in which the officer's role is held; zero if it is held in one alone
 }
 
-// New opens a case. The error is of kind [qrgate.ErrInvalid] if the opening does not
+// Open opens a case. The error is of kind [qrgate.ErrInvalid] if the opening does not
 // say enough, and [qrgate.ErrForbidden] if who asks is no health officer there.
 func (b *Book) Open(ctx context.Context, by string, o Opening) (*Case, error) {
 	now := b.now().Truncate(time.Millisecond)

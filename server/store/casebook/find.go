@@ -89,6 +89,7 @@ func (b *Book) Find(ctx context.Context, by, id string, l Lookup) ([]Card, error
 	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("casebook: find: %w", err)
 	}
+	l.Name = plain(l.Name)
 	const action = "look for person"
 	var f *file
 	err := b.write(ctx, "find", func(t store.Tx) (err error) {
@@ -137,7 +138,7 @@ func (b *Book) find(ctx context.Context, l *Lookup) ([]qrgate.Person, error) {
 			return nil, err
 		}
 		if l.Name != "" && l.Kind == pass.Phone {
-			if err := add(b.people.PersonOf(ctx, l.Kind, l.Number+"\x00"+strings.ToLower(plain(l.Name)))); err != nil {
+			if err := add(b.people.PersonOf(ctx, l.Kind, l.Number+"\x00"+strings.ToLower(l.Name))); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,5 @@
+//go:build !full
+
+package casebook_test
+
+var engines = []engine{sqlite}
