@@ -129,6 +129,9 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 			in: in, t: t, now: in.now(), fresh: map[identity]person{}, answered: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
 			outcomes: map[*delivery]outcome{},
 		}
+		if in.known.renew(t.Forgotten, all) {
+			unknown = in.unknown(all)
+		}
 		if err := t.Expect(unknown); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type delivery struct {
 	batch   *wire.Batch // or else
 	visit   *visit
 	records []record
+	// forgotten is the store's count, see persons, when the records were opened.
+	forgotten uint64
 }
 
 // A record is one entry of a batch, opened.
@@ -61,7 +63,7 @@ func (in *Ingest) open(ctx context.Context, m message) (*delivery, error) {
 	for _, c := range b.Contexts {
 		contexts[c.ID] = c
 	}
-	d := &delivery{batch: b, records: make([]record, len(b.Records))}
+	d := &delivery{batch: b, records: make([]record, len(b.Records)), forgotten: in.known.count()}
 	for i, raw := range b.Records {
 		d.records[i] = in.openRecord(b, b.First+uint64(i), raw, contexts)
 	}
@@ -190,8 +192,39 @@ func (k *keyring) of(ctx context.Context, kiosk string) (ed25519.PublicKey, erro
 type persons struct {
 	limit int
 
-	mu sync.RWMutex
-	of map[identity]person
+	mu        sync.RWMutex
+	of        map[identity]person
+	forgotten uint64
+}
+
+// count returns the store's count of times when people were forgotten, as of what
+// is remembered.
+func (p *persons) count() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.forgotten
+}
+
+// renew takes out of memory and of deliveries what was remembered before people
+// were last forgotten, and reports whether there was a delivery of before. Who is
+// forgotten must not get another check-in from memory.
+func (p *persons) renew(forgotten uint64, all []*delivery) (old bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.forgotten != forgotten {
+		p.forgotten = forgotten
+		clear(p.of)
+	}
+	for _, d := range all {
+		if d.forgotten == forgotten {
+			continue
+		}
+		d.forgotten, old = forgotten, true
+		for i := range d.records {
+			d.records[i].person = 0
+		}
+	}
+	return old
 }
 
 // get returns who has id, or 0.

@@ -159,7 +159,7 @@ func (in *Ingest) admit(v Visit) (*delivery, error) {
 	if !sound(header) {
 		return nil, fmt.Errorf("gate or time: %w", qrgate.ErrInvalid)
 	}
-	d := &delivery{visit: &visit{key: v.key(), body: v.Body, where: v.Place, span: span, outcome: make(chan outcome, 1)}}
+	d := &delivery{visit: &visit{key: v.key(), body: v.Body, where: v.Place, span: span, outcome: make(chan outcome, 1)}, forgotten: in.known.count()}
 	seen := map[identity]bool{}
 	for i := range v.People {
 		r := record{header: header, named: true}
