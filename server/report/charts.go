@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/qrgate/qrgate/server/area"
 )
@@ -61,7 +62,7 @@ func PercentChart(id, title, desc string, axis []string, series ...Series) *Draw
 		d.line(Axis, 1, false, Point{left, y(v)}, Point{chartWidth - right, y(v)})
 		d.label(Soft, left-5, y(v)+4, 10.5, false, End, strconv.Itoa(v)+" %")
 	}
-	every := (len(axis)+3)/4 | 1
+	every := max(1, (len(axis)+3)/5)
 	for i := 0; i < len(axis); i++ {
 		// The last is always named, and nothing close before it.
 		last := len(axis) - 1
@@ -135,7 +136,7 @@ func StepText(step int) string {
 func Map(id, title, desc string, shares map[string]int, words MapWords) *Drawing {
 	const scale = float64(chartWidth) / area.MapWidth
 	high := float64(area.MapHeight()) * scale
-	d := &Drawing{ID: id, Title: title, Desc: desc, Width: chartWidth, Height: high + 62}
+	d := &Drawing{ID: id, Title: title, Desc: desc, Width: chartWidth, Height: high + 73}
 	steps := []Ink{None, Step1, Step2, Step3, Step4}
 	type on struct {
 		x, y float64
@@ -146,15 +147,17 @@ func Map(id, title, desc string, shares map[string]int, words MapWords) *Drawing
 		step, says := 0, words.None
 		if share, ok := shares[o.Unit.ID.String()]; ok {
 			step, says = Step(share), strconv.Itoa(share)+" %"
-			ons = append(ons, on{float64(o.X) * scale, float64(o.Y) * scale, step})
+			if float64(min(o.Box.W, o.Box.H))*scale >= 13 { // there is room
+				ons = append(ons, on{float64(o.X) * scale, float64(o.Y) * scale, step})
+			}
 		}
 		d.Marks = append(d.Marks, Mark{Kind: Shape, Ink: steps[step], W: scale, Path: o.Path, Title: o.Unit.FullName + ": " + says})
 	}
 	for _, o := range ons {
 		d.label(inkOn(o.step), o.x, o.y+3.5, 9.5, true, Middle, strconv.Itoa(o.step))
 	}
-	for step := range 5 {
-		x, y := float64(step%3)*120, high+16+20*float64(step/3)
+	for i, step := range []int{1, 2, 3, 4, 0} {
+		x, y := float64(i%3)*120, high+16+20*float64(i/3)
 		d.box(Axis, x, y-11, 18, 14)
 		d.box(steps[step], x+.5, y-10.5, 17, 13)
 		text := words.None
@@ -164,7 +167,9 @@ func Map(id, title, desc string, shares map[string]int, words MapWords) *Drawing
 		}
 		d.label(Text, x+24, y, 11.5, false, Start, text)
 	}
-	d.label(Soft, 0, high+56, 6, false, Start, words.Source)
+	first, second, _ := strings.Cut(words.Source, ". ")
+	d.label(Soft, 0, high+58, 8.5, false, Start, first)
+	d.label(Soft, 0, high+69, 8.5, false, Start, second)
 	return d
 }
 
