@@ -99,7 +99,8 @@ func serve(ctx context.Context, env environment) error {
 		Store: s, Register: reg, Vault: days, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Cards: &portal.Cards{
 			Keys: keys.List().Cards(), Batch: c.CardBatch,
-			Sign: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
+			Sign:      func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
+			SignEvent: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForEvent, time.Now()) },
 		},
 	}, o)
 	if err != nil {

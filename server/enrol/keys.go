@@ -34,7 +34,7 @@ const rootID = 1
 
 // purposes are what [Init] makes a key for. Answers to beats are signed with
 // the receipt key, which is therefore listed for both.
-var purposes = []wire.Purpose{wire.ForSeal, wire.ForReceipt, wire.ForConfig, wire.ForCard}
+var purposes = []wire.Purpose{wire.ForSeal, wire.ForReceipt, wire.ForConfig, wire.ForCard, wire.ForEvent}
 
 // Keys are the server's own keys. Private keys are read when they are asked
 // for, so that a process holds no more than it uses. It is safe for concurrent
@@ -70,7 +70,11 @@ func Init(dir string, master vault.Master, rootPath string, now time.Time) error
 		return err
 	}
 	for _, p := range purposes {
-		if err := k.make(p, 1); err != nil {
+		id := uint32(1)
+		if p == wire.ForEvent {
+			id = 2 // cards and event passes say the key's id in the same byte
+		}
+		if err := k.make(p, id); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/connect"
+	"github.com/qrgate/qrgate/server/portal/event"
 	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/portal/office"
@@ -23,6 +24,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/poster"
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -42,8 +44,11 @@ type Parts struct {
 
 // Cards are what it takes to issue cards.
 type Cards struct {
-	// Sign returns the key that signs cards today, and its id.
-	Sign  func() (id uint32, key ed25519.PrivateKey, err error)
+	// Sign returns the key that signs cards today, and its id; SignEvent that of
+	// event passes.
+	Sign      func() (id uint32, key ed25519.PrivateKey, err error)
+	SignEvent func() (id uint32, key ed25519.PrivateKey, err error)
+
 	Keys  pass.Keys // by which a card is verified
 	Batch int       // how many may be issued at once; 0 is as many as the register takes
 }
@@ -91,12 +96,20 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		Frame: f, Register: p.Register, Desk: p.Desk, HelpLine: o.HelpLine, Controller: o.Controller,
 		Introduction: introductions, Retention: o.Retention, Key: p.Key("visit confirmations"), Log: p.Log,
 	})
-	var cards []page.Route
+	var cards, gatherings []page.Route
 	if c := p.Cards; c != nil {
 		cards = card.New(f, p.Register, card.Options{
 			Vault: p.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
 			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
 		}).Routes()
+		invitations := event.Options{
+			Checkins: p.Store, Persons: p.Vault, Sign: c.SignEvent, Links: p.Key("event passes"),
+			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
+		}
+		if o.Mail != nil {
+			invitations.Mail = o.Mail
+		}
+		gatherings = event.New(f, p.Register, events.New(p.Store, p.Vault, f.Now), invitations).Routes()
 	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
@@ -104,6 +117,7 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		place.New(f, p.Register).Routes(),
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
 		cards,
+		gatherings,
 		introductions.Routes(),
 		visits.Routes(),
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),

@@ -89,7 +89,8 @@ func newWorld(t *testing.T, o portal.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cards := &portal.Cards{Keys: pass.Keys{1: {Public: public}}, Sign: func() (uint32, ed25519.PrivateKey, error) { return 1, private, nil }}
+	cards := &portal.Cards{Keys: pass.Keys{1: {Public: public}}, Sign: func() (uint32, ed25519.PrivateKey, error) { return 1, private, nil },
+		SignEvent: func() (uint32, ed25519.PrivateKey, error) { return 2, private, nil }}
 	w.Portal, err = portal.New(portal.Parts{
 		Store: s, Register: w.reg, Vault: v, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: master.Derive, Cards: cards, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}, o)

@@ -1,0 +1,270 @@
+package event
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/server/mail"
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/text"
+	"github.com/qrgate/qrgate/server/print"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/sync/pass"
+)
+
+// A link's code is the number of a pass, its issue and ten bytes that only this
+// server can make: nobody finds another's by counting.
+const linkBytes = 4 + 1 + 10
+
+var linkCoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func (p *Pages) code(number uint32, issue uint8) string {
+	b := append(binary.BigEndian.AppendUint32(nil, number), issue)
+	mac := hmac.New(sha256.New, p.o.Links)
+	mac.Write(b)
+	return linkCoding.EncodeToString(mac.Sum(b)[:linkBytes])
+}
+
+// link returns the address of a guest's pass.
+func (p *Pages) link(g *events.Guest) string { return p.f.Base() + "/ve/" + p.code(g.Number, g.Issue) }
+
+// follow returns the guest whom a link's code is of. A code of an older issue is of
+// nobody.
+func (p *Pages) follow(r *http.Request) (*events.Guest, error) {
+	code := r.PathValue("pass")
+	b, err := linkCoding.DecodeString(code)
+	if err != nil || len(b) != linkBytes {
+		return nil, qrgate.ErrNotFound
+	}
+	number, issue := binary.BigEndian.Uint32(b), b[4]
+	if !hmac.Equal([]byte(code), []byte(p.code(number, issue))) {
+		return nil, qrgate.ErrNotFound
+	}
+	g, err := p.events.Guest(r.Context(), number)
+	if err == nil && g.Issue != issue {
+		err = qrgate.ErrNotFound
+	}
+	return g, err
+}
+
+// A passPage is what a guest sees on a telephone.
+type passPage struct {
+	*events.Event
+	Opens    time.Time
+	Number   uint32
+	Category string
+	Gates    string
+	Image    string // address of the code
+	Void     bool   // the invitation was taken back or the event called off
+	Over     bool
+	Address  string
+}
+
+// pass shows a guest's pass. Whoever has the link sees it, so it names nobody.
+func (p *Pages) pass(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	g, err := p.follow(r)
+	if err != nil {
+		return err
+	}
+	e, err := p.events.Event(r.Context(), g.Event)
+	if err != nil {
+		return err
+	}
+	data := passPage{
+		Event: e, Opens: e.Starts.Add(-e.Early), Category: names(v, e)[g.Category], Number: g.Number,
+		Void: !g.Cancelled.IsZero() || !e.Cancelled.IsZero(), Over: e.Ends.Before(p.f.Now()),
+	}
+	for _, c := range e.Categories {
+		if c.No == g.Category {
+			data.Gates = strings.Join(c.Gates, ", ")
+		}
+	}
+	if place, err := p.reg.Place(r.Context(), e.Place); err == nil {
+		data.Address = page.Address(place)
+	}
+	data.Image = "/ve/" + p.code(g.Number, g.Issue) + "/ma.png"
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Robots-Tag", "noindex")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	return v.Render(w, "event_pass", data)
+}
+
+// image answers with the code of a pass that opens a door.
+func (p *Pages) image(w http.ResponseWriter, r *http.Request, _ *page.View) error {
+	g, err := p.follow(r)
+	if err != nil {
+		return err
+	}
+	e, err := p.events.Event(r.Context(), g.Event)
+	if err != nil {
+		return err
+	}
+	if !g.Cancelled.IsZero() || !e.Cancelled.IsZero() || e.Ends.Before(p.f.Now()) {
+		return qrgate.ErrNotFound
+	}
+	sign, err := p.signer()
+	if err != nil {
+		return err
+	}
+	text, err := sign(e, g)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := print.Code(&b, text); err != nil {
+		return fmt.Errorf("event: code of a pass: %w", err)
+	}
+	w.Header().Set("Content-Type", "image/png")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+// signer returns what signs passes today.
+func (p *Pages) signer() (func(*events.Event, *events.Guest) (string, error), error) {
+	id, key, err := p.o.Sign()
+	if err != nil {
+		return nil, fmt.Errorf("event: sign: %w", err)
+	}
+	if id > 255 {
+		return nil, fmt.Errorf("event: sign: key %d does not fit on a pass", id)
+	}
+	return func(e *events.Event, g *events.Guest) (string, error) { return pass.Sign(g.Pass(e, uint8(id)), key) }, nil
+}
+
+// maxLetters is how many letters go at a time: the mail holds a bounded number.
+const maxLetters = 500
+
+// send mails invitations to those who have got none.
+func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	e, err := p.event(r, v, mayOpen)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.o.Mail == nil:
+		return v.Go(w, path(e.No)+"/khach", "event.no_mail")
+	case !e.Cancelled.IsZero():
+		return qrgate.ErrConflict
+	}
+	var to []*events.Guest
+	err = p.events.Guests(r.Context(), e.No, func(g *events.Guest) error {
+		if g.Cancelled.IsZero() && g.Sent.IsZero() && g.Details.Email != "" && len(to) < maxLetters {
+			to = append(to, g)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var sent []uint32
+	for _, g := range to {
+		err = p.o.Mail.Send(p.letter(e, g))
+		if errors.Is(err, mail.ErrFull) {
+			break
+		}
+		if err != nil { // an address that is none; the page still shows it as not sent
+			p.o.Log.Warn("invitation not taken", "event", e.No, "pass", g.Number, "err", err)
+			continue
+		}
+		sent = append(sent, g.Number)
+	}
+	if len(sent) > 0 {
+		if err := p.events.Sent(r.Context(), v.Who.Account.ID, e.No, sent...); err != nil {
+			return err
+		}
+	}
+	return v.Go(w, path(e.No)+"/khach", "event.sent", "n", len(sent))
+}
+
+// letter is an invitation in both languages.
+func (p *Pages) letter(e *events.Event, g *events.Guest) mail.Message {
+	args := []any{
+		"name", e.Name, "place", e.PlaceName, "at", e.Starts.In(qrgate.Zone).Format("15:04 02/01/2006"),
+		"guest", g.Details.Name, "link", p.link(g),
+	}
+	var parts []string
+	for _, lang := range text.Langs() {
+		for _, part := range []string{"hello", "what", "pass", "how"} {
+			parts = append(parts, text.Of(lang, "event.letter."+part, args...))
+		}
+	}
+	return mail.Message{
+		To: g.Details.Email, Subject: text.Of(text.Vietnamese, "event.letter.subject", args...) + " / " + text.Of(text.English, "event.letter.subject", args...),
+		Text: strings.Join(append(parts, p.o.HelpLine), "\n\n") + "\n",
+	}
+}
+
+// print answers with the passes of all guests as a PDF.
+func (p *Pages) print(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	e, err := p.event(r, v, mayOpen)
+	if err != nil {
+		return err
+	}
+	if !e.Cancelled.IsZero() {
+		return qrgate.ErrConflict
+	}
+	sign, err := p.signer()
+	if err != nil {
+		return err
+	}
+	done, err := p.turns.Take(r.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := p.reg.Looked(r.Context(), v.Who.Account.ID, "print passes", fmt.Sprintf("event %d", e.No)); err != nil {
+		return err
+	}
+	deck := print.Deck{
+		Layout: print.CardDuplex, Title: e.Name, Printed: p.f.Now().In(qrgate.Zone),
+		HelpLine: p.o.HelpLine, Controller: p.o.Controller, RetentionDays: p.o.RetentionDays,
+	}
+	w.Header().Set("Content-Type", "application/pdf")
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="ve-su-kien-%d.pdf"`, e.No))
+	w.Header().Set("Cache-Control", "no-store")
+	return print.Cards(w, deck, p.faces(r, e, sign))
+}
+
+var errStopped = errors.New("stopped")
+
+// faces returns what passes say.
+func (p *Pages) faces(r *http.Request, e *events.Event, sign func(*events.Event, *events.Guest) (string, error)) iter.Seq2[*print.Card, error] {
+	called := map[uint8]print.Text{}
+	for _, c := range e.Categories {
+		called[c.No] = print.Text{VI: c.Name, EN: c.Name}
+		if c.Name == "" {
+			key := "event.kind." + string(c.Kind)
+			called[c.No] = print.Text{VI: text.Of(text.Vietnamese, key), EN: text.Of(text.English, key)}
+		}
+	}
+	return func(yield func(*print.Card, error) bool) {
+		err := p.events.Guests(r.Context(), e.No, func(g *events.Guest) error {
+			if !g.Cancelled.IsZero() {
+				return nil
+			}
+			text, err := sign(e, g)
+			if err != nil {
+				return err
+			}
+			face := &print.Card{Text: text, Kind: called[g.Category], Until: e.Ends, Number: fmt.Sprint(g.Number), Name: g.Details.Name}
+			if !yield(face, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(nil, err)
+		}
+	}
+}
