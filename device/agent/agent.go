@@ -26,6 +26,7 @@ const (
 type Agent struct {
 	id     *Identity
 	state  *State
+	list   *List
 	queue  *outbox.Queue
 	clock  *when.Clock
 	since  func() time.Duration
@@ -36,6 +37,7 @@ type Agent struct {
 	up      chan struct{}
 	answers chan answer
 	keys    chan []byte
+	parts   chan []byte
 
 	nonce [16]byte      // of the beat that waits for its answer; zero if none does
 	sent  time.Duration // since boot, when it was sent
@@ -47,18 +49,23 @@ type condition struct {
 	clock     when.State
 	delivered bool // the server holds every record
 	scanners  string
+	list      wire.Stamp
+	parts     string // that have come of another list
 }
 
 // news reports whether c is worth a beat of its own after told. That a record
 // waits for its receipt is no news: with each visitor one does.
 func (c condition) news(told condition) bool {
-	return c.clock != told.clock || c.scanners != told.scanners || c.delivered && !told.delivered
+	return c.clock != told.clock || c.scanners != told.scanners || c.delivered && !told.delivered || c.list != told.list || c.parts != told.parts
 }
 
 func conditionOf(b *wire.Beat) condition {
 	c := condition{clock: b.State, delivered: b.Queued == 0}
 	for _, s := range b.Scanners {
 		c.scanners += fmt.Sprintf("%s %t %s\n", s.Name, s.Present, s.Fault)
+	}
+	if b.List != nil {
+		c.list, c.parts = b.List.Stamp, string(b.List.Have)
 	}
 	return c
 }
@@ -71,10 +78,10 @@ type answer struct {
 // New returns the agent of kiosk id. since is the time since boot, as clock was
 // given it; health fills in what the machine knows of itself each time a beat is
 // sent.
-func New(id *Identity, state *State, queue *outbox.Queue, clock *when.Clock, since func() time.Duration, health func(*wire.Beat), log *slog.Logger) *Agent {
+func New(id *Identity, state *State, list *List, queue *outbox.Queue, clock *when.Clock, since func() time.Duration, health func(*wire.Beat), log *slog.Logger) *Agent {
 	return &Agent{
-		id: id, state: state, queue: queue, clock: clock, since: since, health: health, log: log,
-		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4),
+		id: id, state: state, list: list, queue: queue, clock: clock, since: since, health: health, log: log,
+		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4), parts: make(chan []byte, 8),
 	}
 }
 
@@ -106,8 +113,12 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 	if err := a.state.Damaged; err != nil {
 		a.log.Warn("state begun anew", "err", err)
 	}
+	if err := a.list.Damaged; err != nil {
+		a.log.Warn("list of void cards dropped; the server will send it again", "err", err)
+	}
 	a.subscribe(ctx, link, wire.DownBeat, func(b []byte) { offer(a.answers, answer{b, a.since()}) })
 	a.subscribe(ctx, link, wire.DownKeys, func(b []byte) { offer(a.keys, b) })
+	a.subscribe(ctx, link, wire.DownList, func(b []byte) { offer(a.parts, b) })
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	look := time.NewTicker(lookEvery)
@@ -139,6 +150,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			}
 		case b := <-a.keys:
 			a.takeKeys(b)
+		case b := <-a.parts:
+			a.takeList(b)
 		}
 	}
 }
@@ -153,7 +166,8 @@ func (a *Agent) subscribe(ctx context.Context, link deliver.Link, c wire.Channel
 }
 
 // offer puts v into c, in the place of the oldest if c is full: a link must not
-// wait, and of answers and key lists the newest counts.
+// wait, and of answers and key lists the newest counts. A part of a list that is
+// lost comes again.
 func offer[T any](c chan T, v T) {
 	for {
 		select {
@@ -190,6 +204,7 @@ func (a *Agent) condition() wire.Beat {
 		Boot: r.Boot, Since: r.Since, Wall: r.Wall, State: r.State, Error: r.Error,
 		Epoch: s.Epoch, Last: s.Last, Through: s.Through, Queued: s.Unsent, Used: s.Bytes, Limit: s.Limit,
 	}
+	b.List = a.list.Beat()
 	a.health(&b)
 	b.Scanners = b.Scanners[:min(len(b.Scanners), wire.MaxScanners)]
 	return b
@@ -217,6 +232,7 @@ func (a *Agent) take(r answer) error {
 		return nil // the answer to an older beat, or one that is played again
 	}
 	a.nonce = [16]byte{}
+	a.checkList(got)
 	anchor, due := a.clock.Sample(a.sent, r.at, time.UnixMilli(got.Time))
 	if !due {
 		return nil
@@ -248,6 +264,27 @@ func (a *Agent) takeKeys(b []byte) {
 		a.log.Info("key list taken", "generation", stamp.Generation, "version", stamp.Version)
 	case !errors.Is(err, ErrOld):
 		a.log.Warn("key list refused", "err", err)
+	}
+}
+
+// checkList notes that the list is the newest, if the server says so.
+func (a *Agent) checkList(got *wire.BeatAnswer) {
+	at := time.UnixMilli(got.Time)
+	if !a.list.newest(got.List, at) {
+		return
+	}
+	if err := a.state.CheckList(Checked{got.List, at}); err != nil {
+		a.log.Warn("age of the list of void cards not kept", "err", err)
+	}
+}
+
+func (a *Agent) takeList(b []byte) {
+	switch taken, err := a.list.Take(b, a.id.ReceiptKey); {
+	case taken:
+		l := a.list.Beat()
+		a.log.Info("list of void cards taken", "generation", l.Stamp.Generation, "version", l.Stamp.Version, "cards", l.Cards)
+	case err != nil && !errors.Is(err, ErrOld):
+		a.log.Warn("list of void cards refused", "err", err)
 	}
 }
 

@@ -118,6 +118,7 @@ type world struct {
 	dir   string
 	id    *agent.Identity
 	state *agent.State
+	list  *agent.List
 	queue *outbox.Queue
 	clock *when.Clock
 	agent *agent.Agent
@@ -155,6 +156,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.id = readIdentity(t, w.dir)
 	w.state = openState(t, filepath.Join(w.dir, "agent.json"))
+	w.list = openList(t, filepath.Join(w.dir, "void.list"), w.state.List)
 	since := func() time.Duration { return time.Minute + time.Since(w.begun) }
 	w.clock = when.NewClock(when.Boot{1}, since, func() time.Time { return time.Unix(0, 0) }, truth.AddDate(0, 0, -9))
 	var err error
@@ -165,7 +167,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
-	w.agent = agent.New(w.id, w.state, w.queue, w.clock, since, health, slog.New(slog.NewTextHandler(w.log, nil)))
+	w.agent = agent.New(w.id, w.state, w.list, w.queue, w.clock, since, health, slog.New(slog.NewTextHandler(w.log, nil)))
 	return w
 }
 

@@ -170,7 +170,8 @@ func TestSessionsClockAndReceiptsOverABroker(t *testing.T) {
 	}
 	defer queue.Close()
 	defer end()
-	a := agent.New(id, state, queue, clock, since, func(*wire.Beat) {}, slog.New(slog.DiscardHandler))
+	list := openList(t, filepath.Join(dir, "void.list"), state.List)
+	a := agent.New(id, state, list, queue, clock, since, func(*wire.Beat) {}, slog.New(slog.DiscardHandler))
 	var sender *deliver.Sender
 	link, err := mqttlink.New(mqttlink.Options{
 		URL: url, ClientID: kioskID, Will: a.Will, Backoff: time.Millisecond,
@@ -228,7 +229,7 @@ func TestSessionsClockAndReceiptsOverABroker(t *testing.T) {
 	if st := queue.Stats(); st.Through < 2 {
 		t.Errorf("queue has receipts for %d of %d records, want 2 at least", st.Through, st.Last)
 	}
-	if last := agent.New(id, openState(t, filepath.Join(dir, "agent.json")), queue, clock, since, nil, nil).Will(); len(last.Payload) > wire.MaxStatus {
+	if last := agent.New(id, openState(t, filepath.Join(dir, "agent.json")), list, queue, clock, since, nil, nil).Will(); len(last.Payload) > wire.MaxStatus {
 		t.Errorf("will of %d bytes, want at most %d", len(last.Payload), wire.MaxStatus)
 	} else if o, err := wire.DecodeOnline(last.Payload); err != nil || o.Session <= again.Session || o.Up {
 		t.Errorf("will after the next start = %+v, %v, want a session after %d", o, err, again.Session)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A State is the little that the agent keeps between starts, in one file of
@@ -15,10 +17,18 @@ type State struct {
 	Starts uint64    `json:"starts"` // rises with every start of the program; tells sessions apart
 	Floor  time.Time `json:"floor"`  // no earlier than this can it be, see when.Clock
 
+	List Checked `json:"list"`
+
 	// Damaged says why the file was begun anew, and is nil as a rule.
 	Damaged error `json:"-"`
 
 	path string
+}
+
+// Checked says when the server last had no newer list of void cards than one.
+type Checked struct {
+	Stamp wire.Stamp
+	At    time.Time // the server's
 }
 
 // OpenState reads the state at path, counts this start and writes it back. A
@@ -56,6 +66,18 @@ func (s *State) Raise(floor time.Time) error {
 		return nil
 	}
 	s.Floor = floor
+	return s.write()
+}
+
+// checkedEvery is how often it is written that a list is still the newest.
+const checkedEvery = time.Hour
+
+// CheckList keeps that the server had no newer list at a time.
+func (s *State) CheckList(c Checked) error {
+	if c.Stamp == s.List.Stamp && c.At.Sub(s.List.At) < checkedEvery {
+		return nil
+	}
+	s.List = c
 	return s.write()
 }
 
