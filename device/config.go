@@ -87,6 +87,7 @@ type filesConfig struct {
 
 func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db") }
 func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
+func (c Config) voidList() string   { return filepath.Join(c.State, "void.list") }
 func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + len(c.Cameras) }
 
 type rawContact struct {
@@ -106,6 +107,10 @@ type rawConfig struct {
 		Accept                 []string
 		Repeat, Reset          duration
 		HelpLine               string `toml:"help_line"`
+	}
+	Cards struct {
+		StaleList string `toml:"stale_list"`
+		StaleDays int    `toml:"stale_days"`
 	}
 	Outbox struct {
 		LimitMiB int64 `toml:"limit_mib"`
@@ -190,6 +195,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
 	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
+	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
 	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
@@ -288,6 +294,7 @@ func (raw rawConfig) door(bad func(string, ...any)) wire.KioskConfig {
 	door := wire.KioskConfig{
 		Place: d.Place, Gate: d.Gate, Lane: d.Lane, OnFault: wire.OnFault(d.OnFault),
 		Repeat: time.Duration(d.Repeat), Reset: time.Duration(d.Reset), HelpLine: d.HelpLine,
+		StaleList: wire.OnStale(raw.Cards.StaleList), StaleAfter: time.Duration(raw.Cards.StaleDays) * 24 * time.Hour,
 	}
 	switch d.Direction {
 	case wire.In.String():

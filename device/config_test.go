@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 func reference(t testing.TB) string {
@@ -38,6 +40,8 @@ func TestBadConfigurationSaysWhat(t *testing.T) {
 		{`url = "tls://qr.example.vn:8883"`, `url = "http://qr.example.vn"`, "server.url"},
 		{`direction = "in"`, `direction = "up"`, "direction"},
 		{`accept = ["card"`, `accept = ["passport"`, "passport"},
+		{`stale_list = "admit"`, `stale_list = "ask"`, "stale_list: must be"},
+		{`stale_list = "admit"`, `stale_list = "refuse"`, "stale_list: a place that admits whom it cannot record"},
 		{`limit_mib = 1024`, `limit_mib = 1`, "outbox.limit_mib"},
 		{`device = "auto"      # a path`, `device = "COM3" # a path`, "serial"},
 		{`kind = "files"`, `kind = "film"`, "camera 3: kind"},
@@ -71,6 +75,18 @@ func TestBadConfigurationSaysWhat(t *testing.T) {
 		if _, err := parseConfig(text); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("with %s: error %v, want one that names %s", tt.new, err, tt.want)
 		}
+	}
+}
+
+func TestStaleListIsReadAsWritten(t *testing.T) {
+	text := strings.NewReplacer(`on_fault = "admit_unrecorded"`, `on_fault = "refuse"`, `stale_list = "admit"`, `stale_list = "refuse"`).Replace(reference(t))
+	c, err := parseConfig(text)
+	if err != nil || c.Door.StaleList != wire.RefuseStale || c.Door.StaleAfter != 14*24*time.Hour {
+		t.Errorf("stale_list %q after %s, %v", c.Door.StaleList, c.Door.StaleAfter, err)
+	}
+	c, err = parseConfig(strings.Replace(text, "stale_days = 14", "stale_days = 367", 1))
+	if err == nil || !strings.Contains(err.Error(), "stale after 1 to 366 days") {
+		t.Errorf("stale after %s: %v", c.Door.StaleAfter, err)
 	}
 }
 

@@ -6,7 +6,8 @@
 //
 //	identity/            written at enrolment; keys.cbor also by agent
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
-//	state/agent.json     starts and time floor; package agent
+//	state/agent.json     starts, time floor, when the list was checked; package agent
+//	state/void.list      the list of void cards; package agent
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75
 // storage fault: start again, what is on disk is the truth.

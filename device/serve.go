@@ -59,6 +59,10 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	list, err := agent.OpenList(c.voidList(), id.Key, state.List)
+	if err != nil {
+		return err
+	}
 	machine := board.Open(board.Options{Disks: []string{c.State}})
 	clock := when.NewClock(machine.BootID(), machine.SinceBoot, time.Now, latest(state.Floor, buildTime()))
 
@@ -93,16 +97,18 @@ func serve(ctx context.Context, env environment) error {
 	}
 	defer closeSources()
 
-	face, sound := openFaces(c, clock, log)
-	door, err := kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), Source: sources,
+	var door *kiosk.Kiosk
+	age := func() (time.Duration, bool) { return door.ListAge() }
+	face, sound := openFaces(c, clock, age, log)
+	door, err = kiosk.New(kiosk.Door{
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Source: sources,
 		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
 	}
 	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()) }
-	heart := agent.New(id, state, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
+	heart := agent.New(id, state, list, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
 
 	// The link is told whom to call before those can be told of the link.
 	var sender *deliver.Sender
@@ -197,7 +203,7 @@ var vietnam = time.FixedZone("ICT", 7*60*60)
 
 // openFaces makes the screen, which shows nothing until it runs, and the sound,
 // which is silent if it is switched off.
-func openFaces(c Config, clock *when.Clock, log *slog.Logger) (*screen.Screen, *screen.Sound) {
+func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), log *slog.Logger) (*screen.Screen, *screen.Sound) {
 	// A time that nobody has vouched for is neither shown nor kept quiet by.
 	now := func() (time.Time, bool) {
 		r := clock.Read()
@@ -205,7 +211,7 @@ func openFaces(c Config, clock *when.Clock, log *slog.Logger) (*screen.Screen, *
 	}
 	face := screen.New(screen.Options{
 		Place: c.Door.Place, Gate: c.Door.Gate, HelpLine: c.Door.HelpLine, Reset: c.Door.Reset, Explain: c.Screen.explain,
-		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now,
+		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now, ListAge: age,
 	}, log.With("task", "screen"))
 	o := screen.SoundOptions{Command: c.Sound.command, Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet, Now: now}
 	if c.Sound.recordings != "" {

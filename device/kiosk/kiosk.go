@@ -41,11 +41,22 @@ import (
 // the scanner: cameras lose a moving card for some frames.
 const stillHeld = time.Second
 
+// A List is the cards that are void, as far as the door has been told.
+type List interface {
+	// Void reports whether an issue of a card is void. Every issue is if that of
+	// pass.AllIssues is.
+	Void(number uint32, issue uint8) bool
+	// Checked returns the server's time when it last had no newer list, and false if
+	// it never said so.
+	Checked() (time.Time, bool)
+}
+
 // A Door is all that a kiosk is made of.
 type Door struct {
 	ID     string // the kiosk's id
 	Config wire.KioskConfig
 	Keys   pass.Keys // that sign own cards
+	List   List      // of void cards; nil has none and never has one
 	Source scan.Source
 	Queue  *outbox.Queue
 	Sealer *seal.Sealer
@@ -224,10 +235,58 @@ func (k *Kiosk) judge(text string) judgment {
 	return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified, subject: subject(p)}
 }
 
-// verify judges an own card. While the clock is not bound to the server's, only
+// verify judges an own card: that it is genuine, valid, and not void.
+func (k *Kiosk) verify(p pass.Pass) error {
+	if err := k.verifyPrint(p); err != nil {
+		return err
+	}
+	// An event's passes have numbers of their own.
+	if p.Kind == pass.Event {
+		return nil
+	}
+	return k.checkList(p.Card.Number, p.Card.Issue)
+}
+
+// errStale says that the list is too old for the door to admit by it.
+var errStale = errors.New("kiosk: list of void cards is stale")
+
+// checkList asks the list of void cards.
+func (k *Kiosk) checkList(number uint32, issue uint8) error {
+	if k.List != nil && k.List.Void(number, issue) {
+		return fmt.Errorf("kiosk: %w", pass.ErrRevoked)
+	}
+	if k.Config.StaleList != wire.RefuseStale {
+		return nil
+	}
+	if age, known := k.ListAge(); !known || age > k.Config.StaleAfter {
+		return errStale
+	}
+	return nil
+}
+
+// ListAge returns how old the list of void cards is at the least: how long ago the
+// server last had no newer one. It is false if that never was.
+func (k *Kiosk) ListAge() (time.Duration, bool) {
+	if k.List == nil {
+		return 0, false
+	}
+	checked, ok := k.List.Checked()
+	return max(k.certain().Sub(checked), 0), ok
+}
+
+// certain returns the time, or while the clock is not bound to the server's a time
+// that is certainly past.
+func (k *Kiosk) certain() time.Time {
+	if state := k.Clock.Read().State; state == when.Synced || state == when.Holding {
+		return k.Clock.Now()
+	}
+	return k.Clock.Floor()
+}
+
+// verifyPrint judges what is printed on an own card. While the clock is not bound to the server's, only
 // the floor is certain: a card that ended before it has ended, but no card is
 // turned away for a beginning that may long have passed.
-func (k *Kiosk) verify(p pass.Pass) error {
+func (k *Kiosk) verifyPrint(p pass.Pass) error {
 	if state := k.Clock.Read().State; state == when.Synced || state == when.Holding {
 		return pass.Verify(p, k.Keys, pass.DayOf(k.Clock.Now()))
 	}
@@ -252,6 +311,8 @@ func reasonFor(err error) wire.Reason {
 		return wire.ReasonExpired
 	case errors.Is(err, pass.ErrRevoked):
 		return wire.ReasonRevoked
+	case errors.Is(err, errStale):
+		return wire.ReasonStaleList
 	case errors.Is(err, pass.ErrMalformed):
 		return wire.ReasonMalformed
 	}

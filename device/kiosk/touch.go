@@ -110,6 +110,11 @@ func (k *Kiosk) judgeTyped(code string, now time.Time) judgment {
 		k.tries.wrong(now)
 		j.reason = wire.ReasonMalformed
 	default:
+		// A code is the same on every issue, so only a card that is void as a whole
+		// is refused by it.
+		if j.reason = reasonFor(k.checkList(p.Card.Number, pass.AllIssues)); j.reason != wire.NoReason {
+			break
+		}
 		j.verdict, j.subject = wire.Admitted, &wire.Subject{Kind: pass.Typed, Card: p.Card.Number}
 	}
 	return j

@@ -50,6 +50,8 @@ var fullOptions = screen.Options{
 	Reset: time.Minute, Explain: time.Minute,
 	Now:    func() (time.Time, bool) { return time.Date(2026, 11, 26, 8, 5, 0, 0, time.UTC), true },
 	Inside: func() (int, int, bool) { return 112, 118, true },
+	// Two digits: longer than it ever should be.
+	ListAge: func() (time.Duration, bool) { return 45 * 24 * time.Hour, true },
 }
 
 // show shows an answer and waits until it is drawn.

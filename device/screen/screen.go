@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,6 +38,10 @@ type Options struct {
 	// Inside returns bounds on how many people are inside, and false if that is
 	// not known. Nil shows none.
 	Inside func() (least, most int, known bool)
+
+	// ListAge returns how old the list of void cards is, and false if there is none
+	// whose age is known. Nil shows nothing.
+	ListAge func() (time.Duration, bool)
 }
 
 // A Screen is the page and what it shows now.
@@ -117,6 +122,7 @@ type view struct {
 	Time   string      `json:"time"`
 	Date   string      `json:"date"`
 	Inside string      `json:"inside"`
+	List   string      `json:"list"`
 }
 
 // look returns what is shown at now, how long until that changes by itself (0 is
@@ -136,7 +142,7 @@ func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan
 	}
 	v.VI, v.EN = said(Words(words.Vietnamese, a)), said(Words(words.English, a))
 	v.Time, v.Date = s.clock()
-	v.Inside = s.inside()
+	v.Inside, v.List = s.inside(), s.list()
 	return v, next, changed
 }
 
@@ -162,6 +168,22 @@ func (s *Screen) inside() string {
 		return ""
 	}
 	return words.Of(words.Vietnamese, words.Inside, "count", between(least, most))
+}
+
+// list returns what is to be said of the list of void cards: nothing while it is of
+// today.
+func (s *Screen) list() string {
+	if s.ListAge == nil {
+		return ""
+	}
+	const day = 24 * time.Hour
+	switch age, known := s.ListAge(); {
+	case !known:
+		return words.Of(words.Vietnamese, words.ListNone)
+	case age >= day:
+		return words.Of(words.Vietnamese, words.ListAge, "days", strconv.FormatInt(int64(age/day), 10))
+	}
+	return ""
 }
 
 func (v view) json() []byte {

@@ -110,6 +110,7 @@ type shown struct {
 	Time   string
 	Date   string
 	Inside string
+	List   string
 }
 
 // follow returns what a page is told, one event after the other.
@@ -270,6 +271,28 @@ func TestTimeAndCountAreShownWhereTheyAreKnown(t *testing.T) {
 	s.Show(kiosk.Answer{State: words.Ready})
 	if got := next(); got.Inside != "Bên trong: 12 người" {
 		t.Errorf("exact count is shown as %q", got.Inside)
+	}
+}
+
+func TestAgeOfTheListIsShownWhenItMatters(t *testing.T) {
+	age, known := time.Duration(0), false
+	s := screen.New(screen.Options{ListAge: func() (time.Duration, bool) { return age, known }}, quietLog)
+	next := follow(t, serve(t, s, newDoor()).URL)
+	if got := next(); got.List != "Chưa có danh sách thẻ" {
+		t.Errorf("of a list that never came is said: %q", got.List)
+	}
+	known = true
+	for _, tt := range []struct {
+		age  time.Duration
+		want string
+	}{
+		{0, ""}, {24*time.Hour - 1, ""}, {24 * time.Hour, "Danh sách thẻ: 1 ngày trước"}, {240 * time.Hour, "Danh sách thẻ: 10 ngày trước"},
+	} {
+		age = tt.age
+		s.Show(kiosk.Answer{State: words.Ready})
+		if got := next(); got.List != tt.want {
+			t.Errorf("of a list %s old is said: %q, want %q", tt.age, got.List, tt.want)
+		}
 	}
 }
 

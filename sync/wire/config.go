@@ -18,6 +18,16 @@ const (
 	Refuse          OnFault = "refuse"
 )
 
+// OnStale says what a door does with own cards while its list of void cards is
+// older than StaleAfter.
+type OnStale string
+
+// The two policies.
+const (
+	AdmitStale  OnStale = "admit"
+	RefuseStale OnStale = "refuse"
+)
+
 // A KioskConfig is the part of a kiosk's settings that describes its door. It
 // is the same whether it stands in the kiosk's own file or is sent by the
 // server, and both sides judge it by Validate.
@@ -31,6 +41,9 @@ type KioskConfig struct {
 	Repeat    time.Duration `cbor:"7,keyasint"` // a code seen again within this time is the same visit
 	Reset     time.Duration `cbor:"8,keyasint"` // how long an answer stays on lamp and screen
 	HelpLine  string        `cbor:"9,keyasint"`
+
+	StaleList  OnStale       `cbor:"10,keyasint,omitempty"` // "" is AdmitStale
+	StaleAfter time.Duration `cbor:"11,keyasint,omitempty"` // with RefuseStale
 }
 
 // Validate reports every setting that no kiosk should run with, joined.
@@ -68,6 +81,18 @@ func (c KioskConfig) Validate() error {
 	}
 	if len(c.HelpLine) > 40 || !utf8.ValidString(c.HelpLine) {
 		bad("help_line: at most 40 bytes")
+	}
+	switch c.StaleList {
+	case "", AdmitStale:
+	case RefuseStale:
+		if c.OnFault != Refuse {
+			bad("stale_list: a place that admits whom it cannot record (on_fault = %q) cannot refuse for want of a list", c.OnFault)
+		}
+		if c.StaleAfter < 24*time.Hour || c.StaleAfter > 366*24*time.Hour {
+			bad("stale_list: a list is stale after 1 to 366 days, not %s", c.StaleAfter)
+		}
+	default:
+		bad("stale_list: must be %q or %q, not %q", AdmitStale, RefuseStale, c.StaleList)
 	}
 	return errors.Join(errs...)
 }

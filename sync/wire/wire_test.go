@@ -374,7 +374,12 @@ func TestConfigValidate(t *testing.T) {
 		"poster does not identify a person": func(c *wire.KioskConfig) { c.Accept = []pass.Kind{pass.Poster} },
 		"repeat: must be between":           func(c *wire.KioskConfig) { c.Repeat = 0 },
 		"reset: must be between 1s and 30s": func(c *wire.KioskConfig) { c.Reset = 1 },
-		"help_line: at most 40 bytes":       func(c *wire.KioskConfig) { c.HelpLine = strings.Repeat("1", 41) },
+		"stale_list: must be":               func(c *wire.KioskConfig) { c.StaleList = "ask" },
+		"a list is stale after 1 to 366":    func(c *wire.KioskConfig) { c.StaleList = wire.RefuseStale },
+		"refuse for want of a list": func(c *wire.KioskConfig) {
+			c.StaleList, c.StaleAfter, c.OnFault = wire.RefuseStale, 24*time.Hour, wire.AdmitUnrecorded
+		},
+		"help_line: at most 40 bytes": func(c *wire.KioskConfig) { c.HelpLine = strings.Repeat("1", 41) },
 	} {
 		c := good
 		change(&c)

@@ -75,6 +75,7 @@ const (
 	Help     Key = "help"      // the help line; placeholder "number"
 	AgainAt  Key = "again.at"  // when it was recorded; placeholder "time"
 	FullFor  Key = "full.for"  // how many may be inside; placeholder "capacity"
+	ListNone Key = "list.none" // no revocation list has come yet
 	ListAge  Key = "list.age"  // age of the revocation list; placeholder "days"
 	TestPass Key = "test.pass" // the morning's test card has worked
 

@@ -72,7 +72,7 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 				say(words.Key("pass."+k.String()), words.Pass(lang, k))
 			}
 		}
-		for _, key := range []words.Key{words.Help, words.AgainAt, words.FullFor, words.ListAge, words.TestPass,
+		for _, key := range []words.Key{words.Help, words.AgainAt, words.FullFor, words.ListNone, words.ListAge, words.TestPass,
 			words.TypedWrong, words.TypedWrongDo, words.TypedAsk, words.TypedHint, words.TypedEnter, words.TypedErase, words.TypedClose,
 			words.BringAsk, words.BringDone, words.Inside} {
 			say(key, words.Of(lang, key))

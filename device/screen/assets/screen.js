@@ -18,7 +18,7 @@
     clearTimeout(back);
     close();
     bring(0);
-    of("time").textContent = of("date").textContent = of("inside").textContent = "";
+    of("time").textContent = of("date").textContent = of("inside").textContent = of("list").textContent = "";
     draw("starting", wordIds.map((id) => of(id).dataset.starting));
   };
   const show = (v) => {
@@ -28,6 +28,7 @@
     of("time").textContent = v.time;
     of("date").textContent = v.date;
     of("inside").textContent = v.inside;
+    of("list").textContent = v.list;
     const words = [v.vi.head, v.vi.do, v.en.head, v.en.do], key = v.number + v.state;
     if (v.left === 0) standing = [v.state, words];
     if (key === shown) return;
