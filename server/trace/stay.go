@@ -53,6 +53,7 @@ type mason struct {
 	clean, doubtful []event
 	runs            []run
 	reach           []int64
+	laid            []event // those that the runs are of
 	fragments       []fragment
 }
 
@@ -69,18 +70,33 @@ type run struct {
 func (m *mason) unseen(staff bool) int64 {
 	d := m.venue.Dwell.Unseen
 	if staff {
-		d = max(d, workday)
+		d = min(max(d, workday), shift)
 	}
 	return d.Milliseconds()
 }
 
-// fit reports whether a check-in and a check-out can be of one stay.
-func (m *mason) fit(in, out *event) bool {
+// longest is how far check-in and check-out of one stay may lie apart.
+func (m *mason) longest(staff bool) int64 {
+	d := m.venue.Dwell.Longest
+	if staff {
+		d = min(max(d, workday), shift)
+	}
+	return d.Milliseconds()
+}
+
+// fit reports whether a check-in and the check-out after it can be of one stay,
+// and whether they must be, unless two doors in a row saw nobody.
+func (m *mason) fit(in, out *event) (can, must bool) {
 	x, y := endOf(out), endOf(in)
 	low, high := apart(&x, &y)
-	return high >= 0 && low <= m.venue.Dwell.Longest.Milliseconds() &&
-		(m.venue.Dwell.Overnight || !m.calendar.parts(in.latest, out.earliest))
+	longest := m.longest(in.staff)
+	over := m.venue.Dwell.Overnight
+	can = high >= 0 && low <= longest && (over || !m.calendar.parts(in.latest, out.earliest))
+	return can, can && high <= longest && (over || !m.calendar.parts(in.earliest, out.latest))
 }
+
+func (m *mason) can(in, out *event) bool  { can, _ := m.fit(in, out); return can }
+func (m *mason) must(in, out *event) bool { _, must := m.fit(in, out); return must }
 
 // build returns the stays of one person from their sorted events. Doubtful ones
 // are apart, so that they disturb no other. The result is valid until the next
@@ -168,6 +184,7 @@ func (m *mason) lay(events []event) {
 		return
 	}
 	m.scatter(events)
+	m.laid = events
 	for n := 0; n < len(m.runs); n++ {
 		r := &m.runs[n]
 		if r.to-r.from > 1 {
@@ -186,11 +203,16 @@ func (m *mason) lay(events []event) {
 			continue
 		}
 		last := n // the last run that shows the person there
-		for last+1 < len(m.runs) && m.single(events, last+1, seen) != nil && m.fit(e, m.single(events, last+1, seen)) {
+		for last+1 < len(m.runs) {
+			again := m.single(events, last+1, seen)
+			if again == nil || !m.must(e, again) {
+				break
+			}
 			last++
 		}
 		if last+1 < len(m.runs) {
-			if out := m.single(events, last+1, gone); out != nil && m.fit(e, out) {
+			out := m.single(events, last+1, gone)
+			if out != nil && m.must(e, out) {
 				f := m.began(e, n)
 				f.out, f.exit = endOf(out), out.detail
 				m.fragments = append(m.fragments, f)
@@ -259,11 +281,11 @@ func (m *mason) forward(e, last *event, n, lastRun int) fragment {
 		// Whoever comes again has left, or never did: then the next stay goes on.
 		next := &m.runs[lastRun+1]
 		f.out.latest = min(f.out.latest, next.latest)
-		if loose || next.to-next.from > 1 {
-			out = max(out, next.gone)
+		if loose || next.to-next.from > 1 || m.can(e, &m.laid[next.from]) {
+			out = max(out, next.gone) // if it has one
 		}
 	}
-	if out = min(out, e.latest+m.venue.Dwell.Longest.Milliseconds()); out > f.out.latest {
+	if out = min(out, e.latest+m.longest(e.staff)); out > f.out.latest {
 		f.out.latest, f.out.boot = out, 0
 	}
 	f.out.latest = max(f.out.latest, f.out.earliest)

@@ -49,13 +49,13 @@ var dwells = map[string]Dwell{
 	"household":       {2 * time.Hour, 14 * time.Hour, false},
 	"factory":         {12 * time.Hour, night, true},
 	"restaurant":      {4 * time.Hour, 16 * time.Hour, false},
-	"hospital":        {night, 30 * night, true},
+	"hospital":        {7 * night, 30 * night, true},
 	"clinic":          {6 * time.Hour, night, false},
 	"pharmacy":        {time.Hour, 14 * time.Hour, false},
 	"school":          {12 * time.Hour, night, false},
 	"kindergarten":    {12 * time.Hour, night, false},
 	"campus":          {14 * time.Hour, night, true},
-	"lodging":         {night, 30 * night, true},
+	"lodging":         {3 * night, 30 * night, true},
 	"attraction":      {5 * time.Hour, 14 * time.Hour, false},
 	"bus_station":     {4 * time.Hour, night, false},
 	"railway_station": {6 * time.Hour, night, false},
@@ -70,8 +70,12 @@ var dwells = map[string]Dwell{
 
 var anyDwell = Dwell{8 * time.Hour, night, false}
 
-// workday is how long at most somebody with a staff card stays unseen.
-const workday = 14 * time.Hour
+// Whoever has a staff card works there: how long at most unseen, and how far
+// apart check-in and check-out of one shift lie, also where others sleep.
+const (
+	workday = 14 * time.Hour
+	shift   = 30 * time.Hour
+)
 
 // DwellOf returns how long people stay at a kind of place, by a
 // [qrgate.PlaceKind]'s id. Of a kind that it does not know it assumes what fits
