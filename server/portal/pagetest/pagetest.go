@@ -32,6 +32,7 @@ import (
 // and one that belongs to others, and people who have signed in.
 type World struct {
 	T      *testing.T
+	Store  *store.Store
 	Reg    *register.Register
 	URL    string
 	People map[string]*http.Client // by the names of Roles, and "" who is nobody
@@ -44,12 +45,19 @@ type World struct {
 // SQLite. It ends with the test.
 func New(t *testing.T, base string, make func(*page.Frame, *register.Register) []page.Route) *World {
 	t.Helper()
+	return NewOver(t, base, func(w *World, f *page.Frame) []page.Route { return make(f, w.Reg) })
+}
+
+// NewOver is New for pages that need more of the world than its register: when make
+// is called it has its store and its places.
+func NewOver(t *testing.T, base string, make func(*World, *page.Frame) []page.Route) *World {
+	t.Helper()
 	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w := &World{T: t, Reg: register.New(s, time.Now), People: map[string]*http.Client{}}
+	w := &World{T: t, Store: s, Reg: register.New(s, time.Now), People: map[string]*http.Client{}}
 	mine, others := w.organisation(s, "mine"), w.organisation(s, "others")
 	w.Place = &qrgate.Place{
 		Organisation: mine, Name: "Chợ Đông Ba", Sector: "trade", Kind: "market", Area: "19753@2025-07-01", AreaNow: "19753@2025-07-01",
@@ -63,7 +71,7 @@ func New(t *testing.T, base string, make func(*page.Frame, *register.Register) [
 		}
 	}
 	f := page.New(page.Options{Register: w.Reg, Log: slog.New(slog.DiscardHandler), HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế", Base: base})
-	routes := make(f, w.Reg)
+	routes := make(w, f)
 	w.Roles = map[string]qrgate.Grant{
 		"owner":    {Role: qrgate.Owner, Scope: qrgate.Scope{Kind: qrgate.InOrganisation, ID: mine}},
 		"guard":    {Role: qrgate.Guard, Scope: qrgate.Scope{Kind: qrgate.InOrganisation, ID: mine}},
