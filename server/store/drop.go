@@ -164,14 +164,16 @@ const (
 	dropSteps = 20
 )
 
-// In the order of an index, so that neighbours on its pages go together.
+// In the order of an index: neighbours on its pages go together, and no step looks
+// at all that is left.
 var (
-	dropCheckins = byDialect(`DELETE FROM checkins WHERE (epoch_no, seq, digest) IN
-			(SELECT epoch_no, seq, digest FROM checkins INDEXED BY checkins_place WHERE day = ? LIMIT ?)`,
-		"DELETE FROM checkins WHERE (epoch_no, seq, digest) IN (SELECT epoch_no, seq, digest FROM checkins WHERE day = ? LIMIT ?)")
+	dropCheckins = byDialect("DELETE FROM checkins WHERE (epoch_no, seq, digest) IN (SELECT epoch_no, seq, digest FROM checkins INDEXED BY checkins_place "+firstOfDay+")",
+		"DELETE FROM checkins WHERE (epoch_no, seq, digest) IN (SELECT epoch_no, seq, digest FROM checkins "+firstOfDay+")")
 	dropSubjects = `DELETE FROM subjects WHERE (day, subject, epoch_no, seq, digest) IN
-		(SELECT day, subject, epoch_no, seq, digest FROM subjects WHERE day = ? LIMIT ?)`
+		(SELECT day, subject, epoch_no, seq, digest FROM subjects WHERE day = ? ORDER BY day, subject LIMIT ?)`
 )
+
+const firstOfDay = "WHERE day = ? ORDER BY day, epoch_no, gate_no, earliest, latest LIMIT ?"
 
 // DropDay drops some of the check-ins that are kept under a day, returns how many
 // they were, and reports whether there are more. No intake waits long for it. What

@@ -35,6 +35,11 @@ func Queries(engine string, epochNo int64) map[string]Query {
 	}
 	const day, hour = qrgate.Day(20781), int64(3600_000)
 	all["of a subject"] = Query{ofSubject[d], []any{int64(day), make([]byte, 16)}, ""}
+	all["of a day"] = Query{checkinsOn[d], []any{int64(day)}, "checkins_place"}
+	all["dropped"] = Query{dropCheckins[d], []any{int64(day), 20}, "checkins_place"} // of so few rows
+	if d == sqlite {
+		all["subjects dropped"] = Query{dropSubjects, []any{int64(day), 20}, ""}
+	}
 	for n, text := range atGate {
 		index := "checkins_place"
 		if d == postgres && n > 8 {

@@ -63,6 +63,14 @@ func only(all []qrgate.Checkin, keep func(*qrgate.Checkin) bool) []qrgate.Checki
 	return kept
 }
 
+// compare is quick where nothing differs.
+func compare(t tester, want, got []qrgate.Checkin, format string, args ...any) {
+	t.Helper()
+	if !slices.Equal(want, got) {
+		t.Errorf(format+" (-want +got):\n%s", append(args, gocmp.Diff(want, got))...)
+	}
+}
+
 func spotOf(c *qrgate.Checkin) qrgate.Spot { return qrgate.Spot{No: c.PlaceNo, Name: c.Place} }
 
 // checkReads compares what is read of subjects, places and days with all that
@@ -83,15 +91,11 @@ func checkReads(t tester, s *store.Store, all []qrgate.Checkin, windows ...[2]in
 			want := only(all, func(c *qrgate.Checkin) bool {
 				return w[0] <= w[1] && spotOf(c) == at && c.Earliest <= w[1] && c.Latest >= w[0]
 			})
-			if diff := gocmp.Diff(want, checkinsAt(t, s, at, w[0], w[1])); diff != "" {
-				t.Errorf("CheckinsAt(%v, %d, %d) (-want +got):\n%s", at, w[0], w[1], diff)
-			}
+			compare(t, want, checkinsAt(t, s, at, w[0], w[1]), "CheckinsAt(%v, %d, %d)", at, w[0], w[1])
 		}
 	}
 	want := only(all, func(c *qrgate.Checkin) bool { return c.Subject != (qrgate.Subject{}) && subjects[c.Day] == c.Subject })
-	if diff := gocmp.Diff(want, checkinsOf(t, s, subjects)); diff != "" {
-		t.Errorf("CheckinsOf(%d subjects) (-want +got):\n%s", len(subjects), diff)
-	}
+	compare(t, want, checkinsOf(t, s, subjects), "CheckinsOf(%d subjects)", len(subjects))
 }
 
 // Whoever asks for a place gets what every kiosk that stood there and all phones
