@@ -70,7 +70,7 @@ var tables = []table{
 	newTable("cases", `id:t, year, no, state:t, profile:t, scope:t, opened_by:t, opened, changed, ends, approval:t, decided_by:t, decided, runs, late,
 		version, wrapped:b, sealed:b`),
 	newTable("case_glasses", "id:t, case_id:t, made_by:t, made, until, reviewed_by:t, reviewed, proper, sealed:b"),
-	newTable("case_runs", "case_id:t, no, made_by:t, made, ring, began, sealed:b, fingerprint:b"),
+	newTable("case_runs", "case_id:t, no, made_by:t, made, ring, reference:b, began, sealed:b, fingerprint:b"),
 	newTable("case_calls", "case_id:t, reference:b, status:t, made_by:t, made, version, sealed:b"),
 	newTable("case_notices", "id:t, account:t, case_id:t, kind:t, made, seen, mailed"),
 	newTable("merges", "person, same_as, made_by:t, made"),

@@ -92,20 +92,22 @@ func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added i
 	if err != nil {
 		return 0, fmt.Errorf("casebook: add calls: %w", err)
 	}
+	// Sealed before the transaction, for check-ins wait while it lasts.
+	sealed := make([][]byte, len(refs))
+	for i, r := range refs {
+		if sealed[i], err = seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]])}); err != nil {
+			return 0, fmt.Errorf("casebook: add calls: %w", err)
+		}
+	}
 	err = b.write(ctx, "add calls", func(t store.Tx) error {
-		f, err := b.persons(t.Each, by, id)
-		if err != nil {
+		if _, err := b.persons(t.Each, by, id); err != nil {
 			return err
 		}
 		added = 0
 		now := b.now().UnixMilli()
 		for i, r := range refs {
-			sealed, err := seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]])})
-			if err != nil {
-				return err
-			}
 			n, err := t.Exec(`INSERT INTO case_calls (case_id, reference, status, made_by, made, version, sealed) VALUES (?, ?, ?, ?, ?, 1, ?)
-				ON CONFLICT (case_id, reference) DO NOTHING`, id, r[:], string(ToCall), by, now, sealed)
+				ON CONFLICT (case_id, reference) DO NOTHING`, id, r[:], string(ToCall), by, now, sealed[i])
 			if err != nil {
 				return err
 			}
@@ -138,19 +140,17 @@ func (b *Book) household(f *file, r Ref, d *register.PersonDetails) string {
 // Calls returns the call list of a case: households together, and those first of
 // whom somebody is still to be called. It writes down that it was looked at.
 func (b *Book) Calls(ctx context.Context, by, id string) ([]Call, error) {
+	q := b.reading(ctx)
+	f, err := b.persons(q, by, id)
 	var all []Call
-	err := b.write(ctx, "calls", func(t store.Tx) error {
-		f, err := b.persons(t.Each, by, id)
-		if err != nil {
-			return err
-		}
-		if all, err = calls(t.Each, f, "1 = 1"); err != nil {
-			return err
-		}
-		return t.Audit(by, "see calls", object(id), "")
-	})
+	if err == nil {
+		all, err = calls(q, f, "1 = 1")
+	}
+	if err == nil {
+		err = b.s.Write(ctx, func(t store.Tx) error { return t.Audit(by, "see calls", object(id), "") })
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("casebook: calls: %w", err)
 	}
 	waits := map[string]bool{}
 	for i := range all {

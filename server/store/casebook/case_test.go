@@ -124,16 +124,18 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 				_, err := w.Find(ctx, by, id, casebook.Lookup{Kind: pass.Phone, Number: an.Phone})
 				return err
 			},
-			"Cards":     func(by, id string) error { _, err := w.Cards(ctx, by, id, ref); return err },
-			"Task":      func(by, id string) error { _, err := w.Task(ctx, by, id); return err },
-			"Second":    func(by, id string) error { _, err := w.Second(ctx, by, id, ref); return err },
-			"Run":       func(by, id string) error { _, err := w.Run(ctx, by, id, 0); return err },
-			"Runs":      func(by, id string) error { _, err := w.Runs(ctx, by, id); return err },
-			"SaveRun":   func(by, id string) error { _, err := w.SaveRun(ctx, by, id, &casebook.Result{Ring: 1}); return err },
-			"Calls":     func(by, id string) error { _, err := w.Calls(ctx, by, id); return err },
-			"AddCalls":  func(by, id string) error { _, err := w.AddCalls(ctx, by, id, []casebook.Ref{ref}); return err },
-			"Merges":    func(by, id string) error { _, err := w.Merges(ctx, by, id); return err },
-			"Called":    func(by, id string) error { return w.Called(ctx, by, id, ref, 1, casebook.Attempt{Status: casebook.Reached}) },
+			"Cards":    func(by, id string) error { _, err := w.Cards(ctx, by, id, ref); return err },
+			"Task":     func(by, id string) error { _, err := w.Task(ctx, by, id); return err },
+			"Second":   func(by, id string) error { _, err := w.Second(ctx, by, id, ref); return err },
+			"Run":      func(by, id string) error { _, err := w.Run(ctx, by, id, 0); return err },
+			"Runs":     func(by, id string) error { _, err := w.Runs(ctx, by, id); return err },
+			"SaveRun":  func(by, id string) error { _, err := w.SaveRun(ctx, by, id, &casebook.Result{Ring: 1}); return err },
+			"Calls":    func(by, id string) error { _, err := w.Calls(ctx, by, id); return err },
+			"AddCalls": func(by, id string) error { _, err := w.AddCalls(ctx, by, id, []casebook.Ref{ref}); return err },
+			"Merges":   func(by, id string) error { _, err := w.Merges(ctx, by, id); return err },
+			"Called": func(by, id string) error {
+				return w.Called(ctx, by, id, ref, 1, casebook.Attempt{Status: casebook.Reached})
+			},
 			"SetState":  func(by, id string) error { return w.SetState(ctx, by, id, v, casebook.Confirmed) },
 			"Extend":    func(by, id string) error { return w.Extend(ctx, by, id, v, w.time().Add(time.Hour)) },
 			"Purpose":   func(by, id string) error { return w.SetPurpose(ctx, by, id, v, why) },

@@ -31,6 +31,7 @@ func TestFind(t *testing.T) {
 			want []string
 		}{
 			{"card", casebook.Lookup{Kind: pass.Card, Number: strconv.Itoa(int(number))}, []string{an.Name}},
+			{"card as it is printed", casebook.Lookup{Kind: pass.Card, Number: fmt.Sprintf("%010d", number)}, []string{an.Name}},
 			{"identity card", casebook.Lookup{Kind: pass.CCCD, Number: an.Identity}, []string{an.Name}},
 			{"insurance", casebook.Lookup{Kind: pass.BHYT, Number: an.Insurance}, []string{an.Name}},
 			{"insurance as the card says", casebook.Lookup{Kind: pass.BHYT, Number: "DN446" + an.Insurance}, []string{an.Name}},
@@ -59,7 +60,7 @@ func TestFind(t *testing.T) {
 		}
 		for name, l := range map[string]casebook.Lookup{
 			"nothing": {}, "name alone": {Name: an.Name}, "year alone": {Born: 1948}, "half a name": {Name: "An", Born: 1948},
-			"another pass": {Kind: pass.HC1, Number: "x"}, "long": {Kind: pass.CCCD, Number: strings.Repeat("9", 65)},
+			"no card": {Kind: pass.Card, Number: "0"}, "half a card": {Kind: pass.Card, Number: "12x"}, "another pass": {Kind: pass.HC1, Number: "x"}, "long": {Kind: pass.CCCD, Number: strings.Repeat("9", 65)},
 		} {
 			_, err := w.Find(t.Context(), "lan", c.ID, l)
 			w.refuses(name, err, qrgate.ErrInvalid)
@@ -72,8 +73,8 @@ func TestFind(t *testing.T) {
 				}
 			}
 		}
-		if rows := w.audit(register.AuditQuery{Action: "look for person"}); len(rows) != 15 {
-			t.Errorf("%d look-ups were written down, want 15: those that found nobody too", len(rows))
+		if rows := w.audit(register.AuditQuery{Action: "look for person"}); len(rows) != 16 {
+			t.Errorf("%d look-ups were written down, want 16: those that found nobody too", len(rows))
 		}
 	})
 }

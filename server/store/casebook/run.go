@@ -3,6 +3,7 @@ package casebook
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -25,7 +26,6 @@ type Task struct {
 	Of      Ref         // of a second ring: the contact; else the zero Ref
 	Chosen  []trace.ID  // entries, or exits where there is no entry, of the stays that count; empty for all
 	Rules   trace.Rules // what the officers said of doubtful check-ins
-	same    []pair      // who is merged in this case
 }
 
 // Task returns what a case traces, and writes down that it is. The error is
@@ -64,7 +64,7 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 		return nil, fmt.Errorf("profile %q: %w", f.Profile, qrgate.ErrNotFound)
 	}
 	task := &Task{
-		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen, same: f.body.Same,
+		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen,
 		Rules: trace.Rules{Restored: map[trace.ID]bool{}},
 	}
 	for _, c := range f.body.Restored {
@@ -210,55 +210,77 @@ func (b *Book) SaveRun(ctx context.Context, by, id string, r *Result) (*Run, err
 }
 
 func (b *Book) saveRun(ctx context.Context, by, id string, r *Result, load func(q query, by, id string) (*file, error)) (*Run, error) {
+	if r.Ring != 1 && r.Ring != 2 || (r.Ring == 2) != (r.Of != Ref{}) {
+		return nil, fmt.Errorf("casebook: save run: ring: %w", qrgate.ErrInvalid)
+	}
 	var run *Run
-	err := b.write(ctx, "save run", func(t store.Tx) error {
-		f, err := load(t.Each, by, id)
+	var err error
+	for range 3 {
+		if run, err = b.trySaveRun(ctx, by, id, r, load); !errors.Is(err, ErrChanged) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("casebook: save run: %w", err)
+	}
+	return run, nil
+}
+
+// trySaveRun compares and seals outside of the transaction: of some thousand
+// contacts it takes so long that check-ins would wait. The error is [ErrChanged] if
+// the case has changed meanwhile.
+func (b *Book) trySaveRun(ctx context.Context, by, id string, r *Result, load func(q query, by, id string) (*file, error)) (*Run, error) {
+	q := b.reading(ctx)
+	f, err := load(q, by, id)
+	if err != nil {
+		return nil, err
+	}
+	kept := *r
+	if err := b.join(q, f, &kept); err != nil {
+		return nil, err
+	}
+	before, err := b.lastRun(q, f, r.Ring, r.Of)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{No: f.Runs + 1, At: b.now().Truncate(time.Millisecond), By: by, Result: kept, f: f}
+	since := 0
+	if before != nil {
+		run.Difference, since = differ(before, run), before.No
+	}
+	sealed, err := seal(f.key, fieldRun(run.No), sealedRun{kept, run.Difference})
+	if err != nil {
+		return nil, err
+	}
+	var fingerprint any
+	began := run.At
+	if r.Read != nil {
+		began = r.Read.began
+		if fingerprint, err = seal(f.key, fieldFingerprint(run.No), r.Read.readings()); err != nil {
+			return nil, err
+		}
+	}
+	err = b.s.Write(ctx, func(t store.Tx) error {
+		now, err := load(t.Each, by, id)
 		if err != nil {
 			return err
 		}
-		if r.Ring != 1 && r.Ring != 2 || (r.Ring == 2) != (r.Of != Ref{}) {
-			return fmt.Errorf("ring: %w", qrgate.ErrInvalid)
+		if now.Version != f.Version {
+			return ErrChanged
 		}
-		kept := *r
-		if err := b.join(t.Each, f, &kept); err != nil {
+		// What an older run read is read by this one too.
+		if _, err := t.Exec("UPDATE case_runs SET fingerprint = NULL WHERE case_id = ? AND no = ?", id, since); err != nil {
 			return err
 		}
-		before, err := b.lastRun(t.Each, f, r.Ring, r.Of)
+		_, err = t.Exec("INSERT INTO case_runs (case_id, no, made, made_by, ring, reference, began, sealed, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			id, run.No, run.At.UnixMilli(), by, r.Ring, r.Of[:], began.UnixMilli(), sealed, fingerprint)
 		if err != nil {
 			return err
 		}
-		now := b.now().Truncate(time.Millisecond)
-		f.Runs++
-		run = &Run{No: f.Runs, At: now, By: by, Result: kept, f: f}
-		if before != nil {
-			run.Difference = differ(before, run)
-			// What an older run read is read by this one too.
-			if _, err := t.Exec("UPDATE case_runs SET fingerprint = NULL WHERE case_id = ? AND no = ?", id, before.No); err != nil {
-				return err
-			}
-		}
-		sealed, err := seal(f.key, fieldRun(run.No), sealedRun{kept, run.Difference})
-		if err != nil {
+		now.Runs, now.Late = run.No, time.Time{}
+		if err := b.save(t, now); err != nil {
 			return err
 		}
-		var fingerprint any
-		began := now
-		if r.Read != nil {
-			began = r.Read.began
-			if fingerprint, err = seal(f.key, fieldFingerprint(run.No), r.Read.readings()); err != nil {
-				return err
-			}
-		}
-		_, err = t.Exec("INSERT INTO case_runs (case_id, no, made, made_by, ring, began, sealed, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			id, run.No, now.UnixMilli(), by, r.Ring, began.UnixMilli(), sealed, fingerprint)
-		if err != nil {
-			return err
-		}
-		f.Late = time.Time{}
-		if err := b.save(t, f); err != nil {
-			return err
-		}
-		f.Version++
 		if by == "" && !run.Difference.Empty() {
 			if err := b.tell(t, id, Different, f.OpenedBy); err != nil {
 				return err
@@ -266,10 +288,7 @@ func (b *Book) saveRun(ctx context.Context, by, id string, r *Result, load func(
 		}
 		return t.Audit(by, "keep run", object(id), fmt.Sprintf("run %d, ring %d, %d found", run.No, run.Ring, len(kept.persons())))
 	})
-	if err != nil {
-		return nil, err
-	}
-	return run, nil
+	return run, err
 }
 
 // A RunHead is when a case was traced.
@@ -278,6 +297,7 @@ type RunHead struct {
 	At   time.Time
 	By   string // account, empty if the server traced again
 	Ring int
+	Of   Ref // of a second ring
 }
 
 // Runs returns when a case was traced, the latest first.
@@ -286,7 +306,14 @@ func (b *Book) Runs(ctx context.Context, by, id string) ([]RunHead, error) {
 	_, err := b.persons(q, by, id)
 	var all []RunHead
 	if err == nil {
-		all, err = runs(q, id)
+		err = q(func(rows *sql.Rows) error {
+			var r RunHead
+			var of []byte
+			err := rows.Scan(&r.No, (*store.Milli)(&r.At), &r.By, &r.Ring, &of)
+			copy(r.Of[:], of)
+			all = append(all, r)
+			return err
+		}, "SELECT no, made, made_by, ring, reference FROM case_runs WHERE case_id = ? ORDER BY no DESC", id)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("casebook: runs: %w", err)
@@ -294,40 +321,27 @@ func (b *Book) Runs(ctx context.Context, by, id string) ([]RunHead, error) {
 	return all, nil
 }
 
-func runs(q query, id string) (all []RunHead, err error) {
-	err = q(func(rows *sql.Rows) error {
-		var r RunHead
-		err := rows.Scan(&r.No, (*store.Milli)(&r.At), &r.By, &r.Ring)
-		all = append(all, r)
-		return err
-	}, "SELECT no, made, made_by, ring FROM case_runs WHERE case_id = ? ORDER BY no DESC", id)
-	return all, err
-}
-
 // Run returns what a run found, and writes down that it was looked at. Number 0 is
 // the latest of the first ring.
 func (b *Book) Run(ctx context.Context, by, id string, no int) (*Run, error) {
+	q := b.reading(ctx)
+	f, err := b.persons(q, by, id)
 	var run *Run
-	err := b.write(ctx, "run", func(t store.Tx) error {
-		f, err := b.persons(t.Each, by, id)
-		if err != nil {
-			return err
-		}
-		if no == 0 {
-			run, err = b.lastRun(t.Each, f, 1, Ref{})
-		} else {
-			run, err = b.run(t.Each, f, no)
-		}
-		if err == nil && run == nil {
-			err = qrgate.ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		return t.Audit(by, "see contacts", object(id), fmt.Sprintf("run %d", run.No))
-	})
+	switch {
+	case err != nil:
+	case no == 0:
+		run, err = b.lastRun(q, f, 1, Ref{})
+	default:
+		run, err = b.run(q, f, no)
+	}
+	if err == nil && run == nil {
+		err = qrgate.ErrNotFound
+	}
+	if err == nil {
+		err = b.s.Write(ctx, func(t store.Tx) error { return t.Audit(by, "see contacts", object(id), fmt.Sprintf("run %d", run.No)) })
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("casebook: run: %w", err)
 	}
 	return run, nil
 }
@@ -351,18 +365,11 @@ func (b *Book) run(q query, f *file, no int) (*Run, error) {
 
 // lastRun returns the latest run of a ring around somebody, nil if there is none.
 func (b *Book) lastRun(q query, f *file, ring int, of Ref) (*Run, error) {
-	heads, err := runs(q, f.ID)
-	if err != nil {
+	no := 0
+	err := q(func(rows *sql.Rows) error { return rows.Scan(&no) },
+		"SELECT COALESCE(MAX(no), 0) FROM case_runs WHERE case_id = ? AND ring = ? AND reference = ?", f.ID, ring, of[:])
+	if err != nil || no == 0 {
 		return nil, err
 	}
-	for _, h := range heads {
-		if h.Ring != ring {
-			continue
-		}
-		run, err := b.run(q, f, h.No)
-		if err != nil || run.Of == of {
-			return run, err
-		}
-	}
-	return nil, nil
+	return b.run(q, f, no)
 }

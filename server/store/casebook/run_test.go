@@ -96,7 +96,7 @@ func TestDifference(t *testing.T) {
 		check("second ring again", save(&casebook.Result{Ring: 2, Of: run.Ref(6)}), casebook.Difference{Since: 4, Gone: []qrgate.Person{8}})
 		check("first ring after second ones", save(result(met(2, 10))), casebook.Difference{Since: 3, Gone: []qrgate.Person{3, 4, 5, 6}})
 		heads, err := w.Runs(ctx, "lan", c.ID)
-		if len(heads) != 7 || heads[0].No != 7 || heads[1].Ring != 2 || err != nil {
+		if len(heads) != 7 || heads[0].No != 7 || heads[1].Ring != 2 || heads[1].Of != run.Ref(6) || err != nil {
 			t.Errorf("Runs = %+v, %v", heads, err)
 		}
 		if got := w.get("lan", c.ID).Runs; got != 7 {
@@ -121,7 +121,9 @@ func TestPlace(t *testing.T) {
 		if err != nil || task.At != at || task.Persons != nil {
 			t.Fatalf("Task = %+v, %v", task, err)
 		}
-		stay := func(p qrgate.Person, in int64) trace.Stay { return trace.Stay{Person: p, At: at, In: when.Interval{Earliest: in, Latest: in}} }
+		stay := func(p qrgate.Person, in int64) trace.Stay {
+			return trace.Stay{Person: p, At: at, In: when.Interval{Earliest: in, Latest: in}}
+		}
 		_, err = w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Place: true, Stays: []trace.Stay{stay(5, 1), stay(0, 2), stay(5, 3), stay(6, 1)}})
 		w.must(err)
 		run, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Place: true, Stays: []trace.Stay{stay(5, 1), stay(7, 3)}})

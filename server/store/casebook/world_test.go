@@ -2,6 +2,7 @@ package casebook_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -202,5 +203,17 @@ func (w *world) audit(q register.AuditQuery) []entry {
 		return nil
 	}))
 	slices.Reverse(all)
+	return all
+}
+
+// sizes returns the numbers that a query gives.
+func (w *world) sizes(query string) (all []int) {
+	w.t.Helper()
+	w.must(w.s.Read(context.Background(), func(rows *sql.Rows) error {
+		n := 0
+		err := rows.Scan(&n)
+		all = append(all, n)
+		return err
+	}, query))
 	return all
 }

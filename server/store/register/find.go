@@ -100,7 +100,7 @@ func (c *Cards) DetailsOf(ctx context.Context, persons ...qrgate.Person) (map[qr
 }
 
 // EachPerson calls fn with everybody of whom something is known. It opens all of
-// them, which takes some seconds for a million.
+// them, which takes some 15 µs each.
 func (c *Cards) EachPerson(ctx context.Context, fn func(qrgate.Person, *PersonDetails) error) error {
 	for after, first := int64(0), true; ; first = false {
 		n := 0

@@ -43,13 +43,15 @@ CREATE TABLE case_glasses (
 CREATE INDEX case_glasses_case ON case_glasses (case_id, made);
 
 -- Each tracing of a case: what was found and, of the latest of each ring, a
--- fingerprint of what was read.
+-- fingerprint of what was read. reference is around whom a second ring is, zero of
+-- a first.
 CREATE TABLE case_runs (
     case_id     TEXT NOT NULL REFERENCES cases,
     no          BIGINT NOT NULL,
     made        BIGINT NOT NULL,
     made_by     TEXT NOT NULL,
     ring        BIGINT NOT NULL,
+    reference   BYTEA NOT NULL,
     began       BIGINT NOT NULL,
     sealed      BYTEA NOT NULL,
     fingerprint BYTEA,
