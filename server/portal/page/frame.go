@@ -95,22 +95,36 @@ func (f *Frame) Base() string { return strings.TrimSuffix(f.o.Base, "/") }
 // Now returns the time.
 func (f *Frame) Now() time.Time { return f.o.Now() }
 
-// Add reads templates of pages: each is named as its file without .html. What is
-// wrong with one is a bug that every test finds, so it panics.
+// partsSuffix ends the name of a file that is no page, but what the pages beside
+// it have in common.
+const partsSuffix = ".parts.html"
+
+// Add reads templates of pages: each is named as its file without .html. A file
+// NAME.parts.html is part of every page of its pattern. What is wrong with one is
+// a bug that every test finds, so it panics.
 func (f *Frame) Add(fsys fs.FS, patterns ...string) {
 	for _, pattern := range patterns {
 		names, err := fs.Glob(fsys, pattern)
 		if err != nil || len(names) == 0 {
 			panic(fmt.Sprintf("page: no templates %s: %v", pattern, err))
 		}
+		var parts []string
 		for _, name := range names {
+			if strings.HasSuffix(name, partsSuffix) {
+				parts = append(parts, name)
+			}
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, partsSuffix) {
+				continue
+			}
 			key := strings.TrimSuffix(path.Base(name), ".html")
 			if _, twice := f.pages[key]; twice {
 				panic("page: two templates " + key)
 			}
 			f.pages[key] = map[text.Lang]*template.Template{}
 			for lang, shell := range f.shell {
-				f.pages[key][lang] = template.Must(template.Must(shell.Clone()).ParseFS(fsys, name))
+				f.pages[key][lang] = template.Must(template.Must(shell.Clone()).ParseFS(fsys, append(parts[:len(parts):len(parts)], name)...))
 			}
 		}
 	}
