@@ -55,6 +55,9 @@ const (
 	back = 20
 )
 
+// Ready returns when a day is first counted.
+func Ready(day qrgate.Day) time.Time { return (day + 1).Start().Add(settle) }
+
 // A Job counts the days.
 type Job struct {
 	Rows   Rows
@@ -142,7 +145,7 @@ func (j *Job) due(ctx context.Context, now time.Time) ([]task, error) {
 		n := seen[day]
 		last, counted := runs[day]
 		switch {
-		case n == 0, now.Before((day + 1).Start().Add(settle)):
+		case n == 0, now.Before(Ready(day)):
 			continue
 		// Fewer than ten are no figure, whatever they did.
 		case counted && (n < last.Seen+Least || now.Before(last.Made.Add(again))):
