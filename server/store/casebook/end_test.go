@@ -164,7 +164,7 @@ func TestLists(t *testing.T) {
 			}
 		}
 		// Of the whole province, for a list of old communes too.
-		w.account("thua")
+		w.must(addAccount(w.s, "thua"))
 		w.must(w.reg.GiveRole(ctx, "", "thua", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: province}))
 		if _, total, err := w.Cases(ctx, "thua", casebook.Query{}); total != 3 || err != nil {
 			t.Errorf("within the province are %d, %v, want all but what is everywhere's", total, err)

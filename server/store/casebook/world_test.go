@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +27,36 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string {
+	path := filepath.Join(t.TempDir(), "qrgate.db")
+	if err := os.WriteFile(path, founded(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
+}}
+
+// founded returns the file of a database with officers and nothing else: to make
+// all tables anew for each test takes longer than most of them.
+var founded = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "casebook")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "qrgate.db")
+	s, err := store.Open(context.Background(), "sqlite:"+path, store.Options{})
+	if err == nil {
+		err = errors.Join(found(s), s.Close())
+	}
+	if err != nil {
+		panic(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return b
+})
 
 // Two communes next to each other, and what holds both.
 var (
@@ -46,9 +77,6 @@ type world struct {
 	now   atomic.Int64 // Unix milliseconds
 }
 
-// newWorld has the health officers lan and minh of one commune, the approver duc
-// and the data-protection officer mai, hoa of another commune, the approver xa of
-// that other commune, and vien, who administers.
 func newWorld(t testing.TB, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, dsn: dsn}
@@ -63,23 +91,44 @@ func newWorld(t testing.TB, dsn string) *world {
 	w.s, w.reg = s, register.New(s, w.time)
 	w.cards = w.reg.Cards(w.v)
 	w.Book = casebook.New(s, w.v, w.time)
-	for _, o := range []struct {
-		id string
-		qrgate.Grant
-	}{
-		{"lan", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: phuXuan}},
-		{"minh", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: phuXuan}},
-		{"hoa", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: duongNo}},
-		{"tinh", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: qrgate.All}},
-		{"duc", qrgate.Grant{Role: qrgate.Approver, Scope: phuXuan}},
-		{"xa", qrgate.Grant{Role: qrgate.Approver, Scope: duongNo}},
-		{"mai", qrgate.Grant{Role: qrgate.Protection, Scope: qrgate.All}},
-		{"vien", qrgate.Grant{Role: qrgate.Administrator, Scope: qrgate.All}},
-	} {
-		w.account(o.id)
-		w.must(w.reg.GiveRole(context.Background(), "", o.id, o.Grant))
+	known := false
+	w.must(s.Read(context.Background(), func(*sql.Rows) error { known = true; return nil }, "SELECT 1 FROM grants LIMIT 1"))
+	if !known {
+		w.must(found(s))
 	}
 	return w
+}
+
+// found adds the health officers lan and minh of one commune, hoa of another, tinh of
+// everywhere, an approver of each commune, duc and xa, the data-protection officer
+// mai, and vien, who administers.
+func found(s *store.Store) error {
+	reg := register.New(s, time.Now)
+	for _, o := range []struct {
+		id    string
+		role  qrgate.Role
+		scope qrgate.Scope
+	}{
+		{"lan", qrgate.HealthOfficer, phuXuan}, {"minh", qrgate.HealthOfficer, phuXuan}, {"hoa", qrgate.HealthOfficer, duongNo}, {"tinh", qrgate.HealthOfficer, qrgate.All},
+		{"duc", qrgate.Approver, phuXuan}, {"xa", qrgate.Approver, duongNo}, {"mai", qrgate.Protection, qrgate.All}, {"vien", qrgate.Administrator, qrgate.All},
+	} {
+		err := addAccount(s, o.id)
+		if err == nil {
+			err = reg.GiveRole(context.Background(), "", o.id, qrgate.Grant{Role: o.role, Scope: o.scope})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAccount adds somebody whose id and name are the same.
+func addAccount(s *store.Store, id string) error {
+	return s.Write(context.Background(), func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO accounts (id, name, display, email, confirmed, phone, state, totp_step, created) VALUES (?, ?, ?, '', 0, '', 1, 0, 0)", id, id, id)
+		return err
+	})
 }
 
 // onEach runs a test on every engine.
@@ -111,12 +160,6 @@ func (w *world) refuses(what string, err, kind error) {
 func (w *world) exec(query string, args ...any) {
 	w.t.Helper()
 	w.must(w.s.Write(context.Background(), func(t store.Tx) error { _, err := t.Exec(query, args...); return err }))
-}
-
-// account adds somebody whose id and name are the same.
-func (w *world) account(id string) {
-	w.t.Helper()
-	w.exec("INSERT INTO accounts (id, name, display, email, confirmed, phone, state, totp_step, created) VALUES (?, ?, ?, '', 0, '', 1, 0, ?)", id, id, id, w.now.Load())
 }
 
 const why = "Ca nghi ngờ, trạm y tế báo qua điện thoại"
