@@ -3,7 +3,7 @@ package rights
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,50 +146,66 @@ func (r *Rights) Loose(ctx context.Context, fn func(qrgate.Person) error) error 
 }
 
 // keepers are the tables whose rows keep a person beyond their last check-in.
-var keepers = []string{"holders"}
+var keepers = []string{"holders", "guests"}
 
-// remains are the tables in which something stands of a person whom only
-// check-ins keep.
-var remains = []string{"identities", "details", "people"}
+// forgetStep is how many people one transaction forgets, while no intake goes on.
+const forgetStep = 200
 
 // Forget drops what is known of persons whom nothing keeps any more, and returns
-// how many they were. Whoever has got a card meanwhile is left.
-func (r *Rights) Forget(ctx context.Context, all []qrgate.Person) (n int64, err error) {
-	for len(all) > 0 {
-		some := all[:min(len(all), step)]
-		all = all[len(some):]
-		args := make([]any, len(some))
-		for i, p := range some {
-			args[i] = int64(p)
+// how many they were. subjects returns a person as the check-ins of each day hold
+// them: whoever has checked in since, got a card or was invited is left.
+func (r *Rights) Forget(ctx context.Context, all []qrgate.Person, subjects func(qrgate.Person) (map[qrgate.Day]qrgate.Subject, error)) (n int64, err error) {
+	for some := range slices.Chunk(all, forgetStep) {
+		asked := map[qrgate.Day]map[qrgate.Subject]bool{}
+		of := map[qrgate.Person]map[qrgate.Day]qrgate.Subject{}
+		for _, p := range some {
+			if of[p], err = subjects(p); err != nil {
+				return n, wrap("forget", err)
+			}
+			for day, s := range of[p] {
+				if asked[day] == nil {
+					asked[day] = map[qrgate.Subject]bool{}
+				}
+				asked[day][s] = false
+			}
 		}
-		in := " WHERE person IN (?" + strings.Repeat(", ?", len(args)-1) + ")"
-		for _, table := range keepers {
-			in += " AND person NOT IN (SELECT person FROM " + table + " WHERE person IS NOT NULL)"
-		}
+		forgotten := 0
 		err := r.s.Write(ctx, func(t store.Tx) error {
-			forgotten := map[int64]bool{}
-			for _, table := range []string{"identities", "people"} {
-				err := t.Each(func(rows *sql.Rows) error {
-					var p int64
-					err := rows.Scan(&p)
-					forgotten[p] = true
-					return err
-				}, "SELECT DISTINCT person FROM "+table+in, args...)
-				if err != nil {
-					return err
-				}
+			if err := t.ForgetPeople(); err != nil { // from here on nobody comes back
+				return err
 			}
-			for _, table := range remains {
-				if _, err := t.Exec("DELETE FROM "+table+in, args...); err != nil {
-					return fmt.Errorf("%s: %w", table, err)
-				}
+			if err := t.Seen(asked); err != nil {
+				return err
 			}
-			n += int64(len(forgotten))
-			return nil
+			var gone []qrgate.Person
+			for _, p := range some {
+				seen := false
+				for day, s := range of[p] {
+					seen = seen || asked[day][s]
+				}
+				for _, table := range keepers {
+					err := t.Each(func(*sql.Rows) error { seen = true; return nil }, "SELECT 1 FROM "+table+" WHERE person = ?", int64(p))
+					if err != nil {
+						return err
+					}
+				}
+				if seen {
+					continue
+				}
+				for _, column := range []string{"person", "same_as"} {
+					if _, err := t.Exec("DELETE FROM merges WHERE "+column+" = ?", int64(p)); err != nil {
+						return err
+					}
+				}
+				gone = append(gone, p)
+			}
+			forgotten = len(gone)
+			return t.ForgetPeople(gone...)
 		})
 		if err != nil {
 			return n, wrap("forget", err)
 		}
+		n += int64(forgotten)
 	}
 	return n, nil
 }

@@ -1,0 +1,27 @@
+// Package retention sees to it that what is past its retention is gone, and that
+// this can be proved; that a person's data can be handed over or erased in one
+// step; and that the chain of audit rows goes on.
+//
+//	k := retention.New(retention.Parts{...}, retention.Options{Days: 21})
+//	err := k.Once(ctx) // before a server listens: it may have been restored
+//	err = k.Run(ctx)   // each hour from then on
+//
+// At the end of a day's retention its key is destroyed, which parts every check-in
+// of the day from its person at once, also in backups. Then the day's rows are
+// dropped in steps, persons whom nothing keeps any more are forgotten, data backups
+// of that age are deleted, and a signed certificate says what was dropped and who
+// has not yet confirmed: backups that still hold names, copies of the database,
+// kiosks that may still hold records of the day. Newer versions of the certificate
+// say who has confirmed since.
+//
+// The promise: after Once has returned nil, no key opens a check-in that is older
+// than the retention, and neither the database nor a backup in the folder that is
+// looked after tells anything of a person whom only such check-ins kept, but for
+// backups which the certificate names with the day on which they go.
+//
+// Several servers may run it: each destroys keys, one at a time does the rest, and
+// what one has begun another one ends.
+//
+// Where the rows are is package store's matter, keys are package vault's, signed
+// files package proof's.
+package retention

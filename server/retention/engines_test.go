@@ -1,0 +1,5 @@
+//go:build !full
+
+package retention_test
+
+var engines = []engine{sqlite}

@@ -1,0 +1,269 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/retention/proof"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rights"
+	"github.com/qrgate/qrgate/server/vault"
+)
+
+// Retention in days.
+const (
+	DefaultDays = 21
+	MaxDays     = 30
+	// DefaultBackupDays is how long a data backup is kept: it holds names of people
+	// who were forgotten after it was made.
+	DefaultBackupDays = 7
+)
+
+// Parts are what a Keeper works on.
+type Parts struct {
+	Store    *store.Store
+	Rights   *rights.Rights
+	Register *register.Register
+	Vault    *vault.Vault
+	Sign     proof.Signer
+	Log      *slog.Logger
+	// Sweeps drop what else has ended: of cases, for instance. Each is called at
+	// every run.
+	Sweeps map[string]func(context.Context) error
+	// Needed calls fn with the persons that something else needs until its own end,
+	// such as those whom an open case is about; nil if nothing does.
+	Needed func(ctx context.Context, fn func(qrgate.Person)) error
+	// Looks returns who has seen a person, the latest first; nil if nobody can.
+	Looks func(context.Context, qrgate.Person) ([]Look, error)
+}
+
+// Options are the optional parts of a Keeper. The zero value is right.
+type Options struct {
+	Days       int      // how long a check-in is kept; default DefaultDays
+	Backups    string   // folder of data backups that is looked after; empty means none
+	BackupDays int      // how long a backup is kept; default DefaultBackupDays, at most Days
+	Erased     string   // folder that remembers who was erased, outside of the database; empty means none
+	Logs       string   // folder of this server's logs that is looked after; empty means none
+	Copies     []string // names of copies of the database that somebody must confirm, such as a replica
+	Server     string   // this server's name; default "server-1"
+	Controller string   // who answers for the data
+	Now        func() time.Time
+}
+
+// A Keeper drops what is past its retention. It is safe for concurrent use.
+type Keeper struct {
+	Parts
+	o Options
+
+	swept atomic.Int64 // when people were last looked for, Unix milliseconds
+	dirty atomic.Bool  // something was deleted that the database has not let go of
+}
+
+// New returns a keeper.
+func New(p Parts, o Options) *Keeper {
+	if o.Days == 0 {
+		o.Days = DefaultDays
+	}
+	if o.BackupDays == 0 {
+		o.BackupDays = DefaultBackupDays
+	}
+	o.BackupDays = min(o.BackupDays, o.Days)
+	if o.Server == "" {
+		o.Server = "server-1"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Keeper{Parts: p, o: o}
+}
+
+const (
+	// runEvery is how often it is looked for something to drop.
+	runEvery = time.Hour
+	// leaseFor is how long a server that has died keeps others from going on.
+	leaseFor = 10 * time.Minute
+	leaseOf  = "retention"
+)
+
+// Run does what Once does, each hour until ctx ends. What fails is tried again.
+func (k *Keeper) Run(ctx context.Context) error {
+	tick := time.NewTicker(runEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := k.Once(ctx); err != nil && ctx.Err() == nil {
+			k.Log.Error("retention incomplete", "err", err)
+		}
+	}
+}
+
+// Oldest returns the oldest day whose check-ins are kept today.
+func (k *Keeper) Oldest() qrgate.Day {
+	return qrgate.DayOf(k.o.Now().Add(-time.Duration(k.o.Days) * 24 * time.Hour))
+}
+
+// Once drops all that is past its retention. If another server is at it, that one
+// does, and only keys are destroyed here.
+func (k *Keeper) Once(ctx context.Context) error {
+	if err := k.once(ctx); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	return nil
+}
+
+func (k *Keeper) once(ctx context.Context) error {
+	due, err := k.shred(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := k.Rights.Lease(ctx, leaseOf, k.o.Server, leaseFor)
+	if err != nil || !held {
+		return err
+	}
+	defer k.Rights.Lease(context.WithoutCancel(ctx), leaseOf, k.o.Server, 0)
+	for _, day := range due {
+		if err := k.drop(ctx, day); err != nil {
+			return fmt.Errorf("day %s: %w", day, err)
+		}
+	}
+	// What one step cannot do is no reason to leave the others undone.
+	return errors.Join(
+		step("people", k.again(ctx)),
+		step("people", k.sweep(ctx, due)),
+		step("rest", k.rest(ctx)),
+		step("backups", k.deleteBackups(ctx)),
+		step("logs", k.deleteLogs()),
+		step("database", k.scrub(ctx)),
+		step("certificates", k.certify(ctx)))
+}
+
+func step(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// shred destroys the keys of all days that are past their retention, and returns
+// the days of which something is left to drop.
+func (k *Keeper) shred(ctx context.Context) ([]qrgate.Day, error) {
+	oldest := k.Oldest()
+	keyed, err := k.Vault.Days()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := k.Store.Days(ctx)
+	if err != nil {
+		return nil, err
+	}
+	begun, err := k.Rights.Drops(ctx, vault.DaysBack+MaxDays)
+	if err != nil {
+		return nil, err
+	}
+	due := map[qrgate.Day]bool{}
+	for _, day := range slices.Concat(keyed, stored) {
+		if day < oldest {
+			due[day] = true
+		}
+	}
+	for _, d := range begun {
+		if d.Done.IsZero() {
+			due[d.Day] = true
+		}
+	}
+	var all []qrgate.Day
+	for day := range due {
+		k.dirty.Store(true)
+		// Also of a day that has no key here: it shall never get one.
+		if err := k.Vault.Shred(day); err != nil {
+			return nil, err
+		}
+		if err := k.Rights.Shredded(ctx, day); err != nil {
+			return nil, err
+		}
+		all = append(all, day)
+	}
+	slices.Sort(all)
+	if len(all) > 0 {
+		k.Log.Info("days past their retention", "from", all[0], "to", all[len(all)-1], "keys", "destroyed")
+	}
+	return all, nil
+}
+
+// drop drops the rows of a day.
+func (k *Keeper) drop(ctx context.Context, day qrgate.Day) error {
+	total := int64(0)
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var n int64
+		var err error
+		if n, more, err = k.Store.DropDay(ctx, day); err != nil {
+			return err
+		}
+		total += n
+		if err := k.Rights.AddDropped(ctx, day, n, 0, 0); err != nil {
+			return err
+		}
+		if _, err := k.Rights.Lease(ctx, leaseOf, k.o.Server, leaseFor); err != nil {
+			return err
+		}
+	}
+	letters := int64(0)
+	for more := true; more; {
+		n, again, err := k.Rights.ForgetLetters(ctx, (day + 1).Start())
+		if err != nil {
+			return err
+		}
+		letters, more = letters+n, again
+		if err := k.Rights.AddDropped(ctx, day, 0, n, 0); err != nil {
+			return err
+		}
+	}
+	if err := k.Rights.Dropped(ctx, day); err != nil {
+		return err
+	}
+	k.Log.Info("day dropped", "day", day, "rows", total, "letters", letters)
+	return nil
+}
+
+// rest drops what is of no day but has ended too.
+func (k *Keeper) rest(ctx context.Context) error {
+	errs := []error{k.Rights.ForgetAskers(ctx), k.Register.Forget(ctx), k.Register.PurgePlaces(ctx)}
+	// Those that would be too late if they came again.
+	before := k.o.Now().Add(-time.Duration(k.o.Days)*24*time.Hour - 48*time.Hour)
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = k.Store.ForgetVisits(ctx, before); err != nil {
+			errs, more = append(errs, err), false
+		}
+	}
+	for name, sweep := range k.Sweeps {
+		errs = append(errs, step(name, sweep(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// scrub makes the database let go of what was deleted.
+func (k *Keeper) scrub(ctx context.Context) error {
+	if !k.dirty.Load() {
+		return nil
+	}
+	err := k.Store.Scrub(ctx)
+	if err == nil {
+		k.dirty.Store(false)
+	}
+	return err
+}

@@ -1,0 +1,391 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/retention/proof"
+	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rights"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A Look is that somebody saw a person, or where they were.
+type Look struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`             // account
+	Name   string    `json:"name,omitempty"` // of the account
+	Action string    `json:"action"`
+	Case   string    `json:"case,omitempty"` // number of the case that was the reason
+}
+
+// A Dossier is all that is held of a person.
+type Dossier struct {
+	V          int       `json:"version"`
+	Made       time.Time `json:"made"`
+	Controller string    `json:"controller,omitempty"`
+	Days       int       `json:"retention_days"`
+
+	// Known says that something is held of the person at all.
+	Known    bool                   `json:"known"`
+	Details  register.PersonDetails `json:"details"`
+	Numbers  int                    `json:"hashed_numbers"` // by which check-ins find the person
+	Cards    []DossierCard          `json:"cards"`
+	Checkins []DossierCheckin       `json:"check_ins"`
+	Looks    []Look                 `json:"looks"`
+	Backups  []Backup               `json:"backups"`
+}
+
+// A DossierCard is a card of a person.
+type DossierCard struct {
+	Number  uint32    `json:"number"`
+	Issue   uint8     `json:"issue"`
+	First   string    `json:"first_day"`
+	Last    string    `json:"last_day"`
+	Revoked time.Time `json:"revoked,omitzero"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// A DossierCheckin is a check-in of a person.
+type DossierCheckin struct {
+	Earliest  time.Time `json:"earliest"`
+	Latest    time.Time `json:"latest"`
+	Direction string    `json:"direction"` // in, out
+	PlaceNo   uint32    `json:"place_number,omitempty"`
+	Place     string    `json:"place"`
+	Address   string    `json:"address,omitempty"`
+	Gate      string    `json:"gate,omitempty"`
+	Pass      string    `json:"pass"`
+	Level     string    `json:"identity_level"`
+	Admitted  bool      `json:"admitted"`
+	Received  time.Time `json:"received"`
+	Until     string    `json:"kept_through"` // the last day on which it is kept
+}
+
+// dossierVersion is of the form of a dossier.
+const dossierVersion = 1
+
+// Find returns who checks in by a number: a card's, a telephone's in E.164, or what
+// a foreign pass says; qrgate.ErrNotFound if nothing is held of them.
+func (k *Keeper) Find(ctx context.Context, kind pass.Kind, number string) (qrgate.Person, error) {
+	return k.Register.Cards(k.Vault).PersonOf(ctx, kind, number)
+}
+
+// Export returns all that is held of a person. by is the account that sees it, and
+// object what the audit row names: a request.
+func (k *Keeper) Export(ctx context.Context, by, object string, p qrgate.Person) (*Dossier, error) {
+	if err := k.Register.Looked(ctx, by, "export person", object); err != nil {
+		return nil, fmt.Errorf("retention: export: %w", err)
+	}
+	d, err := k.export(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("retention: export: %w", err)
+	}
+	return d, nil
+}
+
+func (k *Keeper) export(ctx context.Context, p qrgate.Person) (*Dossier, error) {
+	now := k.o.Now().In(qrgate.Zone).Truncate(time.Second)
+	d := &Dossier{V: dossierVersion, Made: now, Controller: k.o.Controller, Days: k.o.Days}
+	cards := k.Register.Cards(k.Vault)
+	known, err := cards.DetailsOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if about := known[p]; about != nil {
+		d.Known, d.Details = true, *about
+		if err := k.exportCards(ctx, cards, about.Holder, d); err != nil {
+			return nil, err
+		}
+	}
+	if d.Numbers, err = k.Rights.Numbers(ctx, p); err != nil {
+		return nil, err
+	}
+	d.Known = d.Known || d.Numbers > 0
+	subjects, err := k.subjects(p)
+	if err != nil {
+		return nil, err
+	}
+	err = k.Store.CheckinsOf(ctx, subjects, func(c *qrgate.Checkin) error {
+		d.Checkins = append(d.Checkins, k.exportCheckin(c))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(d.Checkins, func(a, b DossierCheckin) int { return a.Latest.Compare(b.Latest) })
+	if err := k.namePlaces(ctx, d.Checkins); err != nil {
+		return nil, err
+	}
+	if d.Looks, err = k.LooksAt(ctx, p); err != nil {
+		return nil, err
+	}
+	d.Backups, err = k.Backups(ctx, now)
+	return d, err
+}
+
+func (k *Keeper) exportCards(ctx context.Context, cards *register.Cards, holder string, d *Dossier) error {
+	if holder == "" {
+		return nil
+	}
+	all, err := cards.CardsOf(ctx, holder)
+	for _, c := range all {
+		d.Cards = append(d.Cards, DossierCard{
+			Number: c.Number, Issue: c.Issue, First: c.First.String(), Last: c.Last.String(),
+			Revoked: c.Revoked, Reason: string(c.Reason),
+		})
+	}
+	return err
+}
+
+func (k *Keeper) exportCheckin(c *qrgate.Checkin) DossierCheckin {
+	at := func(ms int64) time.Time { return time.UnixMilli(ms).In(qrgate.Zone) }
+	direction := "in"
+	if c.Direction == wire.Out {
+		direction = "out"
+	}
+	return DossierCheckin{
+		Earliest: at(c.Earliest), Latest: at(c.Latest), Direction: direction, PlaceNo: c.PlaceNo, Place: c.Place, Gate: c.Gate,
+		Pass: c.Pass.String(), Level: c.Level.String(), Admitted: c.Verdict == wire.Admitted, Received: at(c.Received),
+		Until: (c.Day + qrgate.Day(k.o.Days)).String(),
+	}
+}
+
+func (k *Keeper) namePlaces(ctx context.Context, all []DossierCheckin) error {
+	named := map[uint32]*qrgate.Place{}
+	for i := range all {
+		no := all[i].PlaceNo
+		if no == 0 {
+			continue
+		}
+		if _, asked := named[no]; !asked {
+			p, err := k.Register.Place(ctx, no)
+			if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+				return err
+			}
+			named[no] = p
+		}
+		if p := named[no]; p != nil {
+			all[i].Place, all[i].Address = p.Name, page.Address(p)
+		}
+	}
+	return nil
+}
+
+// LooksAt returns who has seen a person, with the names of their accounts.
+func (k *Keeper) LooksAt(ctx context.Context, p qrgate.Person) ([]Look, error) {
+	if k.Looks == nil {
+		return nil, nil
+	}
+	all, err := k.Looks(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for i := range all {
+		by := all[i].By
+		if _, asked := names[by]; !asked {
+			a, err := k.Register.Account(ctx, by)
+			switch {
+			case err == nil:
+				names[by] = a.Display
+			case !errors.Is(err, qrgate.ErrNotFound):
+				return nil, err
+			default:
+				names[by] = ""
+			}
+		}
+		all[i].Name = names[by]
+	}
+	return all, nil
+}
+
+// ErrNeeded means that an open case needs what is held of a person.
+var ErrNeeded = fmt.Errorf("an open case needs it: %w", qrgate.ErrForbidden)
+
+// An Erasure says what was erased. It does not say of whom: whoever asked has the
+// number of the request.
+type Erasure struct {
+	V          int              `json:"version"`
+	Controller string           `json:"controller,omitempty"`
+	Server     string           `json:"server"`
+	Object     string           `json:"request"`
+	Made       time.Time        `json:"made"`
+	Rows       map[string]int64 `json:"rows"` // by table
+	Days       []string         `json:"days"` // that were searched for check-ins
+	Generation uint64           `json:"database_generation"`
+	// Backups still hold names, until the day on which they go; Kiosks and Copies
+	// may hold records.
+	Waiting Waiting `json:"not_yet_confirmed"`
+}
+
+const erasureVersion = 1
+
+// Erase erases a person and returns what was erased, as a signed file. by is the
+// account that does it, and object what the audit row names: a request. It can be
+// called again if it fails, and goes on by itself at the next run. The error is
+// ErrNeeded while an open case needs the person.
+func (k *Keeper) Erase(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
+	file, err := k.erase(ctx, by, object, p)
+	if err != nil {
+		return nil, fmt.Errorf("retention: erase: %w", err)
+	}
+	return file, nil
+}
+
+func (k *Keeper) erase(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
+	needed, err := k.NeededBy(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if needed {
+		return nil, ErrNeeded
+	}
+	if err := k.remember(p); err != nil {
+		return nil, err
+	}
+	if err := k.Rights.BeginErasure(ctx, p); err != nil {
+		return nil, err
+	}
+	return k.eraseNow(ctx, by, object, p)
+}
+
+// NeededBy reports whether an open case needs a person.
+func (k *Keeper) NeededBy(ctx context.Context, p qrgate.Person) (needed bool, err error) {
+	if k.Needed == nil {
+		return false, nil
+	}
+	err = k.Needed(ctx, func(q qrgate.Person) { needed = needed || p == q })
+	return needed, err
+}
+
+func (k *Keeper) eraseNow(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
+	if err := k.revokeCards(ctx, by, p); err != nil {
+		return nil, err
+	}
+	subjects, err := k.subjects(p)
+	if err != nil {
+		return nil, err
+	}
+	now := k.o.Now()
+	e := Erasure{V: erasureVersion, Controller: k.o.Controller, Server: k.o.Server, Object: object, Made: now.In(qrgate.Zone).Truncate(time.Second)}
+	for day := range subjects {
+		e.Days = append(e.Days, day.String())
+	}
+	slices.Sort(e.Days)
+	e.Rows, err = k.Rights.ErasePerson(ctx, rights.Erasing{Person: p, Subjects: subjects, By: by, Object: object})
+	if err != nil {
+		return nil, err
+	}
+	k.dirty.Store(true)
+	if e.Generation, err = k.Store.Generation(ctx); err != nil {
+		return nil, err
+	}
+	// As of the day before: a kiosk that is in touch has delivered that one.
+	if e.Waiting, err = k.waiting(ctx, rights.Drop{Day: qrgate.DayOf(now) - 1 - qrgate.Day(keptByKiosks/(24*time.Hour)), Done: now}); err != nil {
+		return nil, err
+	}
+	file, err := proof.Sign(proof.Erasure, e, k.Sign)
+	if err != nil {
+		return nil, err
+	}
+	return file, errors.Join(k.Rights.EndErasure(ctx, p, file), k.scrub(ctx))
+}
+
+func (k *Keeper) revokeCards(ctx context.Context, by string, p qrgate.Person) error {
+	cards := k.Register.Cards(k.Vault)
+	known, err := cards.DetailsOf(ctx, p)
+	if err != nil || known[p] == nil || known[p].Holder == "" {
+		return err
+	}
+	all, err := cards.CardsOf(ctx, known[p].Holder)
+	for _, c := range all {
+		if err == nil && c.Revoked.IsZero() {
+			err = cards.Revoke(ctx, by, c.Number, register.Returned)
+		}
+	}
+	return err
+}
+
+// again erases those of whom a backup has brought something back, or whose erasure
+// was broken off.
+func (k *Keeper) again(ctx context.Context) error {
+	remembered, err := k.remembered()
+	if err != nil {
+		return err
+	}
+	for _, p := range remembered {
+		if err := k.Rights.BeginErasure(ctx, p); err != nil {
+			return err
+		}
+	}
+	back, err := k.Rights.Back(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range back {
+		if _, err := k.eraseNow(ctx, "", "again", p); err != nil {
+			return err
+		}
+	}
+	if len(back) > 0 {
+		k.Log.Info("erased again", "people", len(back))
+	}
+	return nil
+}
+
+// rememberFor is how long it is remembered outside of the database who was erased:
+// longer than any backup is kept.
+const rememberFor = (2*MaxDays + 1) * 24 * time.Hour
+
+// remember notes outside of the database that a person was erased, so that a backup
+// which was made before does not bring them back. A person is a random number.
+func (k *Keeper) remember(p qrgate.Person) error {
+	if k.o.Erased == "" {
+		return nil
+	}
+	if err := os.MkdirAll(k.o.Erased, 0o700); err != nil {
+		return err
+	}
+	return replace(filepath.Join(k.o.Erased, strconv.FormatUint(uint64(p), 16)), nil)
+}
+
+func (k *Keeper) remembered() (all []qrgate.Person, err error) {
+	if k.o.Erased == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(k.o.Erased)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		n, err := strconv.ParseUint(e.Name(), 16, 64)
+		if err != nil {
+			continue // one that was being written
+		}
+		if info, err := e.Info(); err == nil && k.o.Now().Sub(info.ModTime()) > rememberFor {
+			if err := os.Remove(filepath.Join(k.o.Erased, e.Name())); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		all = append(all, qrgate.Person(n))
+	}
+	return all, nil
+}
+
+// File returns the dossier as a signed file.
+func (k *Keeper) File(d *Dossier) ([]byte, error) { return proof.Sign(proof.Export, d, k.Sign) }

@@ -1,0 +1,148 @@
+package rights
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+// personRows says what else is erased of a person, table by table and in this
+// order, before what the store holds of them. Every argument is the person.
+var personRows = []struct{ table, query string }{
+	// Kiosks learn that the passes are void.
+	{"", "UPDATE events SET bundle = bundle + 1 WHERE no IN (SELECT event FROM guests WHERE person = ?)"},
+	{"guests", "DELETE FROM guests WHERE person = ?"},
+	{"", "UPDATE cards SET holder = NULL WHERE holder IN (SELECT id FROM holders WHERE person = ?)"},
+	{"holders", "DELETE FROM holders WHERE person = ?"},
+	{"merges", "DELETE FROM merges WHERE person = ?"},
+	{"merges", "DELETE FROM merges WHERE same_as = ?"},
+}
+
+// BeginErasure notes that a person is being erased, so that it goes on wherever it
+// was broken off, and after a backup has brought them back.
+func (r *Rights) BeginErasure(ctx context.Context, p qrgate.Person) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO erasures (person, at, proof) VALUES (?, ?, ?) ON CONFLICT (person) DO NOTHING", int64(p), r.now().UnixMilli(), []byte{})
+		return err
+	})
+	return wrap("begin erasure", err)
+}
+
+// An Erasing is what of a person is to be erased, and by whom.
+type Erasing struct {
+	Person   qrgate.Person
+	Subjects map[qrgate.Day]qrgate.Subject // as the check-ins of each day hold the person
+	By       string                        // account
+	Object   string                        // what the audit row names: a request, never the person
+}
+
+// ErasePerson drops all that is known of a person, makes their check-ins those of
+// nobody, and returns how many rows of which table that were.
+func (r *Rights) ErasePerson(ctx context.Context, e Erasing) (map[string]int64, error) {
+	var rows map[string]int64
+	n, err := r.s.ForgetPerson(ctx, e.Person, e.Subjects, func(t store.Tx) error {
+		rows = map[string]int64{}
+		for _, table := range []string{"identities", "details", "people"} { // which the store drops
+			err := t.Each(func(r *sql.Rows) error {
+				var n int64
+				err := r.Scan(&n)
+				rows[table] = n
+				return err
+			}, "SELECT COUNT(*) FROM "+table+" WHERE person = ?", int64(e.Person))
+			if err != nil {
+				return err
+			}
+		}
+		for _, step := range personRows {
+			n, err := t.Exec(step.query, int64(e.Person))
+			if err != nil {
+				return fmt.Errorf("%s: %w", step.table, err)
+			}
+			if step.table != "" {
+				rows[step.table] += n
+			}
+		}
+		return t.Audit(e.By, "erase person", e.Object, "")
+	})
+	if err != nil {
+		return nil, wrap("erase person", err)
+	}
+	rows["checkins"] = n
+	return rows, nil
+}
+
+// EndErasure keeps the signed file that says what was erased.
+func (r *Rights) EndErasure(ctx context.Context, p qrgate.Person, proof []byte) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("UPDATE erasures SET proof = ? WHERE person = ?", proof, int64(p))
+		if err == nil && n == 0 {
+			err = qrgate.ErrNotFound
+		}
+		return err
+	})
+	return wrap("end erasure", err)
+}
+
+// Back returns those of whom an erasure was begun and something is in the database
+// all the same, and those whose erasure was not ended.
+func (r *Rights) Back(ctx context.Context) (all []qrgate.Person, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var p int64
+		err := rows.Scan(&p)
+		all = append(all, qrgate.Person(p))
+		return err
+	}, `SELECT e.person FROM erasures e WHERE LENGTH(e.proof) = 0 OR EXISTS (SELECT 1 FROM identities i WHERE i.person = e.person)
+		OR EXISTS (SELECT 1 FROM people p WHERE p.person = e.person)`)
+	return all, wrap("erasures", err)
+}
+
+// An Erased is that somebody was erased. The file does not say who.
+type Erased struct {
+	At    time.Time
+	Proof []byte // empty while it is not ended
+}
+
+// Erasures returns the newest erasures, the latest first.
+func (r *Rights) Erasures(ctx context.Context, most int) (all []Erased, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var e Erased
+		err := rows.Scan((*store.Milli)(&e.At), &e.Proof)
+		all = append(all, e)
+		return err
+	}, "SELECT at, proof FROM erasures ORDER BY at DESC, person LIMIT ?", most)
+	return all, wrap("erasures", err)
+}
+
+// A LookCount is how often an officer has seen persons for a case.
+type LookCount struct {
+	Actor, Case string // ids; Case is empty if none was the reason
+	Action      string
+	N           int
+	First, Last time.Time
+}
+
+// lookActions are the actions of audit rows that say that somebody saw a person.
+var lookActions = []any{"see person", "trace person", "open holder", "export person", "tell looks"}
+
+// Looks returns who has seen persons since a time, by officer, action and case, the
+// most first. Of a look without a case Case is empty.
+func (r *Rights) Looks(ctx context.Context, since time.Time, most int) (all []LookCount, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var l LookCount
+		err := rows.Scan(&l.Actor, &l.Case, &l.Action, &l.N, (*store.Milli)(&l.First), (*store.Milli)(&l.Last))
+		all = append(all, l)
+		return err
+	}, `SELECT actor, CASE WHEN note LIKE 'case %' THEN SUBSTR(note, 6) ELSE '' END, action, COUNT(*), MIN(at), MAX(at) FROM audit
+		WHERE action IN (?, ?, ?, ?, ?) AND at >= ? GROUP BY 1, 2, 3 ORDER BY 4 DESC, 6 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
+	return all, wrap("looks", err)
+}
+
+// Numbers returns how many keyed hashes of numbers lead to a person.
+func (r *Rights) Numbers(ctx context.Context, p qrgate.Person) (n int, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) }, "SELECT COUNT(*) FROM identities WHERE person = ?", int64(p))
+	return n, wrap("numbers", err)
+}
