@@ -6,7 +6,6 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/trace"
-	"github.com/qrgate/qrgate/sync/when"
 )
 
 // join makes one contact of those who are one human, as the case or everybody
@@ -60,64 +59,39 @@ func sum(a, b trace.Contact) trace.Contact {
 
 // differ returns what a run found other than one before.
 func differ(before, after *Run) Difference {
+	found := trace.Compare(before.contacts(), after.contacts())
 	d := Difference{Since: before.No}
-	was, is := before.meetings(), after.meetings()
-	for _, p := range after.persons() {
-		old, ok := was[p]
-		switch {
-		case !ok:
-			d.New = append(d.New, p)
-		case !slices.Equal(old, is[p]):
-			d.Changed = append(d.Changed, p)
-		}
+	for i := range found.Added {
+		d.New = append(d.New, found.Added[i].Person)
 	}
-	for _, p := range before.persons() {
-		if _, ok := is[p]; !ok {
-			d.Gone = append(d.Gone, p)
-		}
+	for i := range found.Removed {
+		d.Gone = append(d.Gone, found.Removed[i].Person)
+	}
+	for i := range found.Changed {
+		d.Changed = append(d.Changed, found.Changed[i].After.Person)
 	}
 	return d
 }
 
-// A meeting is what makes two meetings of one person the same one.
-type meeting struct {
-	entry, exit trace.ID
-	in, out     when.Interval
-	sureness    trace.Sureness
-	least, most int64
-}
-
-// meetings returns when everybody whom a result found was met, in an order of its
-// own.
-func (r *Result) meetings() map[qrgate.Person][]meeting {
-	all := map[qrgate.Person][]meeting{}
-	for i := range r.Found.Contacts {
-		c := &r.Found.Contacts[i]
-		m := []meeting{{sureness: c.Sureness, least: c.Least, most: c.Most}}
-		for j := range c.Shared {
-			s := &c.Shared[j]
-			m = append(m, meeting{s.Stay.Entry, s.Stay.Exit, s.Stay.In, s.Stay.Out, s.Sureness, s.Least, s.Most})
-		}
-		all[c.Person] = append(all[c.Person], m...)
+// contacts returns whom a result found: its contacts or, at a place, whoever was
+// there, as if the place had been met.
+func (r *Result) contacts() []trace.Contact {
+	if !r.Place {
+		return r.Found.Contacts
 	}
-	if r.Place {
-		for i := range r.Stays {
-			s := &r.Stays[i]
-			if s.Person != 0 {
-				all[s.Person] = append(all[s.Person], meeting{entry: s.Entry, exit: s.Exit, in: s.In, out: s.Out})
-			}
+	at := map[qrgate.Person]int{}
+	var all []trace.Contact
+	for _, s := range r.Stays {
+		if s.Person == 0 {
+			continue
 		}
-	}
-	for _, m := range all {
-		slices.SortFunc(m, compareMeetings)
+		i, ok := at[s.Person]
+		if !ok {
+			i = len(all)
+			at[s.Person] = i
+			all = append(all, trace.Contact{Person: s.Person})
+		}
+		all[i].Shared = append(all[i].Shared, trace.Shared{Stay: s})
 	}
 	return all
-}
-
-func compareMeetings(a, b meeting) int {
-	return cmp.Or(
-		cmp.Compare(a.in.Earliest, b.in.Earliest), cmp.Compare(a.out.Latest, b.out.Latest), cmp.Compare(a.least, b.least), cmp.Compare(a.most, b.most),
-		slices.Compare(a.entry.Epoch[:], b.entry.Epoch[:]), cmp.Compare(a.entry.Seq, b.entry.Seq), slices.Compare(a.entry.Digest[:], b.entry.Digest[:]),
-		slices.Compare(a.exit.Epoch[:], b.exit.Epoch[:]), cmp.Compare(a.exit.Seq, b.exit.Seq),
-	)
 }

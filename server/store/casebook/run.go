@@ -128,7 +128,7 @@ const maxChosen = 10_000
 type Result struct {
 	Ring  int          // of the task
 	Of    Ref          // of the task
-	Place bool         // an outbreak at a place: whoever stayed there is found
+	Place bool         // an outbreak at a place: whoever stayed there is found, and nobody else
 	Stays []trace.Stay // that were traced, or everybody's who was at the place
 	Found trace.Found
 	// Completeness is what was not known, in the caller's own form.
@@ -173,25 +173,11 @@ func (r *Run) Refs() []Ref {
 	return all
 }
 
-// persons returns whom a result found: its contacts or, at a place, whoever was
-// there.
+// persons returns whom a result found.
 func (r *Result) persons() []qrgate.Person {
 	var all []qrgate.Person
-	for i := range r.Found.Contacts {
-		all = append(all, r.Found.Contacts[i].Person)
-	}
-	if !r.Place {
-		return all
-	}
-	seen := map[qrgate.Person]bool{}
-	for _, p := range all {
-		seen[p] = true
-	}
-	for i := range r.Stays {
-		if p := r.Stays[i].Person; p != 0 && !seen[p] {
-			seen[p] = true
-			all = append(all, p)
-		}
+	for _, c := range r.contacts() {
+		all = append(all, c.Person)
 	}
 	return all
 }

@@ -125,8 +125,9 @@ func (b *Book) touched(ctx context.Context, rows trace.Rows, w watchedRun, full 
 // news returns at which places of the readings something was received since, of
 // the days that are asked about.
 func (b *Book) news(ctx context.Context, readings []reading, since time.Time) (map[qrgate.Spot]bool, error) {
-	// A day is that of a check-in's latest moment, which may be a day later than
-	// what is asked about, or weeks later where a kiosk did not know the time.
+	// A day is that of a check-in's latest moment as it was known first, which may
+	// be weeks after what is asked about where a kiosk did not know the time, and a
+	// day before.
 	first := qrgate.Day(0)
 	var places []any
 	seen, named := map[qrgate.Spot]bool{}, []string{}
@@ -136,7 +137,7 @@ func (b *Book) news(ctx context.Context, readings []reading, since time.Time) (m
 			continue
 		}
 		seen[q.At] = true
-		if day := qrgate.DayOfMilli(q.From); first == 0 || day < first {
+		if day := qrgate.DayOfMilli(q.From) - 1; first == 0 || day < first {
 			first = day
 		}
 		if q.At.No != 0 {
