@@ -32,7 +32,7 @@ sentence() { # name, key
 for s in admitted leaving again refused amber full wrong_lane fault locked; do
 	sentence "$s" "state.$s"
 done
-for r in unknown malformed signature key not_yet expired revoked poster kind stale_list event tries; do
+for r in unknown malformed signature key not_yet expired revoked poster kind stale_list event tries used; do
 	sentence "reason.$r" "reason.$r"
 done
 sentence typed.wrong typed.wrong

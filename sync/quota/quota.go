@@ -69,6 +69,32 @@ func (c Count) Merge(d Count) Count {
 	}
 }
 
+// A Tally is what a gate has counted in its latest period.
+type Tally struct {
+	Period int64
+	Count
+}
+
+// Roll begins a new period in which nobody is inside. The gate goes on to hold as many
+// rights as it has, so that it need not be connected when a period begins.
+func (t Tally) Roll(period int64) Tally {
+	if period <= t.Period {
+		return t
+	}
+	return Tally{period, Count{Granted: t.Granted - t.Returned}}
+}
+
+// Merge returns what is known of a gate by two of its tallies: the later period counts.
+func (t Tally) Merge(u Tally) Tally {
+	switch {
+	case t.Period > u.Period:
+		return t
+	case t.Period < u.Period:
+		return u
+	}
+	return Tally{t.Period, t.Count.Merge(u.Count)}
+}
+
 // A Gate is a gate's count as the server last heard it.
 type Gate struct {
 	Count

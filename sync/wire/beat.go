@@ -36,6 +36,7 @@ type Beat struct {
 	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start
 
 	List *ListBeat `cbor:"22,keyasint,omitempty"` // nil of a kiosk that takes no list
+	Room *RoomBeat `cbor:"23,keyasint,omitempty"` // nil of a kiosk that counts nobody
 }
 
 // MaxScanners is the largest number of scanners and cameras in a [Beat].
@@ -59,6 +60,8 @@ func OpenBeat(data []byte, key ed25519.PublicKey) (*Beat, error) {
 		return nil, fmt.Errorf("wire: beat of %d scanners: %w", len(b.Scanners), ErrTooLarge)
 	case b.List != nil && len(b.List.Have) > MaxListParts/8:
 		return nil, fmt.Errorf("wire: beat of %d bytes of parts: %w", len(b.List.Have), ErrTooLarge)
+	case b.Room != nil && (len(b.Room.Events) > MaxHeldEvents || len(b.Room.Counts) > MaxCounts):
+		return nil, fmt.Errorf("wire: beat of %d events and %d counts: %w", len(b.Room.Events), len(b.Room.Counts), ErrTooLarge)
 	}
 	return &b, nil
 }
@@ -81,6 +84,8 @@ type BeatAnswer struct {
 	Nonce [16]byte `cbor:"3,keyasint"`
 	Time  int64    `cbor:"4,keyasint"`          // Unix milliseconds
 	List  Stamp    `cbor:"5,keyasint,omitzero"` // of the newest list of void cards; zero if the server does not know it
+
+	Grants []GrantAnswer `cbor:"6,keyasint,omitempty"` // to the beat's counts
 }
 
 // OpenBeatAnswer verifies and decodes the answer to a beat of kiosk. key returns
@@ -96,6 +101,8 @@ func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.Publi
 		return nil, fmt.Errorf("wire: beat answer version %d: %w", a.V, ErrVersion)
 	case a.Kiosk != kiosk:
 		return nil, fmt.Errorf("wire: beat answer for kiosk %q: %w", a.Kiosk, ErrSignature)
+	case len(a.Grants) > MaxCounts:
+		return nil, fmt.Errorf("wire: beat answer of %d grants: %w", len(a.Grants), ErrTooLarge)
 	}
 	return &a, nil
 }

@@ -96,7 +96,7 @@ func FuzzOpenBeat(f *testing.F) {
 		}
 		var a wire.BeatAnswer
 		if wire.Decode(data, &a) == nil {
-			if got, err := wire.OpenBeatAnswer(wire.Seal(wire.ForBeat, 1, key, a), kiosk, find); err == nil && *got != a {
+			if got, err := wire.OpenBeatAnswer(wire.Seal(wire.ForBeat, 1, key, a), kiosk, find); err == nil && !cmp.Equal(*got, a) {
 				t.Errorf("OpenBeatAnswer = %+v, want %+v", *got, a)
 			}
 		}

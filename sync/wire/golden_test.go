@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/quota"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -42,6 +43,14 @@ func goldens() []golden {
 	heard, told := *beat, *answer
 	heard.List = &wire.ListBeat{Stamp: wire.Stamp{Generation: 3, Version: 7}, Cards: 120, Checked: 1_795_500_000_000, Getting: wire.Stamp{Generation: 3, Version: 9}, Have: []byte{5}}
 	told.List = wire.Stamp{Generation: 3, Version: 9}
+	inside, grants := *beat, *answer
+	inside.Room = &wire.RoomBeat{
+		Events: []wire.EventBeat{{No: 7, Stamp: wire.Stamp{Generation: 3, Version: 14}}},
+		Counts: []wire.CountBeat{{Period: 20_783, Count: quota.Count{Granted: 50, Returned: 5, In: 40, Out: 12}}, {Scope: wire.Scope{Event: 7, Category: 1}, Count: quota.Count{In: 3}}},
+	}
+	grants.Grants = []wire.GrantAnswer{{Scope: wire.Scope{Event: 7, Category: 1}, Period: 1, Grant: quota.Grant{Granted: 60, Return: 2, Inside: -3, Cut: true, More: 9, Limit: 200}}}
+	gathering := aGathering()
+	gathering.V = wire.Version
 	whole := &wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Generation: 3, Version: 9}, Digest: wire.Hash{7}, Alone: true, Parts: 1}}
 	change := *whole
 	change.Head.From = 8
@@ -68,6 +77,12 @@ func goldens() []golden {
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer-list.cbor", &told, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, told) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"beat-room.cbor", &inside, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, inside) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"beat-answer-grants.cbor", &grants, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, grants) },
+			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"event.cbor", gathering, func() []byte { return wire.SealEvent(gathering, 1, serverKey) },
+			func(b []byte) (any, error) { return wire.OpenEvent(b, find) }},
 		{"list.cbor", whole, func() []byte { return sealList(whole) }, func(b []byte) (any, error) { return wire.OpenListPart(b, find) }},
 		{"list-change.cbor", &change, func() []byte { return sealList(&change) }, func(b []byte) (any, error) { return wire.OpenListPart(b, find) }},
 		{"keys.cbor", keys, func() []byte { return wire.Seal(wire.ForKeys, 0, rootKey, keys) },

@@ -56,6 +56,7 @@ const (
 	ReasonSpace     Reason = 24 // could not be recorded: storage full
 	ReasonLocked    Reason = 25 // the kiosk was revoked by the server
 	ReasonTries     Reason = 26 // too many wrong tries of typed codes
+	ReasonUsed      Reason = 27 // an event pass that has come in already
 )
 
 // Reasons of the server for a record that it sets aside (a dead letter).
@@ -74,7 +75,7 @@ var reasonNames = map[Reason]string{
 	ReasonExpired: "expired", ReasonRevoked: "revoked", ReasonPoster: "poster",
 	ReasonKind: "kind", ReasonStaleList: "stale_list", ReasonFull: "full",
 	ReasonWrongLane: "wrong_lane", ReasonEvent: "event", ReasonDisk: "disk",
-	ReasonSpace: "space", ReasonLocked: "locked", ReasonTries: "tries",
+	ReasonSpace: "space", ReasonLocked: "locked", ReasonTries: "tries", ReasonUsed: "used",
 	ReasonVersion: "version", ReasonSealKey: "seal_key", ReasonSeal: "seal",
 	ReasonRecord: "record", ReasonTooLate: "too_late", ReasonConflict: "conflict",
 }

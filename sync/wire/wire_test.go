@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/google/go-cmp/cmp"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -282,7 +283,7 @@ func TestBeatAnswerRefusals(t *testing.T) {
 		"receipt's purpose":  {wire.Seal(wire.ForReceipt, 4, key, good), wire.ErrSignature},
 		"a beat played back": {wire.Seal(wire.ForBeat, 0, testKey(1), wire.Beat{V: 1}), wire.ErrSignature},
 	} {
-		if got, err := wire.OpenBeatAnswer(tt.data, kiosk, find); !errors.Is(err, tt.want) || err == nil && *got != good {
+		if got, err := wire.OpenBeatAnswer(tt.data, kiosk, find); !errors.Is(err, tt.want) || err == nil && !cmp.Equal(*got, good) {
 			t.Errorf("OpenBeatAnswer(%s) = %v, %v, want error %v", name, got, err, tt.want)
 		}
 	}
