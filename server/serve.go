@@ -22,9 +22,11 @@ import (
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/mail"
+	"github.com/qrgate/qrgate/server/movement"
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/flows"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
@@ -136,6 +138,8 @@ func serve(ctx context.Context, env environment) error {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
 	}
 	tasks.Go(func() error { return forget(ctx, env, reg) })
+	counting := movement.Job{Rows: s, Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}
+	tasks.Go(func() error { return counting.Run(ctx) })
 	if letters != nil {
 		tasks.Go(func() error { return letters.Run(ctx) })
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/event"
 	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
+	"github.com/qrgate/qrgate/server/portal/movement"
 	"github.com/qrgate/qrgate/server/portal/office"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/place"
@@ -25,6 +26,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/server/store/flows"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -121,6 +123,7 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		introductions.Routes(),
 		visits.Routes(),
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
+		movement.New(f, flows.New(p.Store, f.Now)).Routes(),
 		connect.New(f, p.Register).Routes(),
 		accounts.Routes(),
 		[]page.Route{

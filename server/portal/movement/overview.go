@@ -28,7 +28,7 @@ type asked struct {
 	Query          string // of the question, for links
 	Sectors, Areas []option
 	Spans          []option
-	From, To       time.Time
+	Begin, End     time.Time
 	Days, Counted  int
 	Scope          []string // what the viewer may see, in words; empty if everything
 	Presets        []preset
@@ -143,7 +143,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request, v *page.View) e
 // asked returns what a page says of its question.
 func (p *Pages) asked(v *page.View, a *atlas, q *question, s *answer, form *page.Form) asked {
 	d := asked{
-		Form: form, Query: form.Values.Encode(), From: q.from.Start(), To: q.to.Start(), Days: int(q.to-q.from) + 1, Counted: s.counted,
+		Form: form, Query: form.Values.Encode(), Begin: q.from.Start(), End: q.to.Start(), Days: int(q.to-q.from) + 1, Counted: s.counted,
 	}
 	sectors, areas := a.offers(q.lenses)
 	for _, no := range sectors {
