@@ -97,7 +97,7 @@ func restore(ctx context.Context, env environment) error {
 				return err
 			}
 			printReport(env.out, report)
-			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.")
+			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.\nWhat they were told of void cards stays in force, until you have revoked again what this backup lacks and say: qrgate-server cards confirm")
 			return nil
 		})
 	})

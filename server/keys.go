@@ -148,9 +148,17 @@ func listKiosks(ctx context.Context, env environment, s *store.Store) error {
 		return err
 	}
 	w := tabwriter.NewWriter(env.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "KIOSK\tSTATE\tADDED\tNUMBER\tPLACE")
+	fmt.Fprintln(w, "KIOSK\tSTATE\tADDED\tNUMBER\tVOID CARDS\tCHECKED\tPLACE")
 	for _, k := range kiosks {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", k.ID, k.State, k.Added.In(qrgate.Zone).Format(time.DateOnly), k.PlaceNo, k.Place)
+		list, checked := "-", "-"
+		if k.Beat != nil && k.Beat.List != nil {
+			l := k.Beat.List
+			list = fmt.Sprintf("%d (version %d)", l.Cards, l.Stamp.Version)
+			if l.Checked > 0 {
+				checked = time.UnixMilli(l.Checked).In(qrgate.Zone).Format("2006-01-02 15:04")
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", k.ID, k.State, k.Added.In(qrgate.Zone).Format(time.DateOnly), k.PlaceNo, list, checked, k.Place)
 	}
 	return w.Flush()
 }

@@ -60,6 +60,7 @@ var commands = []command{
 	{"kiosk", "add ID | move ID | list | revoke ID", "kiosks that may deliver", kioskFlags},
 	{"account", "add NAME | list | recover NAME", "accounts of the portal; the first administrator", accountFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
+	{"cards", "list | revoke NUMBER | confirm", "the list of void cards, as kiosks are told it", cardsFlags},
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},
 	{"dead-letters", "", "print what was received and could not be used", noFlags(deadLetters)},
