@@ -232,7 +232,8 @@ func (a *Agent) take(r answer) error {
 		return nil // the answer to an older beat, or one that is played again
 	}
 	a.nonce = [16]byte{}
-	a.checkList(got)
+	a.list.newest(Checked{got.List, time.UnixMilli(got.Time)})
+	a.keepChecked()
 	anchor, due := a.clock.Sample(a.sent, r.at, time.UnixMilli(got.Time))
 	if !due {
 		return nil
@@ -267,13 +268,13 @@ func (a *Agent) takeKeys(b []byte) {
 	}
 }
 
-// checkList notes that the list is the newest, if the server says so.
-func (a *Agent) checkList(got *wire.BeatAnswer) {
-	at := time.UnixMilli(got.Time)
-	if !a.list.newest(got.List, at) {
+// keepChecked keeps for the next start how old the list is.
+func (a *Agent) keepChecked() {
+	c, ok := a.list.state()
+	if !ok {
 		return
 	}
-	if err := a.state.CheckList(Checked{got.List, at}); err != nil {
+	if err := a.state.CheckList(c); err != nil {
 		a.log.Warn("age of the list of void cards not kept", "err", err)
 	}
 }
@@ -282,6 +283,7 @@ func (a *Agent) takeList(b []byte) {
 	switch taken, err := a.list.Take(b, a.id.ReceiptKey); {
 	case taken:
 		l := a.list.Beat()
+		a.keepChecked()
 		a.log.Info("list of void cards taken", "generation", l.Stamp.Generation, "version", l.Stamp.Version, "cards", l.Cards)
 	case err != nil && !errors.Is(err, ErrOld):
 		a.log.Warn("list of void cards refused", "err", err)

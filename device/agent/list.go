@@ -32,6 +32,7 @@ type List struct {
 	key   ed25519.PrivateKey
 	held  atomic.Pointer[heldList]
 	parts partList
+	said  Checked // the newest list, as the server's last answer had it
 }
 
 // A heldList does not change.
@@ -107,16 +108,19 @@ func (l *List) Beat() *wire.ListBeat {
 	return b
 }
 
-// newest notes that the server said at a time which list is the newest, and reports
-// whether it is the one that is held.
-func (l *List) newest(stamp wire.Stamp, at time.Time) bool {
-	h := *l.held.Load()
-	if h.stamp != stamp || stamp.Version == 0 {
-		return false
+// newest notes that the server said at a time which list is the newest.
+func (l *List) newest(c Checked) {
+	l.said = c
+	if h := *l.held.Load(); h.stamp == c.Stamp && c.Stamp.Version > 0 {
+		h.checked = c.At
+		l.held.Store(&h)
 	}
-	h.checked = at
-	l.held.Store(&h)
-	return true
+}
+
+// state returns what [State] shall remember, and false if there is nothing.
+func (l *List) state() (Checked, bool) {
+	h := l.held.Load()
+	return Checked{h.stamp, h.checked}, h.stamp.Version > 0 && !h.checked.IsZero()
 }
 
 // errUnlike is returned for a change that does not lead to the list which the
@@ -145,6 +149,9 @@ func (l *List) Take(data []byte, key func(id uint32) ed25519.PublicKey) (bool, e
 		l.parts = partList{} // if they are no list, they shall all come again
 	}
 	next, err := h.next(p.Head, encoded)
+	if err == nil && l.said.Stamp == stamp {
+		next.checked = l.said.At // the answer was faster than the list
+	}
 	if err != nil {
 		if p.Head.From > 0 {
 			// One of the two is wrong; the whole list settles it.

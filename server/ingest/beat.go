@@ -11,12 +11,19 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// answerBeats answers each beat with its nonce and the time.
+// answerBeats answers each beat with its nonce and the time. Kiosks that have
+// beaten lately do not wait for the next to hear of a card that is void.
 func (in *Ingest) answerBeats(ctx context.Context) {
+	var news <-chan struct{}
+	if in.Lists != nil {
+		news = in.Lists.News()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-news:
+			in.pushList()
 		case m := <-in.beats:
 			in.answerBeat(ctx, m)
 		}

@@ -88,7 +88,7 @@ type Ingest struct {
 	opened  *tray
 	answers chan answer
 	parcels chan parcel
-	posted  map[string]time.Time // when a kiosk was last sent parts of the list; of answerBeats
+	holds   map[string]holding // of answerBeats
 
 	alive presences
 	desk  desk
@@ -140,7 +140,7 @@ func New(p Parts, o Options) (*Ingest, error) {
 		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
 		parcels: make(chan parcel, o.Queue),
-		posted:  map[string]time.Time{},
+		holds:   map[string]holding{},
 		alive:   presences{news: map[string]store.Presence{}},
 		desk:    newDesk(o.Now()),
 	}, nil

@@ -21,23 +21,58 @@ type parcel struct {
 	parts [][]byte
 }
 
+// A holding is what a kiosk holds of the list.
+type holding struct {
+	stamp wire.Stamp
+	said  time.Time // when it was said in a beat
+	sent  time.Time // when parts were last sent
+}
+
+// recently is how long ago the last beat of a kiosk is that is told of news: three
+// of its beats.
+const recently = 90 * time.Second
+
 // offerList has a kiosk sent what its beat asks for, and returns the newest
 // version of the list.
 func (in *Ingest) offerList(m message, b *wire.Beat) wire.Stamp {
 	if in.Lists == nil || b.List == nil {
 		return wire.Stamp{}
 	}
+	h := holding{b.List.Stamp, m.at, in.holds[m.kiosk].sent}
 	newest, parts := in.Lists.Answer(*b.List)
-	if last, asked := in.posted[m.kiosk]; len(parts) == 0 || asked && m.at.Sub(last) < listPause {
-		return newest
+	if len(parts) > 0 && m.at.Sub(h.sent) >= listPause && in.post(m.kiosk, parts) {
+		h.sent = m.at
 	}
+	in.holds[m.kiosk] = h
+	return newest
+}
+
+// pushList has every kiosk that has beaten lately sent what has changed. Whole lists
+// wait for the next beat.
+func (in *Ingest) pushList() {
+	now := in.now()
+	for kiosk, h := range in.holds {
+		if now.Sub(h.said) > recently {
+			delete(in.holds, kiosk)
+			continue
+		}
+		newest, parts := in.Lists.Answer(wire.ListBeat{Stamp: h.stamp})
+		if len(parts) == 1 && newest.Generation == h.stamp.Generation && in.post(kiosk, parts) {
+			h.sent = now
+			in.holds[kiosk] = h
+		}
+	}
+}
+
+// post hands parts to the senders, or drops them if they have no room.
+func (in *Ingest) post(kiosk string, parts [][]byte) bool {
 	select {
-	case in.parcels <- parcel{m.kiosk, parts}:
-		in.posted[m.kiosk] = m.at
+	case in.parcels <- parcel{kiosk, parts}:
+		return true
 	default:
 		in.nDropped.Add(1)
+		return false
 	}
-	return newest
 }
 
 // sendLists sends parcels until ctx ends. A part that is lost is missing in the

@@ -72,14 +72,21 @@ func testListsComeWithBeats(t *testing.T, w *world) {
 	if got := next(); first.Version != 1 || got.Head.Stamp != first || got.Head.From != 0 {
 		t.Errorf("%+v for a kiosk that has no list; the newest is %v", got, first)
 	}
+	// One that has beaten lately hears of news by itself, and again if it has not
+	// heard.
+	held := &wire.ListBeat{Stamp: first}
+	ask(held)
 	w.clock.advance(time.Minute)
 	w.revoke(7)
 	if err := l.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	held := &wire.ListBeat{Stamp: first}
-	second := ask(held).List
 	got := next()
+	w.clock.advance(time.Second)
+	second := ask(held).List
+	if again := next(); again.Head != got.Head {
+		t.Errorf("asked again: %+v, want %+v", again.Head, got.Head)
+	}
 	news, err := pass.DecodeRevocations(got.Data)
 	if err != nil || !second.Newer(first) || got.Head.Stamp != second || got.Head.From != first.Version || !news.Contains(7, 1) {
 		t.Errorf("%+v for a kiosk that has %v; the newest is %v", got, first, second)
@@ -100,6 +107,15 @@ func testListsComeWithBeats(t *testing.T, w *world) {
 	w.beat(other, b)
 	if got := next(); got.Head.From != first.Version || parts.poll() != nil {
 		t.Errorf("%+v for another kiosk", got)
+	}
+	// One that has not beaten for long is told nothing.
+	w.clock.advance(2 * time.Minute)
+	w.revoke(8)
+	if err := l.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ask(nil); parts.poll() != nil {
+		t.Error("a kiosk that is not there was sent a list")
 	}
 	// What the kiosk said is kept for the page of kiosks.
 	w.until("the beat is stored", func() bool {

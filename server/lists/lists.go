@@ -31,9 +31,9 @@ import (
 // neither fills a slow line nor the broker's queue.
 const PartsAtOnce = 4
 
-// wholeFor is how long one whole list is handed out before it is made anew. Until
-// then what is new comes as a change after it: a kiosk on a slow line can finish
-// what it has begun.
+// wholeFor is how long a whole list that takes several beats is handed out before
+// it is made anew. Until then what is new comes as a change after it: a kiosk can
+// finish what it has begun.
 const wholeFor = 10 * time.Minute
 
 // maxChanges bounds the changes that are kept signed.
@@ -47,7 +47,7 @@ type Signer struct {
 
 // Options are the optional parts of a Lists. The zero value is right.
 type Options struct {
-	Every time.Duration // between two looks into the database; default 5 s
+	Every time.Duration // between two looks into the database; default 2 s
 	Now   func() time.Time
 	Log   *slog.Logger // default: nothing is logged
 }
@@ -58,12 +58,13 @@ type Lists struct {
 	sign   Signer
 	o      Options
 	newest atomic.Pointer[edition]
+	news   chan struct{}
 }
 
 // New returns a Lists that hands out nothing before [Lists.Refresh] or [Lists.Run].
 func New(source *void.List, sign Signer, o Options) *Lists {
 	if o.Every == 0 {
-		o.Every = 5 * time.Second
+		o.Every = 2 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -71,7 +72,7 @@ func New(source *void.List, sign Signer, o Options) *Lists {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lists{source: source, sign: sign, o: o}
+	return &Lists{source: source, sign: sign, o: o, news: make(chan struct{}, 1)}
 }
 
 // dropEvery is how often cards that ended long ago are looked for.
@@ -118,11 +119,15 @@ func (l *Lists) Refresh(ctx context.Context) error {
 	if !c.Whole {
 		c.Cards = merge(old.Cards, c.Cards)
 	}
-	e, err := l.edition(c, old)
+	e, err := newEdition(c, old)
 	if err != nil {
 		return fmt.Errorf("lists: %w", err)
 	}
 	l.newest.Store(e)
+	select {
+	case l.news <- struct{}{}:
+	default:
+	}
 	l.o.Log.Info("list of void cards", "generation", c.Stamp.Generation, "version", c.Stamp.Version, "cards", len(c.Cards))
 	return nil
 }
@@ -143,6 +148,9 @@ func merge(cards, news []void.Card) []void.Card {
 	return append(all, cards...)
 }
 
+// News receives when there is a newer version, for one who does not wait for beats.
+func (l *Lists) News() <-chan struct{} { return l.news }
+
 // Newest returns the version that kiosks shall hold and how many cards are in it;
 // zero before the database was read.
 func (l *Lists) Newest() (wire.Stamp, int) {
@@ -162,12 +170,16 @@ func (l *Lists) Answer(held wire.ListBeat) (newest wire.Stamp, parts [][]byte) {
 		return newest, nil
 	}
 	if held.Stamp.Generation == e.Stamp.Generation && held.Stamp.Version >= e.Base {
-		if change := e.change(held.Stamp.Version, l.sign); change != nil {
+		e.mu.Lock()
+		change := e.change(held.Stamp.Version, l.sign)
+		e.mu.Unlock()
+		if change != nil {
 			return e.Stamp, [][]byte{change}
 		}
 	}
-	for i, p := range e.whole.parts {
-		if held.Getting == e.whole.stamp && held.Has(i) {
+	w := l.whole(e)
+	for i, p := range w.parts {
+		if held.Getting == w.stamp && held.Has(i) {
 			continue
 		}
 		if parts = append(parts, p); len(parts) == PartsAtOnce {
@@ -180,37 +192,52 @@ func (l *Lists) Answer(held wire.ListBeat) (newest wire.Stamp, parts [][]byte) {
 // An edition is one version of the list.
 type edition struct {
 	void.Change // the whole list
+	list        *pass.Revocations
 	digest      wire.Hash
-	whole       *whole
 
 	mu      sync.Mutex
+	whole   *whole            // of this version or one not long before; nil until one is asked for
 	changes map[uint64][]byte // signed, by the version they are from; nil of one that is too long
 }
 
-// A whole is a whole list, of this version or one not long before.
+// A whole is a whole list, cut and signed.
 type whole struct {
 	stamp wire.Stamp
 	parts [][]byte
 	made  time.Time
 }
 
-func (l *Lists) edition(c void.Change, old *edition) (*edition, error) {
+// newEdition returns the edition that follows on old, which may be nil.
+func newEdition(c void.Change, old *edition) (*edition, error) {
 	list, err := c.Revocations()
 	if err != nil {
 		return nil, err
 	}
-	e := &edition{Change: c, digest: list.Digest(), changes: map[uint64][]byte{}}
-	if now := l.o.Now(); old != nil && now.Sub(old.whole.made) < wholeFor && old.Stamp.Generation == c.Stamp.Generation &&
-		old.whole.stamp.Version >= c.Base && e.change(old.whole.stamp.Version, l.sign) != nil {
-		e.whole = old.whole
-		return e, nil
-	}
-	e.whole = &whole{stamp: c.Stamp, made: l.o.Now()}
-	var fits bool
-	if e.whole.parts, fits = wire.SealList(l.sign.ID, l.sign.Key, e.head(0), list.Encode()); !fits {
-		return nil, fmt.Errorf("list of %d cards is too long", len(c.Cards))
+	e := &edition{Change: c, list: list, digest: list.Digest(), changes: map[uint64][]byte{}}
+	if old != nil && old.Stamp.Generation == c.Stamp.Generation {
+		old.mu.Lock()
+		defer old.mu.Unlock()
+		if w := old.whole; w != nil && len(w.parts) > PartsAtOnce && w.stamp.Version >= c.Base {
+			e.whole = w
+		}
 	}
 	return e, nil
+}
+
+// whole returns the whole list to hand out.
+func (l *Lists) whole(e *edition) *whole {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := l.o.Now()
+	if w := e.whole; w != nil && (w.stamp == e.Stamp || now.Sub(w.made) < wholeFor && e.change(w.stamp.Version, l.sign) != nil) {
+		return w
+	}
+	parts, fits := wire.SealList(l.sign.ID, l.sign.Key, e.head(0), e.list.Encode())
+	if !fits {
+		l.o.Log.Error("list of void cards is too long to be sent whole", "cards", len(e.Cards))
+	}
+	e.whole = &whole{e.Stamp, parts, now}
+	return e.whole
 }
 
 func (e *edition) head(from uint64) wire.ListHead {
@@ -218,10 +245,8 @@ func (e *edition) head(from uint64) wire.ListHead {
 }
 
 // change returns the signed change from a version, which is not older than the
-// base, or nil if it does not fit into one message.
+// base, or nil if it does not fit into one message. e.mu is held.
 func (e *edition) change(from uint64, sign Signer) []byte {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if signed, ok := e.changes[from]; ok {
 		return signed
 	}

@@ -1,0 +1,117 @@
+package e2e_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/e2e/stage"
+)
+
+// A clerk is somebody who issues cards, in a browser without script.
+type clerk struct {
+	t    *testing.T
+	base string
+	http.Client
+}
+
+var secretOf = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
+
+// newClerk makes an account that may issue cards, signs it in at the portal and
+// sets up its second factor.
+func newClerk(t *testing.T, s *stage.Stage) *clerk {
+	t.Helper()
+	link, err := s.Server(t.Context(), "account", "add", "hoa", "-role", "clerk", "-scope", "area:19753@2025-07-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &clerk{t, "http://" + s.Portal, http.Client{Jar: jar}}
+	const password = "mua xuan chin mot tram"
+	c.post(at.Path, url.Values{"ma": {at.Query().Get("ma")}, "account_new_password": {password}})
+	page := c.post("/dang-nhap", url.Values{"account_name": {"hoa"}, "account_password": {password}})
+	if page = c.get("/the"); !secretOf.MatchString(page) {
+		page = c.get("/dang-nhap/xac-thuc")
+	}
+	c.post("/dang-nhap/xac-thuc", url.Values{"account_code": {c.code(secretOf.FindString(page))}, "ve": {"/the"}})
+	if page = c.get("/the"); !strings.Contains(page, "/the/nguoi/moi") {
+		t.Fatalf("the clerk is not let in:\n%.3000s", page)
+	}
+	return c
+}
+
+// code is what an app shows for a secret now (RFC 6238).
+func (c *clerk) code(secret string) string {
+	c.t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(secret, " ", ""))
+	if err != nil || len(key) == 0 {
+		c.t.Fatalf("no secret in the page: %v", err)
+	}
+	mac := hmac.New(sha1.New, key)
+	binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
+}
+
+func (c *clerk) get(path string) string {
+	c.t.Helper()
+	return c.answer(c.Get(c.base + path))
+}
+
+func (c *clerk) post(path string, form url.Values) string {
+	c.t.Helper()
+	return c.answer(c.PostForm(c.base+path, form))
+}
+
+func (c *clerk) answer(r *http.Response, err error) string {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		c.t.Fatalf("%s %s = %s, %v:\n%.3000s", r.Request.Method, r.Request.URL, r.Status, err, b)
+	}
+	return string(b)
+}
+
+var holderOf = regexp.MustCompile(`/the/nguoi/[a-z2-7]{26}`)
+
+// issue registers somebody and gives them a card. Numbers are dense, from 1.
+func (c *clerk) issue(name, kind string) {
+	c.t.Helper()
+	page := c.post("/the/nguoi/moi", url.Values{
+		"card.name": {name}, "card.born": {"1948"}, "card.sex": {"m"}, "card.phone": {"0905 123 456"}, "card.relative": {"self"},
+		"card.commune": {"Phường Phú Xuân"}, "card.street": {"12 Lê Lợi"}, "card.consent": {"1"},
+	})
+	c.post(holderOf.FindString(page)+"/cap", url.Values{"card.kind": {kind}, "card.days": {"365"}, "card.people": {"4"}})
+}
+
+func (c *clerk) revoke(number int) {
+	c.t.Helper()
+	c.post(fmt.Sprintf("/the/so/%d/khoa", number), url.Values{"card.reason": {"lost"}})
+}
+
+// replace gives a card, whose issue is the given one, the next.
+func (c *clerk) replace(number, issue int) {
+	c.t.Helper()
+	c.post(fmt.Sprintf("/the/so/%d/cap-lai", number), url.Values{"issue": {fmt.Sprint(issue)}, "card.days": {"730"}})
+}
