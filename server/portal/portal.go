@@ -23,10 +23,12 @@ import (
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/portal/poster"
+	"github.com/qrgate/qrgate/server/portal/progress"
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
+	rollout "github.com/qrgate/qrgate/server/store/progress"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -120,6 +122,7 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
 		cards,
 		gatherings,
+		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
 		introductions.Routes(),
 		visits.Routes(),
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
