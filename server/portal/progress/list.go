@@ -228,14 +228,6 @@ func texts(options []option) []string {
 	return all
 }
 
-func lookup(id string) (area.Unit, bool) {
-	parsed, err := area.ParseID(id)
-	if err != nil {
-		return area.Unit{}, false
-	}
-	return area.Lookup(parsed)
-}
-
 func currentNames() (names []string) {
 	for _, u := range area.Current() {
 		names = append(names, u.FullName)
