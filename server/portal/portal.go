@@ -14,6 +14,7 @@ import (
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
+	"github.com/qrgate/qrgate/server/portal/cases"
 	"github.com/qrgate/qrgate/server/portal/connect"
 	"github.com/qrgate/qrgate/server/portal/event"
 	"github.com/qrgate/qrgate/server/portal/intro"
@@ -26,6 +27,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/progress"
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/casebook"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
 	rollout "github.com/qrgate/qrgate/server/store/progress"
@@ -65,6 +67,7 @@ type Options struct {
 	Proxies    []netip.Prefix // whose word about the client's address is taken
 	Retention  time.Duration  // how long check-ins are kept
 	Mail       account.Mailer // nil if this server sends no mail
+	Text       cases.Gateway  // nil if this server sends no text messages
 	Providers  []account.Provider
 	Live       live.Options
 	Ready      func(context.Context) error // why the server cannot work; default: it can
@@ -75,6 +78,9 @@ type Options struct {
 type Portal struct {
 	http.Handler
 	Routes []page.Route // the table
+
+	// Watch tells health officers what they have not asked for, until ctx ends.
+	Watch func(ctx context.Context) error
 }
 
 // New returns the portal.
@@ -82,15 +88,31 @@ func New(p Parts, o Options) (*Portal, error) {
 	f := page.New(page.Options{
 		Register: p.Register, Log: p.Log, Now: o.Now, Base: o.Base, HelpLine: o.HelpLine, Controller: o.Controller, Proxies: o.Proxies,
 	})
-	table, err := routes(f, p, o)
+	tracing := tracingOf(f, p, o)
+	table, err := routes(f, p, o, tracing)
 	if err != nil {
 		return nil, err
 	}
-	return &Portal{f.Handler(table), table}, nil
+	return &Portal{f.Handler(table), table, tracing.Run}, nil
+}
+
+// tracingOf is the pages of cases, which also watch for check-ins that come late.
+func tracingOf(f *page.Frame, p Parts, o Options) *cases.Pages {
+	c := cases.Options{
+		Store: p.Store, Register: p.Register, Vault: p.Vault, Book: casebook.New(p.Store, p.Vault, f.Now),
+		HelpLine: o.HelpLine, Office: o.Controller, Text: o.Text, Log: p.Log,
+	}
+	if o.Mail != nil {
+		c.Mail = o.Mail
+	}
+	if p.Cards != nil {
+		c.Keys = p.Cards.Keys
+	}
+	return cases.New(f, c)
 }
 
 // routes is the table.
-func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
+func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Route, error) {
 	accounts, err := account.New(f, account.Options{Register: p.Register, Key: p.Key, Mail: o.Mail, Providers: o.Providers, Log: p.Log})
 	if err != nil {
 		return nil, err
@@ -122,6 +144,7 @@ func routes(f *page.Frame, p Parts, o Options) ([]page.Route, error) {
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
 		cards,
 		gatherings,
+		tracing.Routes(),
 		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
 		introductions.Routes(),
 		visits.Routes(),

@@ -1,0 +1,72 @@
+package cases_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/qrgate/qrgate/sync/pass"
+)
+
+func TestCaseFromOpeningToCallList(t *testing.T) {
+	w := newWorld(t)
+	lan, duc := w.as("lan"), w.as("duc")
+
+	lan.want(200, lan.get("/ca-benh"), "Chưa có ca nào")
+	lan.want(200, lan.get("/ca-benh/moi"), "Sởi", "tìm lại 21 ngày", "Cần người thứ hai duyệt")
+	lan.want(422, lan.post("/ca-benh/moi", url.Values{"cases.profile": {"measles"}}), "Xin xem lại", "Mục đích truy vết")
+	at := lan.open("suspected")
+	lan.want(200, lan.get(at), "Nghi ngờ", "Tìm người")
+
+	// Finds An by the card, and sees no more than what tells people apart.
+	body := lan.want(200, lan.post(at+"/tim", url.Values{"cases.by": {"card"}, "cases.find": {w.cardText()}}), "Nguyễn Văn An", "… 456")
+	if strings.Contains(body, "0905 123 456") || strings.Contains(body, "12 Lê Lợi") || strings.Contains(body, "046048001234") {
+		t.Errorf("a search shows more than what tells people apart:\n%s", plainText(body))
+	}
+	lan.want(200, lan.post(at+"/nguoi", url.Values{"version": {w.found(body, ver)}, "nguoi": {w.found(body, refs)}}), "Đã chọn người", "0905 123 456")
+
+	// Nothing of where they were before it is approved.
+	lan.want(403, lan.get(at+"/lich-trinh"), "cần người thứ hai duyệt")
+	body = lan.want(200, lan.get(at), "Xin duyệt")
+	lan.want(200, lan.post(at+"/xin-duyet", url.Values{"version": {w.found(body, ver)}}), "Đang chờ người thứ hai duyệt")
+	body = duc.want(200, duc.get("/ca-benh"), "Xin xem và duyệt")
+	body = duc.want(200, duc.get(at), "Duyệt ca này", "trạm y tế báo")
+	if strings.Contains(body, "Nguyễn Văn An") {
+		t.Error("who approves sees the person")
+	}
+	duc.want(200, duc.post(at+"/duyet", url.Values{"version": {w.found(body, ver)}, "cases.decision": {"approve"}}), "Đã duyệt")
+
+	// Stays.
+	lan.want(200, lan.get(at+"/lich-trinh"), "Chợ Đông Ba", "Bến xe phía Bắc", "từ 13:59 đến 14:05", "không ai thấy ra", "Máy ở cửa", "thẻ cá nhân", "máy đọc tại cửa", "<svg", "đáng ngờ")
+
+	// Contacts.
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Thị Bình", "Chắc chắn", "Lê Thị Chi", "Chung số điện thoại", "Không có điện thoại", "tel:&#43;84914222333", "Kết quả chưa đủ", "1 trong", "im lặng từ 26/11/2026 07:00 (2 giờ)", "không rõ còn giữ bao nhiêu")
+	lan.want(200, lan.get(at+"/goi"), "Phạm Dũng", "Cần gọi")
+}
+
+func TestListOfCases(t *testing.T) {
+	w := newWorld(t)
+	lan, minh, hoa, tinh := w.as("lan"), w.as("minh"), w.as("hoa"), w.as("tinh")
+	at := lan.open("measles")
+	for _, tt := range []struct {
+		c    *client
+		path string
+		sees bool
+	}{
+		{lan, "/ca-benh", true}, {minh, "/ca-benh", false}, {minh, "/ca-benh?xem=tat-ca", true}, {hoa, "/ca-benh?xem=tat-ca", false}, {tinh, "/ca-benh?xem=tat-ca", true},
+		{lan, "/ca-benh?xem=thay-doi", false}, {lan, "/ca-benh?so=CB-2026-000001", true}, {minh, "/ca-benh?so=1", true}, {lan, "/ca-benh?so=2", false},
+	} {
+		body := tt.c.want(200, tt.c.get(tt.path))
+		if got := strings.Contains(body, at+`"`); got != tt.sees {
+			t.Errorf("%s as %s shows the case: %v, want %v", tt.path, tt.c.who, got, tt.sees)
+		}
+	}
+}
+
+func (w *world) cardText() string {
+	w.t.Helper()
+	today := pass.DayOf(w.time())
+	text, err := pass.Sign(pass.OwnCard{Kind: pass.Card, Key: 3, Number: w.card, Issue: 1, First: today, Last: today + 365}, w.key)
+	w.must(err)
+	return text
+}
