@@ -65,16 +65,10 @@ type Call struct {
 	// relative's; alone it says nothing.
 	Household string
 	Attempts  []Attempt // the latest first
-
-	details *register.PersonDetails
 }
 
-// A callBody is what is sealed of a call. Details are how to reach the contact as
-// it was known when they came on the list, for their own are erased with their last
-// check-in, and a case may take longer.
 type callBody struct {
 	Household string
-	Details   *register.PersonDetails
 	Attempts  []Attempt
 }
 
@@ -101,7 +95,7 @@ func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added i
 	// Sealed before the transaction, for check-ins wait while it lasts.
 	sealed := make([][]byte, len(refs))
 	for i, r := range refs {
-		if sealed[i], err = seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]]), Details: details[persons[i]]}); err != nil {
+		if sealed[i], err = seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]])}); err != nil {
 			return 0, fmt.Errorf("casebook: add calls: %w", err)
 		}
 	}
@@ -181,7 +175,7 @@ func calls(q query, f *file, where string, args ...any) ([]Call, error) {
 		copy(c.Ref[:], reference)
 		var body callBody
 		err := unseal(f.key, fieldCall(c.Ref), sealed, &body)
-		c.Household, c.Attempts, c.details = body.Household, body.Attempts, body.Details
+		c.Household, c.Attempts = body.Household, body.Attempts
 		all = append(all, c)
 		return err
 	}, "SELECT reference, status, made, version, sealed FROM case_calls WHERE case_id = ? AND "+where+" ORDER BY reference", append([]any{f.ID}, args...)...)
@@ -216,7 +210,7 @@ func (b *Book) Called(ctx context.Context, by, id string, who Ref, version int, 
 		}
 		a.By, a.At = by, now
 		attempts := append([]Attempt{a}, c.Attempts...)
-		sealed, err := seal(f.key, fieldCall(who), callBody{c.Household, c.details, attempts[:min(len(attempts), maxAttempts)]})
+		sealed, err := seal(f.key, fieldCall(who), callBody{c.Household, attempts[:min(len(attempts), maxAttempts)]})
 		if err != nil {
 			return err
 		}

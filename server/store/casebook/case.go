@@ -10,7 +10,6 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
-	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/trace"
 )
 
@@ -94,7 +93,6 @@ type body struct {
 	Purpose  string
 	From, To int64 // Unix milliseconds
 	Index    qrgate.Person
-	Known    *register.PersonDetails // of the index, as of a contact on the call list
 	Place    qrgate.Spot
 	Chosen   []trace.ID
 	Restored []trace.ID
@@ -304,17 +302,6 @@ func (b *Book) SetWindow(ctx context.Context, by, id string, version int, from, 
 // SetIndex says who is traced. It can be said until the case was traced: for
 // somebody else there must be a case of their own.
 func (b *Book) SetIndex(ctx context.Context, by, id string, version int, who Ref) error {
-	f, err := b.work(b.reading(ctx), by, id)
-	var details map[qrgate.Person]*register.PersonDetails
-	if err == nil {
-		var p qrgate.Person
-		if p, err = f.person(who); err == nil {
-			details, err = b.people.DetailsOf(ctx, p)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("casebook: set index of case: %w", err)
-	}
 	return b.change(ctx, "set index of case", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
 		if f.Runs > 0 {
 			return "", fmt.Errorf("it was traced already: %w", qrgate.ErrConflict)
@@ -323,7 +310,7 @@ func (b *Book) SetIndex(ctx context.Context, by, id string, version int, who Ref
 		if err != nil {
 			return "", err
 		}
-		f.body.Index, f.body.Known, f.body.Place, f.body.Chosen = p, details[p], qrgate.Spot{}, nil
+		f.body.Index, f.body.Place, f.body.Chosen = p, qrgate.Spot{}, nil
 		f.unapprove()
 		return "person", nil
 	})
@@ -339,7 +326,7 @@ func (b *Book) SetPlace(ctx context.Context, by, id string, version int, at qrga
 		if (at.No == 0) == (at.Name == "") {
 			return "", fmt.Errorf("place: %w", qrgate.ErrInvalid)
 		}
-		f.body.Index, f.body.Known, f.body.Place, f.body.Chosen = 0, nil, at, nil
+		f.body.Index, f.body.Place, f.body.Chosen = 0, at, nil
 		f.unapprove()
 		return "place", nil
 	})

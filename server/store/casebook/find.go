@@ -233,9 +233,6 @@ func (b *Book) show(ctx context.Context, by string, f *file, persons []qrgate.Pe
 		return nil, err
 	}
 	details, err := b.people.DetailsOf(ctx, persons...)
-	if err == nil {
-		err = f.remember(b.reading(ctx), persons, details)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("casebook: cards: %w", err)
 	}
@@ -250,28 +247,6 @@ func (b *Book) show(ctx context.Context, by string, f *file, persons []qrgate.Pe
 		}
 	}
 	return cards, nil
-}
-
-// remember fills in what the case has kept of persons of whom nothing is known any
-// more.
-func (f *file) remember(q query, persons []qrgate.Person, details map[qrgate.Person]*register.PersonDetails) error {
-	for _, p := range persons {
-		switch {
-		case details[p] != nil:
-		case p == f.body.Index:
-			details[p] = f.body.Known
-		default:
-			r := f.ref(p)
-			found, err := calls(q, f, "reference = ?", r[:])
-			if err != nil {
-				return err
-			}
-			if len(found) > 0 {
-				details[p] = found[0].details
-			}
-		}
-	}
-	return nil
 }
 
 // seen writes down that somebody sees persons in a case.
@@ -294,7 +269,7 @@ func (b *Book) personObject(p qrgate.Person) string {
 type Look struct {
 	At     time.Time
 	By     string // account
-	Action string // "see person", "trace person", "call person", "merge person", "unmerge person" or "forget person"
+	Action string // "see person", "trace person", "call person", "merge person" or "unmerge person"
 	Case   string // id
 	Number string // of the case
 }

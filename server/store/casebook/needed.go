@@ -3,18 +3,23 @@ package casebook
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/qrgate/qrgate/server/qrgate"
-	"github.com/qrgate/qrgate/server/vault"
 )
 
-// Needed calls fn with the persons of all cases whose end has not come: whom they
-// are about, whom to call and whom a run has found, some of them more than once.
-// What is known of them must last as long as the case, also where their check-ins
-// do not. It asks nobody whether they may, and shows nobody anything.
+// Needed calls fn with everybody whom a case that has not ended is about, found in
+// its latest runs, or has on its call list: what is known of them is kept although
+// their last check-in is gone, or nobody could call them. It may name one several
+// times.
 func (b *Book) Needed(ctx context.Context, fn func(qrgate.Person)) error {
+	if err := b.needed(ctx, fn); err != nil {
+		return fmt.Errorf("casebook: needed persons: %w", err)
+	}
+	return nil
+}
+
+func (b *Book) needed(ctx context.Context, fn func(qrgate.Person)) error {
 	q := b.reading(ctx)
 	var ids []string
 	err := q(func(rows *sql.Rows) error {
@@ -23,56 +28,62 @@ func (b *Book) Needed(ctx context.Context, fn func(qrgate.Person)) error {
 		ids = append(ids, id)
 		return err
 	}, "SELECT id FROM cases WHERE wrapped IS NOT NULL AND ends > ?", b.now().UnixMilli())
-	for _, id := range ids {
-		if err == nil {
-			err = b.neededBy(q, id, fn)
-		}
-	}
 	if err != nil {
-		return fmt.Errorf("casebook: needed: %w", err)
+		return err
+	}
+	for _, id := range ids {
+		f, err := b.read(q, id)
+		switch {
+		case err != nil:
+			return err
+		case f.Erased:
+			continue
+		case f.body.Index != 0:
+			fn(f.body.Index)
+		}
+		if err := b.neededBy(q, f, fn); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (b *Book) neededBy(q query, id string, fn func(qrgate.Person)) error {
-	f, err := b.read(q, id)
-	if errors.Is(err, qrgate.ErrNotFound) || err == nil && f.Erased {
-		return nil // it ended meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	if f.body.Index != 0 {
-		fn(f.body.Index)
-	}
-	for _, p := range f.body.Same {
-		fn(p.A)
-		fn(p.B)
-	}
-	err = q(func(rows *sql.Rows) error {
-		var ref []byte
-		if err := rows.Scan(&ref); err != nil {
+// neededBy is needed of one case but for its index.
+func (b *Book) neededBy(q query, f *file, fn func(qrgate.Person)) error {
+	err := q(func(rows *sql.Rows) error {
+		var reference []byte
+		if err := rows.Scan(&reference); err != nil {
 			return err
 		}
-		if len(ref) != 16 {
-			return vault.ErrReference
-		}
-		p, err := f.key.Person([16]byte(ref))
+		var r Ref
+		copy(r[:], reference)
+		p, err := f.person(r)
 		if err == nil {
 			fn(p)
 		}
 		return err
-	}, "SELECT reference FROM case_calls WHERE case_id = ?", id)
-	for no := 1; err == nil && no <= f.Runs; no++ {
-		var r *Run
-		if r, err = b.run(q, f, no); err == nil && r != nil {
-			for _, p := range r.persons() {
-				fn(p)
-			}
-			for i := range r.Stays {
-				fn(r.Stays[i].Person)
-			}
+	}, "SELECT reference FROM case_calls WHERE case_id = ?", f.ID)
+	if err != nil {
+		return err
+	}
+	var latest []int
+	err = q(func(rows *sql.Rows) error {
+		no := 0
+		err := rows.Scan(&no)
+		latest = append(latest, no)
+		return err
+	}, "SELECT MAX(no) FROM case_runs WHERE case_id = ? GROUP BY ring, reference", f.ID)
+	if err != nil {
+		return err
+	}
+	for _, no := range latest {
+		run, err := b.run(q, f, no)
+		if err != nil || run == nil {
+			return err
+		}
+		for _, p := range run.persons() {
+			fn(p)
 		}
 	}
-	return err
+	return nil
 }
