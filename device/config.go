@@ -87,6 +87,7 @@ type filesConfig struct {
 
 func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db") }
 func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
+func (c Config) room() string       { return filepath.Join(c.State, "room.db") }
 func (c Config) voidList() string   { return filepath.Join(c.State, "void.list") }
 func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + len(c.Cameras) }
 

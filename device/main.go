@@ -7,6 +7,7 @@
 //	identity/            written at enrolment; keys.cbor also by agent
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
 //	state/agent.json     starts, time floor, when the list was checked; package agent
+//	state/room.db        who is inside, events and passes that came in; package room
 //	state/void.list      the list of void cards; package agent
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75

@@ -18,6 +18,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/hw/camera"
@@ -97,11 +98,20 @@ func serve(ctx context.Context, env environment) error {
 	}
 	defer closeSources()
 
+	inside, err := room.Open(c.room(), id.Key)
+	if err != nil {
+		return err
+	}
+	defer inside.Close()
 	var door *kiosk.Kiosk
 	age := func() (time.Duration, bool) { return door.ListAge() }
-	face, sound := openFaces(c, clock, age, log)
+	people := func() (least, most int, known bool) {
+		l, m, _, known := inside.Inside(clock.Now(), inside.Connected())
+		return int(l), int(m), known
+	}
+	face, sound := openFaces(c, clock, age, people, log)
 	door, err = kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Source: sources,
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Room: inside, Source: sources,
 		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
 	}, log.With("task", "door"))
 	if err != nil {
@@ -109,6 +119,7 @@ func serve(ctx context.Context, env environment) error {
 	}
 	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()) }
 	heart := agent.New(id, state, list, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
+	heart.Room = inside
 
 	// The link is told whom to call before those can be told of the link.
 	var sender *deliver.Sender
@@ -203,7 +214,7 @@ var vietnam = time.FixedZone("ICT", 7*60*60)
 
 // openFaces makes the screen, which shows nothing until it runs, and the sound,
 // which is silent if it is switched off.
-func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), log *slog.Logger) (*screen.Screen, *screen.Sound) {
+func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), people func() (int, int, bool), log *slog.Logger) (*screen.Screen, *screen.Sound) {
 	// A time that nobody has vouched for is neither shown nor kept quiet by.
 	now := func() (time.Time, bool) {
 		r := clock.Read()
@@ -211,7 +222,7 @@ func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), lo
 	}
 	face := screen.New(screen.Options{
 		Place: c.Door.Place, Gate: c.Door.Gate, HelpLine: c.Door.HelpLine, Reset: c.Door.Reset, Explain: c.Screen.explain,
-		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now, ListAge: age,
+		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now, ListAge: age, Inside: people,
 	}, log.With("task", "screen"))
 	o := screen.SoundOptions{Command: c.Sound.command, Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet, Now: now}
 	if c.Sound.recordings != "" {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/outbox"
@@ -33,11 +34,16 @@ type Agent struct {
 	health func(*wire.Beat)
 	log    *slog.Logger
 
+	// Room is told of in beats and takes what the server answers; nil is none. It is
+	// set before Run.
+	Room *room.Room
+
 	links   atomic.Uint32 // connections since start
 	up      chan struct{}
 	answers chan answer
 	keys    chan []byte
 	parts   chan []byte
+	events  chan []byte
 
 	nonce [16]byte      // of the beat that waits for its answer; zero if none does
 	sent  time.Duration // since boot, when it was sent
@@ -81,7 +87,7 @@ type answer struct {
 func New(id *Identity, state *State, list *List, queue *outbox.Queue, clock *when.Clock, since func() time.Duration, health func(*wire.Beat), log *slog.Logger) *Agent {
 	return &Agent{
 		id: id, state: state, list: list, queue: queue, clock: clock, since: since, health: health, log: log,
-		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4), parts: make(chan []byte, 8),
+		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4), parts: make(chan []byte, 8), events: make(chan []byte, wire.MaxHeldEvents),
 	}
 }
 
@@ -119,6 +125,12 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 	a.subscribe(ctx, link, wire.DownBeat, func(b []byte) { offer(a.answers, answer{b, a.since()}) })
 	a.subscribe(ctx, link, wire.DownKeys, func(b []byte) { offer(a.keys, b) })
 	a.subscribe(ctx, link, wire.DownList, func(b []byte) { offer(a.parts, b) })
+	if a.Room != nil {
+		if err := a.Room.Damaged; err != nil {
+			a.log.Warn("who is inside is counted anew", "err", err)
+		}
+		a.subscribe(ctx, link, wire.DownEvent, func(b []byte) { offer(a.events, b) })
+	}
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	look := time.NewTicker(lookEvery)
@@ -139,7 +151,7 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			if a.nonce != ([16]byte{}) {
 				continue // a second beat would make the answer to the first one late
 			}
-			if b := a.condition(); conditionOf(&b).news(a.told) {
+			if b := a.condition(); conditionOf(&b).news(a.told) || a.Room != nil && a.Room.News() {
 				a.beat(ctx, link, b)
 			}
 		case <-floor.C:
@@ -152,6 +164,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			a.takeKeys(b)
 		case b := <-a.parts:
 			a.takeList(b)
+		case b := <-a.events:
+			a.takeEvent(b)
 		}
 	}
 }
@@ -205,6 +219,9 @@ func (a *Agent) condition() wire.Beat {
 		Epoch: s.Epoch, Last: s.Last, Through: s.Through, Queued: s.Unsent, Used: s.Bytes, Limit: s.Limit,
 	}
 	b.List = a.list.Beat()
+	if a.Room != nil {
+		b.Room = a.Room.Beat()
+	}
 	a.health(&b)
 	b.Scanners = b.Scanners[:min(len(b.Scanners), wire.MaxScanners)]
 	return b
@@ -233,6 +250,11 @@ func (a *Agent) take(r answer) error {
 	}
 	a.nonce = [16]byte{}
 	a.list.newest(Checked{got.List, time.UnixMilli(got.Time)})
+	if a.Room != nil {
+		if err := a.Room.Answer(got.Grants, time.UnixMilli(got.Time)); err != nil {
+			a.log.Warn("what the server granted is not kept", "err", err)
+		}
+	}
 	a.keepChecked()
 	anchor, due := a.clock.Sample(a.sent, r.at, time.UnixMilli(got.Time))
 	if !due {
@@ -287,6 +309,19 @@ func (a *Agent) takeList(b []byte) {
 		a.log.Info("list of void cards taken", "generation", l.Stamp.Generation, "version", l.Stamp.Version, "cards", l.Cards)
 	case err != nil && !errors.Is(err, ErrOld):
 		a.log.Warn("list of void cards refused", "err", err)
+	}
+}
+
+func (a *Agent) takeEvent(b []byte) {
+	e, err := wire.OpenEvent(b, a.id.ReceiptKey)
+	if err == nil {
+		err = a.Room.Take(e)
+	}
+	switch {
+	case err == nil:
+		a.log.Info("event taken", "event", e.No, "generation", e.Stamp.Generation, "version", e.Stamp.Version, "passes", len(e.Passes))
+	case !errors.Is(err, room.ErrOld):
+		a.log.Warn("event refused", "err", err)
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
 	"github.com/qrgate/qrgate/sync/outbox"
@@ -55,8 +56,9 @@ type List interface {
 type Door struct {
 	ID     string // the kiosk's id
 	Config wire.KioskConfig
-	Keys   pass.Keys // that sign own cards
-	List   List      // of void cards; nil has none and never has one
+	Keys   pass.Keys  // that sign own cards
+	List   List       // of void cards; nil has none and never has one
+	Room   *room.Room // who is inside; nil counts nobody and knows no event
 	Source scan.Source
 	Queue  *outbox.Queue
 	Sealer *seal.Sealer
@@ -134,12 +136,19 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	}
 	k.tell(Answer{State: words.Reading})
 	j := judge()
+	entry := k.admit(&j)
 	seq, err := k.record(j)
 	if err != nil {
+		if k.Config.OnFault == wire.AdmitUnrecorded {
+			k.count(entry) // they are in, and a pass of theirs is used
+		} else {
+			drop(entry)
+		}
 		// The same person may try again at once: nothing was recorded.
 		k.repeats.Forget(text)
 		return k.fault(j, err)
 	}
+	k.count(entry)
 	if k.faulty {
 		k.faulty = false
 		k.tell(Answer{State: words.Ready}) // what the answer goes back to
@@ -207,6 +216,7 @@ type judgment struct {
 	reason   wire.Reason
 	presence wire.Presence
 	subject  *wire.Subject // nil if nobody is identified
+	card     pass.OwnCard  // of a genuine own code
 	with     uint64        // the check-in whose companion this is; 0 if none
 }
 
@@ -229,10 +239,46 @@ func (k *Kiosk) judge(text string) judgment {
 		return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified}
 	case p.Kind == pass.Poster:
 		return refused(p.Kind, wire.ReasonPoster)
+	case p.Kind == pass.Event && k.Room != nil: // the event says who is accepted
 	case !slices.Contains(k.Config.Accept, p.Kind):
 		return refused(p.Kind, wire.ReasonKind)
 	}
-	return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified, subject: subject(p)}
+	return judgment{kind: p.Kind, verdict: wire.Admitted, presence: wire.Verified, subject: subject(p), card: p.Card}
+}
+
+// admit asks the room about somebody who would come in or go out, and refuses them if
+// it says so. The entry, if there is one, is to be counted or dropped.
+func (k *Kiosk) admit(j *judgment) *room.Entry {
+	if k.Room == nil || j.verdict != wire.Admitted || j.kind == pass.Test {
+		return nil
+	}
+	state := k.Clock.Read().State
+	reason, entry := k.Room.Enter(room.Scan{
+		Kind: j.kind, Card: j.card, Gate: k.Config.Gate, Lane: k.Config.Lane, Dir: k.Config.Direction,
+		Now: k.certain(), Sure: state == when.Synced || state == when.Holding,
+		// Capacity never refuses where a fault does not.
+		Force: k.Config.OnFault == wire.AdmitUnrecorded,
+	})
+	if entry == nil {
+		j.verdict, j.reason, j.subject = wire.Refused, reason, nil
+	}
+	return entry
+}
+
+// count counts an entry. What is not on disk is counted until the next start.
+func (k *Kiosk) count(e *room.Entry) {
+	if e == nil {
+		return
+	}
+	if err := e.Done(); err != nil {
+		k.log.Error("not counted on disk", "err", err)
+	}
+}
+
+func drop(e *room.Entry) {
+	if e != nil {
+		e.Drop()
+	}
 }
 
 // verify judges an own card: that it is genuine, valid, and not void.

@@ -261,20 +261,26 @@ func TestCardThatStaysInView(t *testing.T) {
 	}
 }
 
+// fill fills the outbox of a site that has the least limit.
+func (s *site) fill(t *testing.T) {
+	t.Helper()
+	ctx := wire.NewContext(1, make([]byte, 32))
+	var err error
+	for err == nil {
+		_, err = s.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+			h := wire.Header{Seq: seq, Kind: wire.KindCheckin}
+			return wire.NewRecord(h, wire.Sealed{Key: 1, Context: ctx.ID, Box: make([]byte, 7000)}), ctx, nil
+		})
+	}
+	if !errors.Is(err, outbox.ErrFull) {
+		t.Fatal(err)
+	}
+}
+
 func TestFullOutboxIsNeverGreen(t *testing.T) {
 	for policy, want := range map[wire.OnFault]panel.Signal{wire.AdmitUnrecorded: panel.Amber, wire.Refuse: panel.Fault} {
 		s := newSite(t, outbox.MinLimit)
-		ctx := wire.NewContext(1, make([]byte, 32))
-		var err error
-		for err == nil {
-			_, err = s.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
-				h := wire.Header{Seq: seq, Kind: wire.KindCheckin}
-				return wire.NewRecord(h, wire.Sealed{Key: 1, Context: ctx.ID, Box: make([]byte, 7000)}), ctx, nil
-			})
-		}
-		if !errors.Is(err, outbox.ErrFull) {
-			t.Fatal(err)
-		}
+		s.fill(t)
 		s.door.Config.OnFault = policy
 		card := s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0))
 		for _, got := range s.serve(t, card, card) {

@@ -126,10 +126,19 @@ func (k *Kiosk) bring(with uint64, n int, now time.Time) error {
 	}
 	k.last = party{}
 	j := judgment{verdict: wire.Admitted, presence: wire.Claimed, with: with}
-	for range n {
-		if _, err := k.record(j); err != nil {
-			return k.fault(j, err)
+	for i := range n {
+		one := j
+		entry := k.admit(&one)
+		if one.verdict == wire.Refused { // there is no room for all
+			k.tell(k.said(one, 0))
+			k.log.Info("companions turned away", "asked", n, "in", i, "reason", one.reason)
+			return nil
 		}
+		if _, err := k.record(one); err != nil {
+			drop(entry)
+			return k.fault(one, err)
+		}
+		k.count(entry)
 	}
 	k.tell(Answer{State: words.Admitted, Seq: with, Brought: n})
 	return nil

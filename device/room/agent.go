@@ -60,7 +60,7 @@ const low = 5
 func (r *Room) Answer(grants []wire.GrantAnswer, at time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = true
+	r.told, r.heard = true, time.Now()
 	var over []uint32
 	for no, e := range r.events {
 		if at.Sub(time.UnixMilli(e.To)) > keptAfter {

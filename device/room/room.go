@@ -55,7 +55,8 @@ type Room struct {
 	grants map[wire.Scope]grant
 	events map[uint32]*wire.Event
 	passes map[passKey]visit
-	told   bool // all of it was told and answered since it last changed
+	told   bool      // all of it was told and answered since it last changed
+	heard  time.Time // when the server last answered
 }
 
 // A grant is what the server last answered for a scope.
@@ -412,6 +413,16 @@ func (r *Room) Correct(n int, now time.Time) error {
 		return fmt.Errorf("room: correct: %w", err)
 	}
 	return nil
+}
+
+// heardFor is how long after an answer the server counts as connected: three beats.
+const heardFor = 95 * time.Second
+
+// Connected reports whether the server has answered lately.
+func (r *Room) Connected() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.heard.IsZero() && time.Since(r.heard) < heardFor
 }
 
 // Inside returns how many people may be inside the place, at least and at most, and
