@@ -18,6 +18,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/account"
+	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
@@ -53,15 +54,24 @@ type Config struct {
 	Mail      *mail.Config       // nil if this server sends none
 	Providers []account.Provider // whose accounts sign in
 
-	Workers   int
-	Retention time.Duration
-	CardBatch int // cards that may be issued at once
+	Workers    int
+	Retention  time.Duration
+	BackupDays int      // how long a data backup is kept
+	Backups    string   // folder of data backups; empty means none
+	Logs       string   // folder of logs; empty means none
+	Copies     []string // of the database, that somebody must confirm
+	CardBatch  int      // cards that may be issued at once
 }
 
 // Directories and files below State.
 func (c Config) keysDir() string { return filepath.Join(c.State, "keys") }
 func (c Config) daysDir() string { return filepath.Join(c.State, "days") }
 func (c Config) tlsDir() string  { return filepath.Join(c.State, "tls") }
+
+// erasedDir and sealFile remember, outside the database, who was erased and which
+// seal of audit rows is the newest; see package retention.
+func (c Config) erasedDir() string { return filepath.Join(c.State, "erased") }
+func (c Config) sealFile() string  { return filepath.Join(c.State, "audit.head") }
 
 // serverName is what the broker's certificate must be for.
 func (c Config) serverName() string {
@@ -108,11 +118,10 @@ type rawConfig struct {
 	Mail    rawMail
 	SignIn  []rawSignIn `toml:"sign_in"`
 	Metrics struct{ Listen string }
-	Ingest  struct {
-		Workers       int
-		RetentionDays int `toml:"retention_days"`
-	}
-	Cards struct{ Batch int }
+	Ingest  struct{ Workers int }
+	Cards   struct{ Batch int }
+
+	Retention rawRetention
 }
 
 // readConfig reads path, or only the defaults if path is the default and is not
@@ -142,7 +151,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Portal.Listen, raw.Portal.Live = "127.0.0.1:8080", "staff"
 	raw.Mail.Security = string(mail.StartTLS)
 	raw.Metrics.Listen = "127.0.0.1:9464"
-	raw.Ingest.RetentionDays = 21
+	raw.Retention.Days, raw.Retention.BackupDays = retention.DefaultDays, retention.DefaultBackupDays
 	raw.Cards.Batch = register.MaxBatch
 	md, err := toml.Decode(text, &raw)
 	if err != nil {
@@ -164,8 +173,7 @@ func parseConfig(text string) (Config, error) {
 		Portal: raw.Portal.Listen, PortalURL: strings.TrimSuffix(raw.Portal.URL, "/"), Certificate: raw.Portal.Certificate, Key: raw.Portal.Key,
 		Redirect: raw.Portal.Redirect, HelpLine: raw.Portal.HelpLine, Controller: raw.Portal.Controller, LiveOpen: raw.Portal.Live == "anybody",
 		Metrics: raw.Metrics.Listen,
-		Workers: raw.Ingest.Workers, Retention: time.Duration(raw.Ingest.RetentionDays) * 24 * time.Hour,
-		CardBatch: raw.Cards.Batch,
+		Workers: raw.Ingest.Workers, CardBatch: raw.Cards.Batch,
 	}
 	if c.CardBatch < 1 || c.CardBatch > register.MaxBatch {
 		bad("cards.batch: 1 to %d, not %d", register.MaxBatch, c.CardBatch)
@@ -247,8 +255,6 @@ func parseConfig(text string) (Config, error) {
 	if c.Workers < 0 || c.Workers > 64 {
 		bad("ingest.workers: must be 0 (one a processor) to 64")
 	}
-	if d := raw.Ingest.RetentionDays; d < 1 || d > 30 {
-		bad("ingest.retention_days: must be 1 to 30, not %d", d)
-	}
+	raw.Retention.parse(&c, bad)
 	return c, errors.Join(errs...)
 }

@@ -66,7 +66,9 @@ func TestParseConfigMistakes(t *testing.T) {
 		{"portal", "[portal]\nlisten = \"8080\"", []string{"portal.listen"}},
 		{"no portal", "[portal]\nlisten = \"\"", []string{"portal.listen"}},
 		{"workers", "[ingest]\nworkers = 65", []string{"ingest.workers"}},
-		{"several", "[ingest]\nworkers = -1\nretention_days = 31", []string{"ingest.workers", "retention_days"}},
+		{"several", "[ingest]\nworkers = -1\n[retention]\ndays = 31", []string{"ingest.workers", "retention.days"}},
+		{"retention", "[retention]\nbackup_days = 0\nbackups = \"here\"\nlogs = \"there\"\ncopies = [\"a b\"]",
+			[]string{"retention.backup_days", "retention.backups", "retention.logs", "retention.copies"}},
 		{"cards", "[cards]\nbatch = 0", []string{"cards.batch"}},
 	}
 	for _, tt := range tests {

@@ -8,6 +8,8 @@
 //	days/        keys of people and days, wrapped (package vault); serve
 //	tls/         the broker's certificate, and an ACL for an external broker; serve
 //	qrgate.db    the embedded database (package store); serve, and one-off commands
+//	erased/      who was erased, as random numbers (package retention); serve, person
+//	audit.head   the newest seal of the audit rows (package retention); serve
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration.
 package main
@@ -67,6 +69,9 @@ var commands = []command{
 	{"backup", "FILE", "write a backup of the database", noFlags(backup)},
 	{"verify-backup", "FILE", "read a backup to its end; kiosks may then forget what it holds", noFlags(verifyBackup)},
 	{"restore", "FILE", "fill an empty database from a backup", noFlags(restore)},
+	{"retention", "show | run | verify FILE | ...", "what is past its end is dropped; who has confirmed", noFlags(retentionCommand)},
+	{"person", "export | erase KIND NUMBER", "hand over or erase all that is held of one person", personFlags},
+	{"audit", "verify", "say whether an audit row was changed, taken out or put in", noFlags(auditCommand)},
 	{"check-config", "", "check the configuration", noFlags(checkConfig)},
 	{"version", "", "print the version", noFlags(printVersion)},
 }

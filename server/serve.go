@@ -77,6 +77,15 @@ func serve(ctx context.Context, env environment) error {
 		}
 	}
 	reg := register.New(s, time.Now)
+	guard, err := newGuards(env, s, keys, days)
+	if err != nil {
+		return err
+	}
+	// The database may have been restored: what is past its end goes before anybody
+	// is listened to.
+	if err := guard.keeper.Start(ctx); err != nil {
+		return err
+	}
 	letters, err := newMail(env)
 	if err != nil {
 		return err
@@ -137,7 +146,8 @@ func serve(ctx context.Context, env environment) error {
 	if listeners[2] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
 	}
-	tasks.Go(func() error { return forget(ctx, env, reg) })
+	tasks.Go(func() error { return guard.keeper.Run(ctx) })
+	tasks.Go(func() error { return guard.sealer.Run(ctx) })
 	counting := movement.Job{Rows: s, Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}
 	tasks.Go(func() error { return counting.Run(ctx) })
 	if letters != nil {
@@ -332,27 +342,6 @@ func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return f.held, nil // the old one, while the files do not fit
 	}
 	return nil, err
-}
-
-// forgetEvery is how often what has ended is dropped from the register.
-const forgetEvery = time.Hour
-
-func forget(ctx context.Context, env environment, reg *register.Register) error {
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		if err := reg.Forget(ctx); err != nil && ctx.Err() == nil {
-			env.log.Warn("old sessions not dropped", "err", err)
-		}
-		if err := reg.PurgePlaces(ctx); err != nil && ctx.Err() == nil {
-			env.log.Warn("deleted places not purged", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 // serveHTTP serves h until ctx ends, and then lets what is under way end.

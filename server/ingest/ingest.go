@@ -315,9 +315,6 @@ func (in *Ingest) tidy(ctx context.Context) {
 				in.log.Warn("store not tidied", "err", err, "retry_in", tidyEvery)
 			}
 		}
-		if err := in.forgetVisits(ctx); err != nil && ctx.Err() == nil {
-			in.log.Warn("old visits not forgotten", "err", err, "retry_in", tidyEvery)
-		}
 	})
 }
 

@@ -177,16 +177,3 @@ func receiptOf(a store.Answer, again bool) Receipt {
 		Received: time.UnixMilli(a.Received), People: a.People, Again: again,
 	}
 }
-
-// forgetVisits forgets the keys of visits that would be too late if they came
-// again.
-func (in *Ingest) forgetVisits(ctx context.Context) error {
-	before := in.now().Add(-in.o.Retention - 48*time.Hour)
-	for more := true; more && ctx.Err() == nil; {
-		var err error
-		if more, err = in.Store.ForgetVisits(ctx, before); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -108,6 +108,19 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
+// Start is Once for a server that is about to listen: its database may have been
+// restored. It returns an error if a key could not be destroyed; whatever else
+// fails is tried again by Run.
+func (k *Keeper) Start(ctx context.Context) error {
+	if _, err := k.shred(ctx); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	if err := k.Once(ctx); err != nil && ctx.Err() == nil {
+		k.Log.Error("retention incomplete", "err", err)
+	}
+	return nil
+}
+
 // Oldest returns the oldest day whose check-ins are kept today.
 func (k *Keeper) Oldest() qrgate.Day {
 	return qrgate.DayOf(k.o.Now().Add(-time.Duration(k.o.Days) * 24 * time.Hour))
