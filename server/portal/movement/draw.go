@@ -21,8 +21,8 @@ type arrow struct {
 }
 
 // narrowest is the width of the smallest part of the map that is shown, in its
-// units: about 25 km.
-const narrowest = 1900
+// units: about 17 km.
+const narrowest = 1300
 
 // viewOf returns the part of the map in which the arrows lie, or all of it.
 func viewOf(arrows []arrow, whole bool) area.Box {
@@ -36,12 +36,13 @@ func viewOf(arrows []arrow, whole bool) area.Box {
 			x0, y0, x1, y1 = min(x0, o.X), min(y0, o.Y), max(x1, o.X), max(y1, o.Y)
 		}
 	}
-	w, h := (x1-x0)*13/10+300, (y1-y0)*13/10+300
-	w = max(w, h*all.W/all.H, narrowest)
-	if w >= all.W {
+	// Room for names, in the shape of a screen.
+	w, h := (x1-x0)*6/5+200, (y1-y0)*6/5+150
+	w = max(w, h*4/3, narrowest)
+	h = w * 3 / 4
+	if w >= all.W || h >= all.H {
 		return all
 	}
-	h = w * all.H / all.W
 	x := min(max((x0+x1-w)/2, 0), all.W-w)
 	y := min(max((y0+y1-h)/2, 0), all.H-h)
 	return area.Box{X: x, Y: y, W: w, H: h}
@@ -49,6 +50,11 @@ func viewOf(arrows []arrow, whole bool) area.Box {
 
 // A box is where a label lies, so that no two lie on each other.
 type box struct{ x0, y0, x1, y1 float64 }
+
+func around(x, y, by float64) box { return box{x - by, y - by, x + by, y + by} }
+
+// radius is of the circle around an arrow's number, in thousandths of the map.
+const radius = 13
 
 func (b box) meets(c box) bool { return b.x0 < c.x1 && c.x0 < b.x1 && b.y0 < c.y1 && c.y0 < b.y1 }
 
@@ -81,35 +87,34 @@ func drawMap(s *answer, a *atlas, arrows []arrow, view area.Box, steps scale, la
 	// The strongest last, over the others.
 	for i := len(arrows) - 1; i >= 0; i-- {
 		r := arrows[i]
-		d, x, y := curve(r.from, r.to, unit*(3+9*math.Sqrt(float64(r.people)/float64(most))), unit, taken)
+		d, x, y, spots := curve(r.from, r.to, unit*(2.5+6.5*math.Sqrt(float64(r.people)/float64(most))), unit, taken)
 		fmt.Fprintf(&b, `<path class="mv-arrow" d="%s"><title>%d. %s → %s: %s</title></path>`,
 			d, r.no, html.EscapeString(r.from.Unit.Name), html.EscapeString(r.to.Unit.Name), page.Number(r.people))
 		fmt.Fprintf(&numbers, `<g class="mv-no"><circle cx="%.0f" cy="%.0f" r="%.0f"/><text x="%.0f" y="%.0f" font-size="%.0f">%d</text></g>`,
-			x, y, 15*unit, x, y+7.5*unit, 21*unit, r.no)
-		taken = append(taken, box{x - 15*unit, y - 15*unit, x + 15*unit, y + 15*unit})
+			x, y, radius*unit, x, y+6*unit, 17*unit, r.no)
+		taken = append(taken, spots...)
 	}
 	b.WriteString(`</g>`)
 
 	b.WriteString(`<g class="mv-names">`)
 	for _, line := range inOrder(s.byArea) {
 		o := &outlines[line.no]
-		size := 19 * unit
+		size := 18 * unit
 		name, number := o.Unit.Name, shown(line.arrivals)
 		w := size * .56 * float64(max(len([]rune(name)), len(number)))
-		at := box{float64(o.X) - w/2, float64(o.Y) - size*1.2, float64(o.X) + w/2, float64(o.Y) + size*1.2}
-		if at.x0 < float64(view.X) || at.y0 < float64(view.Y) || at.x1 > float64(view.X+view.W) || at.y1 > float64(view.Y+view.H) {
-			continue
+		// In the middle, or beside it if an arrow is there.
+		for _, by := range [][2]float64{{0, 0}, {0, 2.2}, {0, -2.2}, {1, 1.6}, {-1, 1.6}, {1, -1.6}, {-1, -1.6}} {
+			x, y := float64(o.X)+by[0]*w*.7, float64(o.Y)+by[1]*size
+			at := box{x - w/2, y - size*1.2, x + w/2, y + size*1.2}
+			inside := at.x0 >= float64(view.X) && at.y0 >= float64(view.Y) && at.x1 <= float64(view.X+view.W) && at.y1 <= float64(view.Y+view.H)
+			if !inside || slices.ContainsFunc(taken, at.meets) {
+				continue
+			}
+			taken = append(taken, at)
+			fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" font-size="%.0f">%s<tspan x="%.0f" dy="%.0f">%s</tspan></text>`,
+				x, y-size*.15, size, html.EscapeString(name), x, size*1.15, number)
+			break
 		}
-		free := true
-		for _, t := range taken {
-			free = free && !at.meets(t)
-		}
-		if !free {
-			continue
-		}
-		taken = append(taken, at)
-		fmt.Fprintf(&b, `<text x="%d" y="%.0f" font-size="%.0f">%s<tspan x="%d" dy="%.0f">%s</tspan></text>`,
-			o.X, float64(o.Y)-size*.15, size, html.EscapeString(name), o.X, size*1.15, number)
 	}
 	b.WriteString(`</g>`)
 	b.WriteString(numbers.String())
@@ -132,12 +137,12 @@ const hiddenSign = "·"
 // curve returns an arrow between two communes as a filled shape: a bow that bends
 // to its right, so that there and back are two, its head, and where its number
 // has room.
-func curve(from, to area.Outline, width, unit float64, taken []box) (d string, x, y float64) {
+func curve(from, to area.Outline, width, unit float64, taken []box) (d string, x, y float64, spots []box) {
 	x0, y0, x1, y1 := float64(from.X), float64(from.Y), float64(to.X), float64(to.Y)
 	dx, dy := x1-x0, y1-y0
 	long := math.Hypot(dx, dy)
 	if long == 0 {
-		return "", x0, y0
+		return "", x0, y0, nil
 	}
 	nx, ny := -dy/long, dx/long
 	bend := .2 * long
@@ -172,16 +177,17 @@ func curve(from, to area.Outline, width, unit float64, taken []box) (d string, x
 	// The number goes where it is on no other.
 	for _, t := range []float64{.5, .4, .6, .3, .7} {
 		x, y = at(t)
-		here := box{x - 15*unit, y - 15*unit, x + 15*unit, y + 15*unit}
-		free := true
-		for _, o := range taken {
-			free = free && !here.meets(o)
-		}
-		if free {
+		here := around(x, y, radius*unit)
+		if !slices.ContainsFunc(taken, here.meets) {
 			break
 		}
 	}
-	return d, x, y
+	spots = append(spots, around(x, y, radius*unit), around(tx, ty, wing))
+	for _, t := range []float64{.2, .35, .65, .8} {
+		px, py := at(t)
+		spots = append(spots, around(px, py, width/2))
+	}
+	return d, x, y, spots
 }
 
 // inOrder returns the communes to which most came first.

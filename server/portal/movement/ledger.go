@@ -7,6 +7,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/area"
 	counted "github.com/qrgate/qrgate/server/movement"
+	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/flows"
 )
@@ -67,6 +68,14 @@ func (a *atlas) sector(id string) uint16 {
 		}
 	}
 	return several
+}
+
+// name returns what a commune is called.
+func (a *atlas) name(lang text.Lang, no uint16) string {
+	if lang == text.English {
+		return a.areas[no].FullNameEN
+	}
+	return a.areas[no].FullName
 }
 
 // A leaf is a day in numbers.

@@ -53,7 +53,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 	rows := s.flows[no*perPage : min((no+1)*perPage, len(s.flows))]
 	for i, f := range rows {
 		d.Rows = append(d.Rows, flowRow{
-			No: no*perPage + i + 1, People: f.people, From: a.areas[f.from].FullName, To: a.areas[f.to].FullName, Inside: f.from == f.to,
+			No: no*perPage + i + 1, People: f.people, From: a.name(v.Lang, f.from), To: a.name(v.Lang, f.to), Inside: f.from == f.to,
 			Share: max(1, f.people*100/s.flows[0].people),
 		})
 	}
@@ -88,7 +88,7 @@ func (p *Pages) export(r *http.Request, v *page.View) (rows [][]string, err erro
 		if no == several {
 			return otherwise
 		}
-		return a.areas[no].FullName
+		return a.name(v.Lang, no)
 	}
 	sectorName := func(no uint16) string {
 		if no == several {

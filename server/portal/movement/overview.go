@@ -19,6 +19,7 @@ import (
 const (
 	mostArrows  = 12
 	mostBusiest = 5
+	mostAreas   = 12
 	perPage     = 50
 )
 
@@ -37,7 +38,6 @@ type asked struct {
 // A preset is a range of days that is often asked for.
 type preset struct {
 	Key  string
-	Args []any
 	To   string
 	Here bool
 }
@@ -62,7 +62,7 @@ type overview struct {
 	Hours                   []int
 	Heat                    []heatRow
 	Sum                     heatRow
-	ByArea                  []areaRow
+	ByArea, MoreAreas       []areaRow
 	BySector                []sectorRow
 	Places                  []flows.Busy
 	PlacesDay               time.Time
@@ -91,12 +91,12 @@ type heatRow struct {
 }
 
 type areaRow struct {
-	ID, Name                  string
+	Name                      string
 	Arrivals, In, Out, Inside int
 }
 
 type sectorRow struct {
-	ID, Name        string
+	Name            string
 	Arrivals, Moves int
 }
 
@@ -150,7 +150,7 @@ func (p *Pages) asked(v *page.View, a *atlas, q *question, s *answer, form *page
 		d.Sectors = append(d.Sectors, option{a.sectors[no].ID, page.SectorName(v.Lang, a.sectors[no].ID)})
 	}
 	for _, no := range areas {
-		d.Areas = append(d.Areas, option{a.areas[no].ID.String(), a.areas[no].FullName})
+		d.Areas = append(d.Areas, option{a.areas[no].ID.String(), a.name(v.Lang, no)})
 	}
 	for _, part := range counted.Parts() {
 		d.Spans = append(d.Spans, option{strconv.Itoa(int(part)), spanText(v.Lang, part)})
@@ -174,7 +174,7 @@ func (p *Pages) asked(v *page.View, a *atlas, q *question, s *answer, form *page
 			values[k] = vs
 		}
 		values.Set("tu", (q.to - qrgate.Day(days) + 1).String())
-		d.Presets = append(d.Presets, preset{"move.last", []any{"n", days}, "?" + values.Encode(), d.Days == days})
+		d.Presets = append(d.Presets, preset{"move.last." + strconv.Itoa(days), "?" + values.Encode(), d.Days == days})
 	}
 	return d
 }
@@ -206,7 +206,7 @@ func (d *overview) arrows(v *page.View, a *atlas, s *answer) []arrow {
 			continue
 		}
 		all = append(all, arrow{len(all) + 1, f.people, outlines[f.from], outlines[f.to]})
-		d.Flows = append(d.Flows, flowRow{No: len(all), People: f.people, From: a.areas[f.from].FullName, To: a.areas[f.to].FullName})
+		d.Flows = append(d.Flows, flowRow{No: len(all), People: f.people, From: a.name(v.Lang, f.from), To: a.name(v.Lang, f.to)})
 	}
 	for i := range d.Flows {
 		d.Flows[i].Share = max(1, d.Flows[i].People*100/d.Flows[0].People)
@@ -234,6 +234,13 @@ func legendOf(s scale) []legend {
 // heat fills the table of hours and days.
 func (d *overview) heat(q *question, s *answer) {
 	from, until := q.span.Hours()
+	// Hours in which nothing is shown on any day are left out at both ends.
+	for s.arrivals > 0 && until-from > 6 && s.hours[from] == 0 {
+		from++
+	}
+	for s.arrivals > 0 && until-from > 6 && s.hours[until-1] == 0 {
+		until--
+	}
 	for h := from; h < until; h++ {
 		d.Hours = append(d.Hours, h)
 	}
@@ -261,14 +268,16 @@ func (d *overview) heat(q *question, s *answer) {
 func (d *overview) lines(v *page.View, a *atlas, s *answer) {
 	for _, line := range inOrder(s.byArea) {
 		if line.arrivals+line.in+line.out+line.inside > 0 {
-			u := a.areas[line.no]
-			d.ByArea = append(d.ByArea, areaRow{u.ID.String(), u.FullName, line.arrivals, line.in, line.out, line.inside})
+			d.ByArea = append(d.ByArea, areaRow{a.name(v.Lang, line.no), line.arrivals, line.in, line.out, line.inside})
 		}
+	}
+	if len(d.ByArea) > mostAreas+2 {
+		d.ByArea, d.MoreAreas = d.ByArea[:mostAreas], d.ByArea[mostAreas:]
 	}
 	for _, line := range s.bySector {
 		if line.arrivals+line.moves > 0 {
 			id := a.sectors[line.no].ID
-			d.BySector = append(d.BySector, sectorRow{id, page.SectorName(v.Lang, id), line.arrivals, line.moves})
+			d.BySector = append(d.BySector, sectorRow{page.SectorName(v.Lang, id), line.arrivals, line.moves})
 		}
 	}
 }

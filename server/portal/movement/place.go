@@ -115,11 +115,12 @@ type hourRow struct {
 }
 
 type peakRow struct {
-	Day   time.Time
-	To    string
-	Peak  string
-	Share int
-	Here  bool
+	Day     time.Time
+	To      string
+	Counted bool
+	Peak    int
+	Share   int // per cent of the greatest, for its bar
+	Here    bool
 }
 
 func (p *Pages) place(w http.ResponseWriter, r *http.Request, v *page.View) error {
@@ -139,7 +140,9 @@ func (p *Pages) place(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		No: at.No, Name: at.Name, Kind: kindName(v, at.Kind), Address: page.Address(at), Capacity: at.Capacity, Day: day.Start(), Value: day.String(),
 		First: first.String(), Last: last.String(), Before: before, After: after, Officer: len(v.Scopes(seers...)) > 0,
 	}
-	runs, err := p.flows.Runs(r.Context(), day, day)
+	from := max(first, day-beside/2)
+	to := min(last, from+beside-1)
+	runs, err := p.flows.Runs(r.Context(), from, to)
 	if err != nil {
 		return err
 	}
@@ -152,8 +155,6 @@ func (p *Pages) place(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	default:
 		d.show(v, c)
 	}
-	from := max(first, day-beside/2)
-	to := min(last, from+beside-1)
 	peaks, err := p.flows.CrowdDays(r.Context(), at.No, from, to)
 	if err != nil {
 		return err
@@ -162,8 +163,12 @@ func (p *Pages) place(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	for _, n := range peaks {
 		most = max(most, n)
 	}
-	for d2 := to; d2 >= from; d2-- {
-		d.Days = append(d.Days, peakRow{d2.Start(), "?ngay=" + d2.String(), shown(peaks[d2]), peaks[d2] * 100 / most, d2 == day})
+	for other := to; other >= from; other-- {
+		row := peakRow{Day: other.Start(), To: "?ngay=" + other.String(), Here: other == day}
+		if _, row.Counted = runs[other]; row.Counted {
+			row.Peak, row.Share = peaks[other], peaks[other]*100/most
+		}
+		d.Days = append(d.Days, row)
 	}
 	return v.Render(w, "movement_place", d)
 }
