@@ -98,11 +98,13 @@ func (c *calendar) parts(from, to int64) bool {
 // ended, should nobody stay overnight.
 func (c *calendar) around(in when.Interval) (from, to int64) {
 	from, to = -unbounded, unbounded
-	if i := sort.Search(len(c.open), func(i int) bool { return c.open[i].Latest > in.Earliest }); i > 0 {
-		from = c.open[i-1].Latest
+	// Who is there while it is closed has come before it closed, or stays until
+	// after it opens.
+	if i := sort.Search(len(c.open), func(i int) bool { return c.open[i].Earliest > in.Earliest }); i > 1 {
+		from = c.open[i-2].Latest
 	}
-	if i := sort.Search(len(c.open), func(i int) bool { return c.open[i].Earliest > in.Latest }); i < len(c.open) {
-		to = c.open[i].Earliest
+	if i := sort.Search(len(c.open), func(i int) bool { return c.open[i].Latest > in.Latest }); i+1 < len(c.open) {
+		to = c.open[i+1].Earliest
 	}
 	return from, to
 }

@@ -85,7 +85,7 @@ func TestCertainContactsAreTheReferences(t *testing.T) {
 		}
 		for _, id := range []string{"covid19", "measles", "tuberculosis", "suspected"} {
 			for _, who := range append(ill(p, seed, 4), inPatients(p, 3)...) {
-				found, stays := traceOf(t, m, p, who, profile(id))
+				found, stays := traceOf(t, m.tracer(), p, who, profile(id))
 				sum := together(surely(p, knocks[who]), others, profile(id).After)
 				want := map[qrgate.Person]int64{}
 				for person, o := range sum {
@@ -116,13 +116,13 @@ func TestCertainContactsAreTheReferences(t *testing.T) {
 	}
 }
 
-func traceOf(t testing.TB, m *memory, p *province.Province, who qrgate.Person, profile trace.Profile) (trace.Found, []trace.Stay) {
+func traceOf(t testing.TB, tracer *trace.Tracer, p *province.Province, who qrgate.Person, profile trace.Profile) (trace.Found, []trace.Stay) {
 	t.Helper()
-	stays, err := m.tracer().Stays(t.Context(), who, p.First(), p.First()+qrgate.Day(p.Days()), trace.Rules{})
+	stays, err := tracer.Stays(t.Context(), who, p.First(), p.First()+qrgate.Day(p.Days()), trace.Rules{})
 	if err != nil {
 		t.Fatalf("Stays() = %v", err)
 	}
-	found, err := m.tracer().Contacts(t.Context(), stays, profile, trace.Rules{})
+	found, err := tracer.Contacts(t.Context(), stays, profile, trace.Rules{})
 	if err != nil {
 		t.Fatalf("Contacts() = %v", err)
 	}
@@ -138,33 +138,69 @@ func TestTruthIsWithinTheBounds(t *testing.T) {
 	for seed := range uint64(scale(t, 4, 100)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p, m, _ := filled(t, province.Options{Seed: 10 + seed, People: 800, Days: 10, First: first})
-			checkTruth(t, p, m, append(ill(p, seed, 12), inPatients(p, 6)...))
+			checkTruth(t, p, m.tracer(), append(ill(p, seed, 12), inPatients(p, 6)...))
 		})
 	}
 }
 
-func checkTruth(t *testing.T, p *province.Province, m *memory, people []qrgate.Person) {
-	t.Helper()
-	var visits []province.Visit
-	for d := range p.Days() {
-		p.Visits(d, func(v province.Visit) {
-			if v.Seen() {
-				visits = append(visits, v)
-			}
-		})
+// A truth is who was really where, of the places where some people were.
+type truth struct{ by map[int][]span }
+
+// truthOf reads the visits of a province twice, so that they need not all be in
+// memory.
+func truthOf(p *province.Province, people []qrgate.Person) truth {
+	all := truth{map[int][]span{}}
+	each := func(fn func(*province.Visit)) {
+		for d := range p.Days() {
+			p.Visits(d, func(v province.Visit) {
+				if v.Seen() {
+					fn(&v)
+				}
+			})
+		}
 	}
-	spans := func(of func(qrgate.Person) bool) (all []span) {
-		for _, v := range visits {
-			if of(v.Person) {
-				all = append(all, span{v.Person, v.Place, v.In, v.Out})
+	each(func(v *province.Visit) {
+		if slices.Contains(people, v.Person) {
+			all.by[v.Place] = nil
+		}
+	})
+	each(func(v *province.Visit) {
+		if of, ok := all.by[v.Place]; ok {
+			all.by[v.Place] = append(of, span{v.Person, v.Place, v.In, v.Out})
+		}
+	})
+	return all
+}
+
+// of returns the times of one person, and those of all others at the same places.
+func (tr truth) of(who qrgate.Person) (own, others []span) {
+	for _, spans := range tr.by {
+		was := false
+		for _, s := range spans {
+			if s.person == who {
+				own, was = append(own, s), true
 			}
 		}
-		return all
+		if was {
+			for _, s := range spans {
+				if s.person != who {
+					others = append(others, s)
+				}
+			}
+		}
 	}
+	return own, others
+}
+
+// checkTruth traces people and returns how many contacts they had, and how many
+// of them were certain.
+func checkTruth(t *testing.T, p *province.Province, tracer *trace.Tracer, people []qrgate.Person) (contacts, certain int) {
+	t.Helper()
+	tr := truthOf(p, people)
 	for _, who := range people {
+		own, others := tr.of(who)
 		for _, id := range []string{"covid19", "measles"} {
-			found, stays := traceOf(t, m, p, who, profile(id))
-			own := spans(func(q qrgate.Person) bool { return q == who })
+			found, stays := traceOf(t, tracer, p, who, profile(id))
 			for _, v := range own {
 				if !slices.ContainsFunc(stays, func(s trace.Stay) bool {
 					return s.At == p.Places()[v.place].At && s.In.Earliest <= v.from && v.to <= s.Out.Latest
@@ -172,7 +208,7 @@ func checkTruth(t *testing.T, p *province.Province, m *memory, people []qrgate.P
 					t.Fatalf("%d was at %+v from %d to %d, no stay says so: %+v", who, p.Places()[v.place], v.from, v.to, stays)
 				}
 			}
-			truth := together(own, spans(func(q qrgate.Person) bool { return q != who }), profile(id).After)
+			truth := together(own, others, profile(id).After)
 			by := map[qrgate.Person]*trace.Contact{}
 			for i := range found.Contacts {
 				by[found.Contacts[i].Person] = &found.Contacts[i]
@@ -187,12 +223,17 @@ func checkTruth(t *testing.T, p *province.Province, m *memory, people []qrgate.P
 				}
 			}
 			for _, c := range found.Contacts {
+				contacts++
+				if c.Sureness == trace.Certain {
+					certain++
+				}
 				if _, ok := truth[c.Person]; !ok && c.Sureness == trace.Certain {
 					t.Fatalf("%s: %d and %d were never together, which is certain: %+v", id, who, c.Person, c)
 				}
 			}
 		}
 	}
+	return contacts, certain
 }
 
 // scale returns n, or as many as QRGATE_SCALE says.

@@ -10,7 +10,8 @@
 //	p.Visits(0, func(v province.Visit) {})       // the truth of the first day
 //	err := p.Stream().Day(0, func(s *province.Scan) error { return nil })
 //
-// One day is in memory at a time. The package stores nothing and knows no key.
+// One day is in memory at a time. A [Filler] takes it into a real store, under a
+// real vault; all else stores nothing and knows no key.
 package province
 
 import (

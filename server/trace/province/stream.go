@@ -17,6 +17,8 @@ type Scan struct {
 	Kiosk  int           // number, -1 of a phone
 	Place  int
 	True   int64 // when it was
+	// Anchor is how the kiosk learnt the time in that boot; zero if it did not.
+	Anchor when.Anchor
 	// Checkin lacks the subject. Its day is that of its latest moment.
 	Checkin qrgate.Checkin
 }
@@ -131,7 +133,7 @@ func (s *Stream) kiosk(no int, a *passage, person qrgate.Person, with uint64) *S
 	case a.staff:
 		c.Pass = pass.Staff
 	}
-	s.date(c, k, no, a.at)
+	s.date(sc, k, no, a.at)
 	return sc
 }
 
@@ -147,10 +149,12 @@ func (s *Stream) common(c *qrgate.Checkin, a *passage, id string, source, seq ui
 	}
 }
 
-// date says what is known of a kiosk's time.
-func (s *Stream) date(c *qrgate.Checkin, k *Kiosk, no int, at int64) {
-	began := (s.p.o.First - 1).Start().UnixMilli()
-	boot := 1
+// date says what is known of a kiosk's time. It starts anew every night, and
+// learns the time at once unless it is dark.
+func (s *Stream) date(sc *Scan, k *Kiosk, no int, at int64) {
+	c := &sc.Checkin
+	began := (s.p.o.First - 1).Start().UnixMilli() + 3*hour
+	began += (at - began) / day * day
 	h := mix(s.p.o.Seed+7, uint64(at)^uint64(no)<<40)
 	c.Earliest, c.Latest = at-int64(h%uint64(k.error)), at+int64(h>>32%uint64(k.error))
 	c.Clock, c.Error = when.Synced, k.error
@@ -158,23 +162,26 @@ func (s *Stream) date(c *qrgate.Checkin, k *Kiosk, no int, at int64) {
 	if s.p.o.Exact {
 		c.Earliest, c.Latest = at, at
 	}
+	dark := k.dark.Latest != 0 && k.dark.Earliest <= at && at <= k.dark.Latest
 	switch {
-	case k.dark.Latest == 0 || at < k.dark.Earliest:
-	case at <= k.dark.Latest:
-		began, boot = k.dark.Earliest, 2
+	case dark:
+		began = k.dark.Earliest
 		c.Earliest, c.Latest = k.dark.Earliest, k.dark.Latest
 		c.Clock, c.Error, c.Received = when.Chip, 0, k.dark.Latest+10_000
-	default:
-		began, boot = k.dark.Latest, 3
+	case k.dark.Latest > began && at > k.dark.Latest:
+		began = k.dark.Latest
 	}
 	if k.away.Earliest <= at && at < k.away.Latest {
 		c.Received = max(c.Received, k.away.Latest)
 	}
 	c.Latest = min(c.Latest, c.Received)
 	c.Said = at + k.wrong
-	binary.BigEndian.PutUint64(c.Boot[:], mix(uint64(no)+1, uint64(boot)))
+	binary.BigEndian.PutUint64(c.Boot[:], mix(uint64(no)+1, uint64(began)))
 	c.Since = int64(float64(at-began) * k.drift)
 	c.Day = qrgate.DayOfMilli(c.Latest)
+	if !dark {
+		sc.Anchor = when.Anchor{Boot: c.Boot, Server: began, Error: 2}
+	}
 }
 
 // phone returns the next check-in by phone.

@@ -1,0 +1,5 @@
+//go:build !full
+
+package trace_test
+
+var engines = []engine{sqlite}

@@ -1,0 +1,213 @@
+package province
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// atOnce is how many check-ins one transaction takes in.
+const atOnce = 20_000
+
+// A Filler takes the check-ins of a province into a store, as kiosks would have
+// delivered them: those of an outage when it ended.
+type Filler struct {
+	Province *Province
+	Store    *store.Store
+	Vault    *vault.Vault
+	// Retention is after how many days what comes late is dropped; default 21.
+	Retention int
+
+	stream  *Stream
+	phones  string
+	later   map[qrgate.Day][]Scan // by the day on which they arrive
+	waiting []Scan
+	Rows    int // how many were stored
+	Late    int // and how many dropped
+}
+
+// Open adds the kiosks of the province to the store.
+func (f *Filler) Open(ctx context.Context) (err error) {
+	f.stream, f.later = f.Province.Stream(), map[qrgate.Day][]Scan{}
+	if f.Retention == 0 {
+		f.Retention = 21
+	}
+	if f.phones, err = f.Store.Phones(ctx, "province"); err != nil {
+		return err
+	}
+	for i := range f.Province.kiosks {
+		k := &f.Province.kiosks[i]
+		public := sha256.Sum256([]byte(k.ID))
+		at := f.Province.places[k.Place].At
+		err := f.Store.AddKiosk(ctx, qrgate.Kiosk{
+			ID: k.ID, Place: fmt.Sprintf("place %d", k.Place+1), PlaceNo: at.No, Public: public[:], State: qrgate.KioskActive,
+			Added: f.Province.o.First.Start(),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Day takes in what arrives on a day, counted from 0; all days before must have
+// been. After the last day, further ones bring what is still on its way.
+func (f *Filler) Day(ctx context.Context, of int) error {
+	today := f.Province.o.First + qrgate.Day(of)
+	late := f.later[today]
+	delete(f.later, today)
+	slices.SortStableFunc(late, func(a, b Scan) int { return int(a.Checkin.Received - b.Checkin.Received) })
+	for i := range late {
+		if err := f.add(ctx, &late[i]); err != nil {
+			return err
+		}
+	}
+	if of < f.Province.o.Days {
+		err := f.stream.Day(of, func(s *Scan) error {
+			if arrives := qrgate.DayOfMilli(s.Checkin.Received); arrives > today {
+				f.later[arrives] = append(f.later[arrives], *s)
+				return nil
+			}
+			return f.add(ctx, s)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	return f.tidy(ctx)
+}
+
+// tidy files what has come and dates it again.
+func (f *Filler) tidy(ctx context.Context) error {
+	for {
+		if more, err := f.Store.Tidy(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// Rest reports whether something is still on its way.
+func (f *Filler) Rest() bool { return len(f.later) > 0 }
+
+func (f *Filler) add(ctx context.Context, s *Scan) error {
+	f.waiting = append(f.waiting, *s)
+	if len(f.waiting) < atOnce {
+		return nil
+	}
+	return f.flush(ctx)
+}
+
+// flush takes in what waits in one transaction.
+func (f *Filler) flush(ctx context.Context) error {
+	var names []string
+	known := map[string]bool{}
+	for i := range f.waiting {
+		id := f.kiosk(&f.waiting[i])
+		if !known[id] {
+			known[id] = true
+			names = append(names, id)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	var rows, late int
+	err := f.Store.Intake(ctx, names, func(t *store.Intake) error {
+		rows, late = 0, 0
+		// All times come before any record is dated by them.
+		for i := range f.waiting {
+			if err := f.note(t, &f.waiting[i]); err != nil {
+				return err
+			}
+		}
+		for i := range f.waiting {
+			kept, err := f.enter(t, &f.waiting[i])
+			if err != nil {
+				return err
+			}
+			if kept {
+				rows++
+			} else {
+				late++
+			}
+		}
+		return nil
+	})
+	f.Rows, f.Late = f.Rows+rows, f.Late+late
+	f.waiting = f.waiting[:0]
+	return err
+}
+
+func (f *Filler) kiosk(s *Scan) string {
+	if s.Kiosk < 0 {
+		return f.phones
+	}
+	return s.Checkin.Kiosk
+}
+
+func (f *Filler) note(t *store.Intake, s *Scan) error {
+	c := &s.Checkin
+	b := t.Book(f.kiosk(s))
+	e, err := b.Epoch(c.Epoch)
+	if err != nil {
+		return err
+	}
+	t.Seen(e, when.Span{Boot: c.Boot, First: c.Seq, Last: c.Seq, Start: c.Since, End: c.Since, Arrived: c.Received, ArrivedSince: c.Since})
+	if s.Anchor == (when.Anchor{}) {
+		return nil
+	}
+	return t.Anchor(b, s.Anchor)
+}
+
+// enter stores a check-in unless it is past its retention.
+func (f *Filler) enter(t *store.Intake, s *Scan) (bool, error) {
+	c := &s.Checkin
+	e, err := t.Book(f.kiosk(s)).Epoch(c.Epoch)
+	if err != nil {
+		return false, err
+	}
+	row := store.Row{
+		Under: e, Written: e, Digest: c.Digest, When: when.Interval{Earliest: c.Earliest, Latest: c.Latest},
+		Received: time.UnixMilli(c.Received), Level: c.Level,
+		Header: wire.Header{
+			Seq: c.Seq, Kind: wire.KindCheckin, Boot: c.Boot, Since: c.Since, Wall: c.Said, Clock: c.Clock, Error: c.Error, Gate: c.Gate,
+			Lane: c.Lane, Direction: c.Direction, Pass: c.Pass, Verdict: c.Verdict, Reason: c.Reason, Presence: c.Presence, With: c.With,
+		},
+	}
+	if s.Kiosk < 0 {
+		at := f.Province.places[s.Place].At
+		row.Where = store.Where{No: at.No, Name: fmt.Sprintf("place %d", s.Place+1)}
+	} else {
+		row.When = store.Clamp(e.Bounds(c.Boot, c.Since), c.Received)
+	}
+	row.Day = qrgate.DayOfMilli(row.When.Latest)
+	if row.Day < qrgate.DayOfMilli(c.Received)-qrgate.Day(f.Retention) {
+		e.Late()
+		return false, nil
+	}
+	if s.Person != 0 {
+		subject, err := f.Vault.Subject(row.Day, s.Person)
+		if errors.Is(err, vault.ErrShredded) {
+			e.Late()
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		row.Subject = &subject
+	}
+	t.Add(row)
+	return true, nil
+}
