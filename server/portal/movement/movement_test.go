@@ -159,7 +159,7 @@ func TestPlaces(t *testing.T) {
 // the viewer may see.
 func TestHostileQuestions(t *testing.T) {
 	w := newWorld(t)
-	w.fill()
+	w.save(1, &counted.Day{Day: w.last, Arrivals: []counted.Figure{{To: phuXuan, Sector: "trade", Span: 8, People: 30}}})
 	long := strings.Repeat("a", 8000)
 	for _, q := range []string{
 		"tu=x&den=y", "tu=9999-12-31&den=0001-01-01", "tu=2026-02-30", "gio=-1", "gio=29", "gio=99999999999999999999", "gio=x", "nganh=%00", "nganh=%ff%fe",

@@ -25,7 +25,7 @@ type world struct {
 	last  qrgate.Day // yesterday
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{last: qrgate.DayOf(time.Now()) - 1}
 	w.World = pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
 		w.flows = flows.New(p.Store, time.Now)

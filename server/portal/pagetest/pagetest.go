@@ -31,7 +31,7 @@ import (
 // A World is a portal with the pages that are tested, an organisation with a place
 // and one that belongs to others, and people who have signed in.
 type World struct {
-	T      *testing.T
+	T      testing.TB
 	Store  *store.Store
 	Reg    *register.Register
 	URL    string
@@ -43,14 +43,14 @@ type World struct {
 
 // New returns a world whose portal, at base, has the routes that make returns, on
 // SQLite. It ends with the test.
-func New(t *testing.T, base string, make func(*page.Frame, *register.Register) []page.Route) *World {
+func New(t testing.TB, base string, make func(*page.Frame, *register.Register) []page.Route) *World {
 	t.Helper()
 	return NewOver(t, base, func(w *World, f *page.Frame) []page.Route { return make(f, w.Reg) })
 }
 
 // NewOver is New for pages that need more of the world than its register: when make
 // is called it has its store and its places.
-func NewOver(t *testing.T, base string, make func(*World, *page.Frame) []page.Route) *World {
+func NewOver(t testing.TB, base string, make func(*World, *page.Frame) []page.Route) *World {
 	t.Helper()
 	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
 	if err != nil {
