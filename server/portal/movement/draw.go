@@ -111,8 +111,11 @@ func drawMap(s *answer, a *atlas, arrows []arrow, view area.Box, steps scale, la
 				continue
 			}
 			taken = append(taken, at)
-			fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" font-size="%.0f">%s<tspan x="%.0f" dy="%.0f">%s</tspan></text>`,
-				x, y-size*.15, size, html.EscapeString(name), x, size*1.15, number)
+			fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" font-size="%.0f">%s`, x, y-size*.15, size, html.EscapeString(name))
+			if line.arrivals > 0 {
+				fmt.Fprintf(&b, `<tspan x="%.0f" dy="%.0f">%s</tspan>`, x, size*1.15, number)
+			}
+			b.WriteString(`</text>`)
 			break
 		}
 	}

@@ -81,7 +81,6 @@ func (a *atlas) name(lang text.Lang, no uint16) string {
 // A leaf is a day in numbers.
 type leaf struct {
 	run             int // the last of its runs
-	checkins        int
 	unsure, doubted int
 	arrivals, moves []entry
 }
@@ -157,7 +156,8 @@ func (l *ledger) load(ctx context.Context, a *atlas, day qrgate.Day, run int) (*
 	}
 	made := &leaf{run: run}
 	for _, d := range days {
-		made.checkins, made.unsure, made.doubted = made.checkins+d.Checkins, max(made.unsure, d.Unsure), max(made.doubted, d.Doubted)
+		// Each run reads the whole day.
+		made.unsure, made.doubted = max(made.unsure, d.Unsure), max(made.doubted, d.Doubted)
 		made.arrivals = a.entries(made.arrivals, d.Arrivals)
 		made.moves = a.entries(made.moves, d.Moves)
 	}

@@ -29,15 +29,16 @@ var day = qrgate.DayOf(time.Date(2026, 11, 25, 12, 0, 0, 0, qrgate.Zone))
 // A world is figures in a store whose clock the test moves.
 type world struct {
 	*flows.Flows
-	t   *testing.T
-	s   *store.Store
-	now atomic.Int64 // Unix milliseconds
+	t      *testing.T
+	s      *store.Store
+	engine engine
+	now    atomic.Int64 // Unix milliseconds
 }
 
 func onEach(t *testing.T, test func(*testing.T, *world)) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
-			w := &world{t: t}
+			w := &world{t: t, engine: e}
 			w.now.Store((day + 1).Start().Add(3 * time.Hour).UnixMilli())
 			s, err := store.Open(t.Context(), e.dsn(t), store.Options{Now: w.time})
 			if err != nil {
