@@ -166,8 +166,13 @@ func (b *Book) Open(ctx context.Context, by string, o Opening) (*Case, error) {
 			return err
 		}
 		scope := o.Scope
-		if scope == (qrgate.Scope{}) && len(scopes) == 1 {
-			scope = scopes[0]
+		if scope == (qrgate.Scope{}) {
+			if len(scopes) > 1 {
+				return fmt.Errorf("scope: %w", qrgate.ErrInvalid)
+			}
+			if len(scopes) == 1 {
+				scope = scopes[0]
+			}
 		}
 		if !covers(scopes, scope) {
 			return qrgate.ErrForbidden

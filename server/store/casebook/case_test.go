@@ -237,6 +237,9 @@ func TestOpenRefuses(t *testing.T) {
 		if rows := w.audit(register.AuditQuery{Action: "open case"}); len(rows) > 0 {
 			t.Errorf("cases were opened: %v", rows)
 		}
+		w.must(w.reg.GiveRole(t.Context(), "", "hoa", qrgate.Grant{Role: qrgate.HealthOfficer, Scope: phuXuan}))
+		_, err := w.Open(t.Context(), "hoa", casebook.Opening{State: casebook.Suspected, Profile: "measles", Purpose: why})
+		w.refuses("one of two areas", err, qrgate.ErrInvalid)
 		c, err := w.Open(t.Context(), "tinh", casebook.Opening{State: casebook.Confirmed, Profile: "measles", Purpose: why, Scope: duongNo})
 		if err != nil || c.Scope != duongNo || c.Approval != casebook.NotNeeded || !c.Open {
 			t.Errorf("Open within a part of what is held = %+v, %v", c, err)

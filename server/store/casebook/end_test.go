@@ -20,6 +20,7 @@ import (
 	"github.com/qrgate/qrgate/server/store/casebook"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
@@ -335,4 +336,39 @@ func (w *world) sealed(id string) [][]byte {
 		}, query, id))
 	}
 	return all
+}
+
+// What somebody moves about in the database, or cuts, does not open in another
+// one's stead.
+func TestSealedValuesDoNotMove(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.holder(an)
+		a, b := w.approved(), w.approved()
+		run, err := w.SaveRun(ctx, "lan", a.ID, result(met(1, 10), met(2, 10)))
+		w.must(err)
+		_, err = w.SaveRun(ctx, "lan", a.ID, result(met(3, 10)))
+		w.must(err)
+		_, err = w.AddCalls(ctx, "lan", a.ID, run.Refs())
+		w.must(err)
+		w.exec("UPDATE case_runs SET sealed = (SELECT sealed FROM case_runs WHERE no = 1) WHERE no = 2")
+		_, err = w.Run(ctx, "lan", a.ID, 2)
+		w.refuses("a run in another's place", err, vault.ErrDetail)
+		w.exec("UPDATE case_calls SET sealed = (SELECT MIN(sealed) FROM case_calls)")
+		_, err = w.Calls(ctx, "lan", a.ID)
+		w.refuses("a call in another's place", err, vault.ErrDetail)
+		for name, statement := range map[string]string{
+			"another case's contents": "UPDATE cases SET sealed = (SELECT sealed FROM cases WHERE id = '" + b.ID + "')",
+			"another case's key":      "UPDATE cases SET wrapped = (SELECT wrapped FROM cases WHERE id = '" + b.ID + "')",
+			"cut":                     "UPDATE cases SET sealed = SUBSTR(sealed, 1, 20)",
+			"nothing":                 "UPDATE cases SET sealed = NULL",
+		} {
+			w.exec(statement + " WHERE id = '" + a.ID + "'")
+			_, err = w.Case(ctx, "lan", a.ID)
+			w.refuses(name, err, vault.ErrDetail)
+		}
+		if _, err := w.Case(ctx, "lan", b.ID); err != nil {
+			t.Errorf("the other case: %v", err)
+		}
+	})
 }

@@ -68,7 +68,7 @@ func fieldFingerprint(no int) string { return "fingerprint " + strconv.Itoa(no) 
 func fieldCall(r Ref) string         { return "call " + hex.EncodeToString(r[:]) }
 func fieldGlass(id string) string    { return "glass " + id }
 
-// A run of 10,000 contacts inflates to some 20 MB.
+// A run of 10,000 contacts with two meetings each inflates to 10 MB.
 const maxInflated = 256 << 20
 
 var packer = sync.OnceValue(func() *zstd.Encoder {
@@ -99,6 +99,9 @@ func seal(k *vault.CaseKey, field string, v any) ([]byte, error) {
 	plain, err := cbor.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	if len(plain) > maxInflated { // it could not be read again
+		return nil, fmt.Errorf("%s: %d bytes: %w", field, len(plain), ErrTooMany)
 	}
 	return k.Seal(field, packer().EncodeAll(plain, nil)), nil
 }
