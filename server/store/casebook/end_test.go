@@ -354,7 +354,7 @@ func TestSealedValuesDoNotMove(t *testing.T) {
 		w.exec("UPDATE case_runs SET sealed = (SELECT sealed FROM case_runs WHERE no = 1) WHERE no = 2")
 		_, err = w.Run(ctx, "lan", a.ID, 2)
 		w.refuses("a run in another's place", err, vault.ErrDetail)
-		w.exec("UPDATE case_calls SET sealed = (SELECT MIN(sealed) FROM case_calls)")
+		w.exec("UPDATE case_calls SET sealed = (SELECT sealed FROM case_calls ORDER BY reference LIMIT 1)")
 		_, err = w.Calls(ctx, "lan", a.ID)
 		w.refuses("a call in another's place", err, vault.ErrDetail)
 		for name, statement := range map[string]string{
