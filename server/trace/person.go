@@ -88,19 +88,19 @@ func (t *Tracer) staysAt(ctx context.Context, r *reading, venue Venue, rules *Ru
 	return stays, nil
 }
 
-// suspectCrowd marks a person's events that are doubtful for what others did
-// around them.
+// suspectCrowd marks a person's events that were among a crowd while the place was
+// closed. A burst is not looked for: that takes a query for each check-in, and
+// [Tracer.Contacts] finds it in what it reads anyway.
 func (t *Tracer) suspectCrowd(ctx context.Context, r *reading, c *calendar, rules *Rules) error {
 	var windows []when.Interval
 	for i := range r.events {
-		e := &r.events[i]
-		in := when.Interval{Earliest: e.earliest, Latest: e.latest}
-		switch {
-		case c.closed(in, shut):
+		in := when.Interval{Earliest: r.events[i].earliest, Latest: r.events[i].latest}
+		if c.closed(in, shut) {
 			windows = append(windows, when.Interval{Earliest: in.Earliest - crowdFor, Latest: in.Latest + crowdFor})
-		case in.Latest-in.Earliest < minute:
-			windows = append(windows, when.Interval{Earliest: in.Earliest - burstFor, Latest: in.Latest + burstFor})
 		}
+	}
+	if len(windows) == 0 {
+		return nil
 	}
 	all := readings.Get().(*reading)
 	defer readings.Put(all)

@@ -86,19 +86,19 @@ func TestTenMillion(t *testing.T) {
 			t.Parallel()
 			const days = 12
 			p := province.New(province.Options{
-				Seed: 7, People: province.PeopleFor(scale(t, 50_000, 10_000_000), days), Days: days, First: first, Registered: true,
+				Seed: 7, People: province.PeopleFor(scale(t, inStore, 10_000_000), days), Days: days, First: first, Registered: true,
 			})
 			w := newWorld(t, e, (first + days).Start())
 			began := time.Now()
 			f := w.fill(t, p)
 			t.Logf("filled in %v", time.Since(began))
-			people := append(ill(p, 7, 8), inPatients(p, 3)...)
+			people := append(ill(p, 7, 4), inPatients(p, 2)...)
 			contacts, certain := checkTruth(t, p, w.tracer(), people)
 			t.Logf("%d check-ins of %d people at %d places; traced %d people: %d contacts, %d certain", f.Rows, p.People(), len(p.Places()), len(people), contacts, certain)
 			if f.Late > 0 || contacts < 100 || certain < 50 {
 				t.Errorf("%d late; %d contacts, %d certain, which is too few to tell", f.Late, contacts, certain)
 			}
-			for _, who := range people[:3] {
+			for _, who := range people[:2] {
 				w.checkWindows(t, p, who)
 			}
 		})

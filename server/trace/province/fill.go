@@ -98,6 +98,15 @@ func (f *Filler) tidy(ctx context.Context) error {
 	}
 }
 
+// Take takes in these check-ins now, whenever they were received.
+func (f *Filler) Take(ctx context.Context, scans ...Scan) error {
+	f.waiting = append(f.waiting, scans...)
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	return f.tidy(ctx)
+}
+
 // Rest reports whether something is still on its way.
 func (f *Filler) Rest() bool { return len(f.later) > 0 }
 

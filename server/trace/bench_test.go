@@ -1,0 +1,130 @@
+package trace_test
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/server/trace/province"
+	"github.com/qrgate/qrgate/sync/when"
+)
+
+// BenchmarkTrace is a trace from stays to contacts over a province of a million
+// check-ins in 14 days; with QRGATE_SCALE=10 or 100 of so many million. Somebody
+// was at 30 places, of which some are busy. Cold is the first trace after the
+// database was opened.
+func BenchmarkTrace(b *testing.B) {
+	const days = 14
+	for _, e := range engines {
+		n := scale(b, 1_000_000, 10_000_000)
+		b.Run(fmt.Sprintf("%s/%d", e.name, n), func(b *testing.B) {
+			p := province.New(province.Options{
+				Seed: 3, People: province.PeopleFor(n, days), Days: days, First: first, Registered: true,
+			})
+			w := newWorld(b, e, (first + days).Start())
+			began := time.Now()
+			f := w.fill(b, p)
+			b.Logf("%d check-ins of %d people at %d places, filled with %.0f/s", f.Rows, p.People(), len(p.Places()), float64(f.Rows)/time.Since(began).Seconds())
+			bytes := float64(w.size(b)) / float64(f.Rows)
+			profile := profile("covid19")
+			wanderer := wander(p, 30)
+			var found trace.Found
+			run := func(b *testing.B, t *trace.Tracer) {
+				who := p.Person(7)
+				if _, err := t.Stays(b.Context(), who, p.First(), p.First()+days, trace.Rules{}); err != nil {
+					b.Fatal(err)
+				}
+				var err error
+				if found, err = t.Contacts(b.Context(), wanderer, profile, trace.Rules{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			report := func(b *testing.B, took []time.Duration) {
+				slices.Sort(took)
+				read := 0
+				for _, s := range found.Scans {
+					read += s.Admitted + s.Unnamed + s.Refused
+				}
+				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+				b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
+				b.ReportMetric(bytes, "B/checkin")
+				b.ReportMetric(float64(len(found.Contacts)), "contacts")
+				b.ReportMetric(float64(read), "rows")
+			}
+			b.Run("warm", func(b *testing.B) {
+				run(b, w.tracer())
+				runtime.GC()
+				var took []time.Duration
+				for b.Loop() {
+					start := time.Now()
+					run(b, w.tracer())
+					took = append(took, time.Since(start))
+				}
+				report(b, took)
+			})
+			b.Run("cold", func(b *testing.B) {
+				var took []time.Duration
+				for b.Loop() {
+					b.StopTimer()
+					s, err := store.Open(b.Context(), w.dsn, store.Options{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					start := time.Now()
+					run(b, trace.New(s, w.Vault, w))
+					took = append(took, time.Since(start))
+					if err := s.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				report(b, took)
+			})
+		})
+	}
+}
+
+// size returns how many bytes the database has on disk.
+func (w *world) size(b *testing.B) (n int64) {
+	b.Helper()
+	query := "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+	if w.dsn[:6] != "sqlite" {
+		query = "SELECT pg_database_size(current_database())"
+	}
+	if err := w.Read(b.Context(), func(r *sql.Rows) error { return r.Scan(&n) }, query); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// wander returns stays of somebody who was at many places, each for an hour or
+// two of another day: at the busiest ones first.
+func wander(p *province.Province, n int) []trace.Stay {
+	r := rand.New(rand.NewPCG(9, 9))
+	rank := map[string]int{"event_venue": 1, "hospital": 2, "market": 3, "bus_station": 4, "school": 5, "office": 6, "restaurant": 7}
+	var places []province.Place
+	for _, pl := range p.Places() {
+		if rank[pl.Kind] > 0 {
+			places = append(places, pl)
+		}
+	}
+	slices.SortStableFunc(places, func(a, b province.Place) int { return rank[a.Kind] - rank[b.Kind] })
+	stride := max(1, len(places)/n)
+	var stays []trace.Stay
+	for i := range min(n, len(places)) {
+		in := (p.First() + qrgate.Day(i%p.Days())).Start().Add(9*time.Hour + time.Duration(r.IntN(240))*time.Minute).UnixMilli()
+		out := in + int64(60+r.IntN(60))*60_000
+		stays = append(stays, trace.Stay{
+			Person: 1, At: places[i*stride].At, In: when.Interval{Earliest: in, Latest: in}, Out: when.Interval{Earliest: out, Latest: out},
+			Entry: trace.ID{Seq: uint64(i) + 1}, Exit: trace.ID{Seq: uint64(i) + 1},
+		})
+	}
+	return stays
+}
