@@ -26,6 +26,8 @@ type Place struct {
 	Area   string // commune of today
 	Sector string // as of the place, perhaps one that has ended
 	Kind   string
+	Hours  []qrgate.Hours // none if nobody has said
+	At     *qrgate.Point  // nil if nobody has said
 }
 
 // A Window says which check-ins a run counts, by when the server received them
@@ -73,6 +75,7 @@ type place struct {
 	no           uint32
 	area, sector uint16
 	stay         int32 // milliseconds
+	point        *qrgate.Point
 }
 
 // A sight is one check-in of a person.
@@ -80,6 +83,7 @@ type sight struct {
 	subject qrgate.Subject
 	place   uint32 // where in count.places
 	at      int32  // milliseconds of the day
+	about   int32  // by how many at most it was sooner or later
 	out     bool
 	late    bool // it is of this run: none before it knew
 }
@@ -139,7 +143,7 @@ func newCount(day qrgate.Day, w Window, o Options) *count {
 			continue // of an area or a sector that is on no map
 		}
 		c.byNo[no] = uint32(len(c.places))
-		c.places = append(c.places, place{no, in, sector, int32(Stay(p.Kind).Milliseconds())})
+		c.places = append(c.places, place{no, in, sector, int32(Stay(p.Kind).Milliseconds()), p.At})
 	}
 	return c
 }
@@ -154,7 +158,7 @@ func (c *count) pass(ctx context.Context, rows Rows) (more bool, err error) {
 		return false, err
 	}
 	slices.SortFunc(c.sights, func(a, b sight) int {
-		return cmp.Or(bytes.Compare(a.subject[:], b.subject[:]), cmp.Compare(a.at, b.at), cmp.Compare(a.place, b.place), compareBool(a.out, b.out))
+		return cmp.Or(bytes.Compare(a.subject[:], b.subject[:]), cmp.Compare(a.at, b.at), cmp.Compare(a.place, b.place), compareBool(a.out, b.out), cmp.Compare(a.about, b.about))
 	})
 	for rest := c.sights; len(rest) > 0; {
 		n := 1
@@ -212,7 +216,7 @@ func (c *count) take(r *qrgate.Checkin) error {
 	}
 	when = min(max(when, 0), dayLong.Milliseconds()-1)
 	c.all += c.once()
-	s := sight{r.Subject, at, int32(when), r.Direction == wire.Out, r.Received > c.w.After}
+	s := sight{r.Subject, at, int32(when), int32(r.Latest-r.Earliest+1) / 2, r.Direction == wire.Out, r.Received > c.w.After}
 	if !somebody {
 		c.stranger(s)
 		return nil
@@ -297,7 +301,12 @@ func (c *count) follow(sights []sight, late bool, arrivals, moves []of) ([]of, [
 			arrivals = append(arrivals, of{several, p.area, p.sector, hour})
 		}
 		if last >= 0 && sights[last].place != s.place {
-			moves = append(moves, of{c.places[sights[last].place].area, p.area, p.sector, hour})
+			from := &sights[last]
+			// What nobody can have done is no move.
+			within := time.Duration(s.at-from.at+s.about+from.about) * time.Millisecond
+			if was := &c.places[from.place]; travels(was.point, p.point, within) {
+				moves = append(moves, of{was.area, p.area, p.sector, hour})
+			}
 		}
 		last = i
 	}

@@ -49,6 +49,9 @@
 //
 // # What it leaves out
 //
+// Check-ins that may be no true ones: see [Doubts]. A move that nobody can have
+// made so fast is no move.
+//
 // Check-ins at places that are not registered have no commune. Those whose hour is
 // not known within [Sure], because a kiosk had no clock, are left out and counted.
 // Who was already at a place at midnight is not in its crowd until a check-out says

@@ -62,9 +62,6 @@ func Ready(day qrgate.Day) time.Time { return (day + 1).Start().Add(settle) }
 type Job struct {
 	Rows   Rows
 	Keeper Keeper
-	// Doubts returns what to leave out of a day; see [Options.Doubtful]. Nil
-	// leaves out nothing.
-	Doubts func(ctx context.Context, day qrgate.Day) (func(*qrgate.Checkin) bool, error)
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -158,14 +155,11 @@ func (j *Job) due(ctx context.Context, now time.Time) ([]task, error) {
 
 func (j *Job) count(ctx context.Context, t task, places map[uint32]Place) error {
 	begun := j.Now()
-	o := Options{Places: places}
-	if j.Doubts != nil {
-		var err error
-		if o.Doubtful, err = j.Doubts(ctx, t.Day); err != nil {
-			return fmt.Errorf("movement: doubts of %s: %w", t.Day, err)
-		}
+	doubtful, err := Doubts(ctx, j.Rows, t.Day, places)
+	if err != nil {
+		return err
 	}
-	d, err := Count(ctx, j.Rows, t.Day, Window{After: t.after, Until: t.Upto}, o)
+	d, err := Count(ctx, j.Rows, t.Day, Window{After: t.after, Until: t.Upto}, Options{Places: places, Doubtful: doubtful})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,6 +96,9 @@ func (f *Flows) Runs(ctx context.Context, from, to qrgate.Day) (map[qrgate.Day]m
 	return runs, nil
 }
 
+// degree is one in the columns of places.
+const degree = 1e6
+
 // Places returns every place that there ever was: of a deleted one the check-ins
 // are still there.
 func (f *Flows) Places(ctx context.Context) (map[uint32]movement.Place, error) {
@@ -102,10 +106,20 @@ func (f *Flows) Places(ctx context.Context) (map[uint32]movement.Place, error) {
 	err := f.s.Read(ctx, func(r *sql.Rows) error {
 		var no uint32
 		var p movement.Place
-		err := r.Scan(&no, &p.Area, &p.Sector, &p.Kind)
+		var hours string
+		var lat, lon sql.NullInt64
+		if err := r.Scan(&no, &p.Area, &p.Sector, &p.Kind, &hours, &lat, &lon); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(hours), &p.Hours); err != nil {
+			return fmt.Errorf("hours of %d: %w", no, err)
+		}
+		if lat.Valid && lon.Valid {
+			p.At = &qrgate.Point{Lat: float64(lat.Int64) / degree, Lon: float64(lon.Int64) / degree}
+		}
 		places[no] = p
-		return err
-	}, "SELECT no, area_now, sector, kind FROM places")
+		return nil
+	}, "SELECT no, area_now, sector, kind, hours, lat, lon FROM places")
 	if err != nil {
 		return nil, fmt.Errorf("flows: places: %w", err)
 	}

@@ -188,9 +188,14 @@ func TestPlacesAndBusiest(t *testing.T) {
 			w.exec(`INSERT INTO places (no, organisation, name, folded, sector, kind, area, area_now, street, person, phones, email, capacity, hours, doors, version, poster, created, changed)
 				VALUES (?, 'o', ?, '', ?, 'market', ?, ?, '', '', '[]', '', 50, '[]', 0, 1, 0, 0, 0)`, i+1, p.sector+" "+p.area, p.sector, p.area, p.area)
 		}
+		w.exec("UPDATE places SET hours = ?, lat = 16471600, lon = 107588000 WHERE no = 2", `[{"Days":127,"Open":360,"Close":1140}]`)
 		places, err := w.Places(t.Context())
-		if err != nil || len(places) != 3 || places[2] != (movement.Place{Area: "19753@2025-07-01", Sector: "health", Kind: "market"}) {
-			t.Errorf("Places() = %v, %v", places, err)
+		want := movement.Place{
+			Area: "19753@2025-07-01", Sector: "health", Kind: "market", Hours: []qrgate.Hours{{Days: qrgate.EveryDay, Open: 360, Close: 1140}},
+			At: &qrgate.Point{Lat: 16.4716, Lon: 107.588},
+		}
+		if diff := cmp.Diff(want, places[2]); err != nil || len(places) != 3 || diff != "" {
+			t.Errorf("Places() = %d places, %v (-want +got)\n%s", len(places), err, diff)
 		}
 		if err := w.save(day, 1, 30); err != nil {
 			t.Fatal(err)
