@@ -82,7 +82,8 @@ func (r *reading) suspect(c *calendar, rules *Rules) []Suspicion {
 	return all
 }
 
-// suspectAgain looks at the events of one person. The first of many is believed.
+// suspectAgain looks at the events of one person. The first of many
+// is believed.
 func (r *reading) suspectAgain(from, to int, note func(int32, Doubt, int)) {
 	var came []moment
 	for i := from; i < to; i++ {
@@ -90,12 +91,13 @@ func (r *reading) suspectAgain(from, to int, note func(int32, Doubt, int)) {
 			came = append(came, moment{event: int32(i), at: e.latest})
 		}
 	}
-	first := true
+	last := -unbounded
 	gather(came, again, againFor, func(i int32, n int) {
-		if !first {
+		at := r.events[i].latest
+		if at-last <= againFor {
 			note(i, Again, n)
 		}
-		first = false
+		last = at
 	})
 }
 

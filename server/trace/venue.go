@@ -64,7 +64,7 @@ var dwells = map[string]Dwell{
 	"office":          {12 * time.Hour, night, false},
 	"commune_office":  {4 * time.Hour, 14 * time.Hour, false},
 	"worship":         {5 * time.Hour, night, false},
-	"event_venue":     {8 * time.Hour, night, false},
+	"event_venue":     {7 * time.Hour, night, false},
 	"sport":           {5 * time.Hour, 14 * time.Hour, false},
 }
 

@@ -210,3 +210,12 @@ func (s *Stream) phone(a *passage) *Scan {
 	c.Day = qrgate.DayOfMilli(c.Latest)
 	return sc
 }
+
+// Scan returns a check-in of one kiosk at a moment, for what is to happen beside
+// the province's own life: seq must be a number that the kiosk has not used.
+func (p *Province) Scan(kiosk int, seq uint64, person qrgate.Person, at int64) Scan {
+	k := &p.kiosks[kiosk]
+	s := Stream{p: p, seqs: make([]uint64, len(p.kiosks))}
+	s.seqs[kiosk] = seq - 1
+	return *s.kiosk(kiosk, &passage{person: person, at: at, place: int32(k.Place), out: k.Out}, person, 0)
+}
