@@ -108,6 +108,7 @@ func serve(ctx context.Context, env environment) error {
 	}
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
 		Cards: &portal.Cards{
 			Keys: keys.List().Cards(), Batch: c.CardBatch,
 			Sign:      func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
@@ -140,6 +141,7 @@ func serve(ctx context.Context, env environment) error {
 		tasks.Go(func() error { return disconnectRevoked(ctx, env, s, embedded) })
 	}
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
+	tasks.Go(func() error { return pages.Watch(ctx) })
 	if listeners[1] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready)) })
 	}

@@ -25,13 +25,16 @@ import (
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/portal/poster"
 	"github.com/qrgate/qrgate/server/portal/progress"
+	protect "github.com/qrgate/qrgate/server/portal/rights"
 	"github.com/qrgate/qrgate/server/portal/visit"
+	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/casebook"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
 	rollout "github.com/qrgate/qrgate/server/store/progress"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
 )
@@ -46,6 +49,15 @@ type Parts struct {
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
 	Cards    *Cards                      // nil if this server issues no cards
 	Log      *slog.Logger
+
+	Protection *Protection // nil if this server shows no pages of it
+}
+
+// Protection is what looks after people's data.
+type Protection struct {
+	Rights *rights.Rights
+	Keeper *retention.Keeper
+	Sealer *retention.Sealer
 }
 
 // Cards are what it takes to issue cards.
@@ -137,6 +149,12 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		}
 		gatherings = event.New(f, p.Register, events.New(p.Store, p.Vault, f.Now), invitations).Routes()
 	}
+	var protection []page.Route
+	if of := p.Protection; of != nil {
+		if protection, err = protectionRoutes(f, p, *of); err != nil {
+			return nil, err
+		}
+	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
 		office.New(f, p.Register, p.Log).Routes(),
@@ -147,6 +165,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		tracing.Routes(),
 		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
 		introductions.Routes(),
+		protection,
 		visits.Routes(),
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
 		movement.New(f, flows.New(p.Store, f.Now)).Routes(),
@@ -161,6 +180,22 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 			{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready)},
 		},
 	), nil
+}
+
+// protectionRoutes are the pages of data protection.
+func protectionRoutes(f *page.Frame, p Parts, of Protection) ([]page.Route, error) {
+	requests, err := of.Rights.Requests(p.Key("data requests"))
+	if err != nil {
+		return nil, err
+	}
+	book := casebook.New(p.Store, p.Vault, f.Now)
+	return protect.New(f, protect.Options{
+		Register: p.Register, Rights: of.Rights, Requests: requests, Keeper: of.Keeper, Sealer: of.Sealer, Log: p.Log,
+		Glasses: func(ctx context.Context, by string) (int, error) {
+			all, err := book.Glasses(ctx, by, true)
+			return len(all), err
+		},
+	}).Routes(), nil
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -24,7 +25,7 @@ func (d *Dossier) HTML(lang text.Lang) ([]byte, error) {
 		"date":  func(t time.Time) string { return t.In(qrgate.Zone).Format("02/01/2006") },
 		"area":  func(id string) string { return page.AreaName(lang, id) },
 		"named": func(prefix, name string) string {
-			if key := prefix + name; text.Has(key) {
+			if key := prefix + strings.ReplaceAll(name, " ", "_"); text.Has(key) {
 				return text.Of(lang, key)
 			}
 			return name

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -119,27 +120,53 @@ func (r *Rights) Erasures(ctx context.Context, most int) (all []Erased, err erro
 
 // A LookCount is how often an officer has seen persons for a case.
 type LookCount struct {
-	Actor, Case string // ids; Case is empty if none was the reason
+	Actor       string // account
+	Year, Case  int    // number of the case; 0 if none was the reason
 	Action      string
 	N           int
 	First, Last time.Time
 }
 
 // lookActions are the actions of audit rows that say that somebody saw a person.
-var lookActions = []any{"see person", "trace person", "open holder", "export person", "tell looks"}
+var lookActions = []any{"see person", "trace person", "export person", "tell looks"}
 
 // Looks returns who has seen persons since a time, by officer, action and case, the
-// most first. Of a look without a case Case is empty.
+// most first.
 func (r *Rights) Looks(ctx context.Context, since time.Time, most int) (all []LookCount, err error) {
 	err = r.s.Read(ctx, func(rows *sql.Rows) error {
 		var l LookCount
-		err := rows.Scan(&l.Actor, &l.Case, &l.Action, &l.N, (*store.Milli)(&l.First), (*store.Milli)(&l.Last))
+		err := rows.Scan(&l.Actor, &l.Year, &l.Case, &l.Action, &l.N, (*store.Milli)(&l.First), (*store.Milli)(&l.Last))
 		all = append(all, l)
 		return err
-	}, `SELECT actor, CASE WHEN note LIKE 'case %' THEN SUBSTR(note, 6) ELSE '' END, action, COUNT(*), MIN(at), MAX(at) FROM audit
-		WHERE action IN (?, ?, ?, ?, ?) AND at >= ? GROUP BY 1, 2, 3 ORDER BY 4 DESC, 6 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
+	}, `SELECT e.actor, COALESCE(c.year, 0), COALESCE(c.no, 0), e.action, COUNT(*), MIN(e.at), MAX(e.at)
+		FROM audit e LEFT JOIN cases c ON e.note = 'case ' || c.id
+		WHERE e.action IN (?, ?, ?, ?) AND e.at >= ? GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 7 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
 	return all, wrap("looks", err)
 }
+
+// ProofOf returns the signed file of what was erased at a request, or
+// qrgate.ErrNotFound.
+func (r *Rights) ProofOf(ctx context.Context, request string) (proof []byte, err error) {
+	needle := []byte("\"request\": \"" + requestObject(request) + "\"")
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var body []byte
+		err := rows.Scan(&body)
+		if bytes.Contains(body, needle) {
+			proof = body
+		}
+		return err
+	}, "SELECT proof FROM erasures ORDER BY at DESC LIMIT ?", searchedProofs)
+	if err == nil && proof == nil {
+		err = qrgate.ErrNotFound
+	}
+	return proof, wrap("proof", err)
+}
+
+// searchedProofs is how many of the newest erasures are looked through.
+const searchedProofs = 10_000
+
+// RequestObject is a request as audit rows and proofs name it.
+func RequestObject(id string) string { return requestObject(id) }
 
 // Numbers returns how many keyed hashes of numbers lead to a person.
 func (r *Rights) Numbers(ctx context.Context, p qrgate.Person) (n int, err error) {

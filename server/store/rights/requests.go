@@ -199,7 +199,7 @@ func (q *Requests) List(ctx context.Context, offices []qrgate.Scope, page, size 
 			list = append(list, n)
 			return err
 		}, "SELECT "+requestColumns+" FROM rights_requests WHERE "+where+` ORDER BY CASE WHEN done IS NULL THEN 0 ELSE 1 END,
-			CASE WHEN done IS NOT NULL THEN -done WHEN answered IS NULL THEN answer_by ELSE fulfil_by END, id LIMIT ? OFFSET ?`, append(args, size, page*size)...)
+			CASE WHEN done IS NOT NULL THEN -done WHEN answered IS NULL THEN answer_by ELSE fulfil_by END, received, id LIMIT ? OFFSET ?`, append(args, size, page*size)...)
 	}
 	return list, all, wrap("requests", err)
 }

@@ -1,0 +1,401 @@
+package rights
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/text"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/retention"
+	"github.com/qrgate/qrgate/server/store/rights"
+	"github.com/qrgate/qrgate/sync/pass"
+)
+
+// An option is a choice in a form.
+type option struct{ Value, Text string }
+
+func options(v *page.View, prefix string, values ...string) (all []option) {
+	for _, value := range values {
+		all = append(all, option{value, v.T(prefix + value)})
+	}
+	return all
+}
+
+// What forms let choose from.
+var (
+	relations = []string{"self", "guardian", "authorised"}
+	papers    = []string{"cccd", "vneid", "card", "birth", "other"}
+	numbers   = map[string]pass.Kind{"card": pass.Card, "phone": pass.Phone, "cccd": pass.CCCD, "bhyt": pass.BHYT}
+	numbered  = []string{"card", "phone", "cccd", "bhyt"} // in the order in which people are shown them
+)
+
+func kindNames() (all []string) {
+	for _, k := range rights.Kinds() {
+		all = append(all, string(k))
+	}
+	return all
+}
+
+func reasonNames() (all []string) {
+	for _, r := range rights.Reasons() {
+		all = append(all, string(r))
+	}
+	return all
+}
+
+// perPage is how many requests a page shows.
+const perPage = 25
+
+// A pager is the links to the pages of a list, as the part of that name shows it.
+type pager struct {
+	Before, After string
+	From, To, All int
+}
+
+func newPager(r *http.Request, path string, shown, all int) (no int, p pager) {
+	no, err := strconv.Atoi(r.FormValue("trang"))
+	if err != nil || no < 0 || no > 1e6 {
+		no = 0
+	}
+	p = pager{From: no*perPage + 1, To: no*perPage + shown, All: all}
+	if no > 0 {
+		p.Before = path + "?trang=" + strconv.Itoa(no-1)
+	}
+	if p.To < all {
+		p.After = path + "?trang=" + strconv.Itoa(no+1)
+	}
+	return no, p
+}
+
+// offices returns those whose requests somebody may see: nil is all.
+func offices(v *page.View) []qrgate.Scope {
+	if len(v.Scopes(qrgate.Protection)) > 0 {
+		return nil
+	}
+	return append([]qrgate.Scope{}, v.Scopes(qrgate.Clerk)...)
+}
+
+func (p *Pages) requests(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	no, _ := newPager(r, "", 0, 0)
+	list, all, err := p.Requests.List(r.Context(), offices(v), no, perPage)
+	if err != nil {
+		return err
+	}
+	_, links := newPager(r, base+"/yeu-cau", len(list), all)
+	return v.Render(w, "rights-requests", struct {
+		List    []*rights.Request
+		Pager   pager
+		Now     time.Time
+		Officer bool
+	}{list, links, p.f.Now(), len(v.Scopes(qrgate.Protection)) > 0})
+}
+
+// A requestForm is the page on which a request is taken.
+type requestForm struct {
+	Form                               *page.Form
+	Kinds, Relations, Papers, Numbered []option
+}
+
+func newRequestForm(v *page.View, f *page.Form) requestForm {
+	return requestForm{f, options(v, "rights.kind.", kindNames()...), options(v, "rights.relation.", relations...),
+		options(v, "rights.paper.", papers...), options(v, "rights.number.", numbered...)}
+}
+
+func (p *Pages) newRequest(w http.ResponseWriter, _ *http.Request, v *page.View) error {
+	return v.Render(w, "rights-new", newRequestForm(v, page.NewForm(nil)))
+}
+
+func (p *Pages) addRequest(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	f, err := page.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	q := &rights.Request{Kind: rights.Kind(f.Choice("rights.kind", true, kindNames()...)), Asker: &rights.Asker{
+		Name: f.Text("rights.name", 100, true), Contact: f.Text("rights.contact", 200, true),
+		Relation: f.Choice("rights.relation", true, relations...), Checked: f.Choice("rights.paper", true, papers...),
+		Text: f.Lines("rights.text", 2000, false),
+	}}
+	if f.Choice("rights.checked", false, "1") == "" {
+		f.Fail("rights.checked", "rights.wrong.checked")
+	}
+	if q.Asker.Person, err = p.find(r, f); err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+		return err
+	}
+	if !f.OK() {
+		return v.RenderStatus(w, http.StatusUnprocessableEntity, "rights-new", newRequestForm(v, f))
+	}
+	q.Office = qrgate.All
+	if own := v.Scopes(qrgate.Clerk); len(own) > 0 {
+		q.Office = own[0]
+	}
+	if err := p.Requests.Add(r.Context(), v.Who.Account.ID, q); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.taken", "at", q.AnswerBy.In(qrgate.Zone).Format("02/01/2006"))
+}
+
+// find returns whom the number in a form means; nobody if there is none.
+func (p *Pages) find(r *http.Request, f *page.Form) (qrgate.Person, error) {
+	kind := f.Choice("rights.number_kind", false, numbered...)
+	number := f.Text("rights.number", 60, kind != "")
+	if kind == "" && number != "" {
+		f.Fail("rights.number_kind", "wrong.empty")
+	}
+	if kind == "" || number == "" {
+		return 0, nil
+	}
+	if kind == "phone" {
+		number = f.Phone("rights.number", true)
+	} else {
+		number = strings.ToUpper(strings.NewReplacer(" ", "", ".", "", "-", "").Replace(number))
+		if kind == "card" {
+			no, err := strconv.ParseUint(number, 10, 32)
+			if err != nil || no == 0 {
+				f.Fail("rights.number", "rights.wrong.card")
+			}
+			number = strconv.FormatUint(no, 10)
+		}
+	}
+	if !f.OK() {
+		return 0, nil
+	}
+	return p.Keeper.Find(r.Context(), numbers[kind], number)
+}
+
+// load returns a request that somebody may see.
+func (p *Pages) load(r *http.Request, v *page.View) (*rights.Request, error) {
+	q, err := p.Requests.Request(r.Context(), page.ID(r))
+	if err != nil {
+		return nil, err
+	}
+	in := offices(v)
+	if in == nil {
+		return q, nil
+	}
+	for _, o := range in {
+		if o == q.Office {
+			return q, nil
+		}
+	}
+	return nil, qrgate.ErrNotFound
+}
+
+// A requestPage is the page of a request.
+type requestPage struct {
+	*rights.Request
+	Form    *page.Form
+	Officer bool // who sees it may act
+	Held    bool // something is held of the person
+	Needed  bool // by an open case
+	Proof   bool // of an erasure
+	Reasons []option
+	Took    string // name of who took it
+	Did     string // and of who did the last
+	Now     time.Time
+}
+
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, q *rights.Request, f *page.Form, status int) error {
+	d := requestPage{Request: q, Form: f, Officer: len(v.Scopes(qrgate.Protection)) > 0, Reasons: options(v, "rights.reason.", reasonNames()...), Now: p.f.Now()}
+	names := map[string]string{}
+	var err error
+	if d.Took, err = p.nameOf(r.Context(), names, q.Clerk); err != nil {
+		return err
+	}
+	if d.Did, err = p.nameOf(r.Context(), names, q.Officer); err != nil {
+		return err
+	}
+	if q.Asker != nil && q.Asker.Person != 0 {
+		d.Held = true
+		if d.Needed, err = p.Keeper.NeededBy(r.Context(), q.Asker.Person); err != nil {
+			return err
+		}
+	}
+	if _, err := p.Rights.ProofOf(r.Context(), q.ID); err == nil {
+		d.Proof = true
+	} else if !errors.Is(err, qrgate.ErrNotFound) {
+		return err
+	}
+	return v.RenderStatus(w, status, "rights-request", d)
+}
+
+func (p *Pages) request(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, err := p.load(r, v)
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, v, q, page.NewForm(nil), http.StatusOK)
+}
+
+// act reads a form about a request, of the version that its page showed.
+func (p *Pages) act(r *http.Request, v *page.View) (*rights.Request, *page.Form, int, error) {
+	f, err := page.ReadForm(r)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	q, err := p.load(r, v)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	version, err := strconv.Atoi(f.Values.Get("version"))
+	if err != nil {
+		return nil, nil, 0, qrgate.ErrInvalid
+	}
+	return q, f, version, nil
+}
+
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, _, version, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Requests.Answer(r.Context(), v.Who.Account.ID, q.ID, version); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.answered")
+}
+
+func (p *Pages) finish(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, f, version, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	var reason rights.Reason
+	if f.Choice("rights.end", true, "done", "refused") == "refused" {
+		reason = rights.Reason(f.Choice("rights.reason", true, reasonNames()...))
+	} else if q.Kind == rights.Erasure && q.Asker != nil && q.Asker.Person != 0 {
+		f.Fail("rights.end", "rights.wrong.erase") // it is done by erasing
+	}
+	if !f.OK() {
+		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
+	}
+	if err := p.Requests.Finish(r.Context(), v.Who.Account.ID, q.ID, version, reason); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.finished")
+}
+
+// export sends all that is held of the person.
+func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, f, _, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	if !q.Open() || q.Asker == nil || q.Asker.Person == 0 {
+		return qrgate.ErrConflict
+	}
+	d, err := p.Keeper.Export(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), q.Asker.Person)
+	if err != nil {
+		return err
+	}
+	if f.Values.Get("dang") == "json" {
+		file, err := p.Keeper.File(d)
+		if err != nil {
+			return err
+		}
+		page.Send(w, "application/json", "qrgate-du-lieu-ca-nhan.json", file)
+		return nil
+	}
+	sheet, err := d.HTML(text.Vietnamese)
+	if err != nil {
+		return err
+	}
+	page.Send(w, "text/html; charset=utf-8", "qrgate-du-lieu-ca-nhan.html", sheet)
+	return nil
+}
+
+// erase erases the person who asked for it.
+func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, f, version, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	if !q.Open() || q.Kind != rights.Erasure || q.Asker == nil || q.Asker.Person == 0 || q.Version != version {
+		return qrgate.ErrConflict
+	}
+	if f.Choice("rights.sure", false, "1") == "" {
+		f.Fail("rights.sure", "rights.wrong.sure")
+		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
+	}
+	_, err = p.Keeper.Erase(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), q.Asker.Person)
+	if errors.Is(err, retention.ErrNeeded) {
+		f.Fail("rights.sure", "rights.wrong.needed")
+		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.Requests.Finish(r.Context(), v.Who.Account.ID, q.ID, version, ""); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.erased")
+}
+
+// proof sends the signed file of what was erased.
+func (p *Pages) proof(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, err := p.load(r, v)
+	if err != nil {
+		return err
+	}
+	file, err := p.Rights.ProofOf(r.Context(), q.ID)
+	if err != nil {
+		return err
+	}
+	page.Send(w, "application/json", "qrgate-da-xoa.json", file)
+	return nil
+}
+
+// A looksPage is the page on which a holder is told who looked.
+type looksPage struct {
+	Form     *page.Form
+	Numbered []option
+	Asked    bool
+	Known    bool
+	Lines    []toldLook
+}
+
+type toldLook struct {
+	retention.Look
+	Said string
+}
+
+func (p *Pages) askLooks(w http.ResponseWriter, _ *http.Request, v *page.View) error {
+	return v.Render(w, "rights-seen", looksPage{Form: page.NewForm(nil), Numbered: options(v, "rights.number.", numbered...)})
+}
+
+func (p *Pages) tellLooks(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	f, err := page.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	d := looksPage{Form: f, Numbered: options(v, "rights.number.", numbered...)}
+	if f.Choice("rights.number_kind", true, numbered...) == "" {
+		f.Text("rights.number", 60, true)
+	}
+	if f.Choice("rights.checked", false, "1") == "" {
+		f.Fail("rights.checked", "rights.wrong.checked")
+	}
+	person, err := p.find(r, f)
+	if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+		return err
+	}
+	if !f.OK() {
+		return v.RenderStatus(w, http.StatusUnprocessableEntity, "rights-seen", d)
+	}
+	if err := p.Register.Looked(r.Context(), v.Who.Account.ID, "tell looks", ""); err != nil {
+		return err
+	}
+	if d.Asked, d.Known = true, person != 0; d.Known {
+		looks, err := p.Keeper.LooksAt(r.Context(), person)
+		if err != nil {
+			return err
+		}
+		for _, l := range looks {
+			d.Lines = append(d.Lines, toldLook{l, said(v, "rights.look.", l.Action)})
+		}
+	}
+	return v.Render(w, "rights-seen", d)
+}
