@@ -14,7 +14,7 @@ import (
 func busy(t testing.TB) *movement.Day {
 	t.Helper()
 	r := rand.New(rand.NewPCG(6, 6))
-	d, err := movement.Count(t.Context(), random(r, 2000, 4), day, ever, movement.Options{Places: places()})
+	d, err := movement.Count(t.Context(), random(r, 600, 4), day, ever, movement.Options{Places: places()})
 	if err != nil {
 		t.Fatal(err)
 	}

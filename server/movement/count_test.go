@@ -17,7 +17,7 @@ import (
 // with a plain count of sets: whole days, and the parts that came late; in one
 // pass and in many.
 func TestCountsAsTheReference(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(40 * seeds) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		all := random(r, 1+r.IntN(60), 1+r.IntN(6))
 		windows := []movement.Window{ever, {After: day.Start().Add(12 * time.Hour).UnixMilli(), Until: 1 << 60}, {Until: day.Start().Add(12 * time.Hour).UnixMilli()}}
@@ -55,7 +55,7 @@ func TestCountsAsTheReference(t *testing.T) {
 // TestRunsAddUp counts a day at once and in three runs: who is in a cell is
 // counted once, whichever run first knew.
 func TestRunsAddUp(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(10 * seeds) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		all := random(r, 40, 5)
 		o := movement.Options{Places: places(), Least: 1}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 
 // A keeper keeps runs as package flows does, in memory; its tests are there.
 type keeper struct {
-	mu     sync.Mutex
 	seen   map[qrgate.Day]int64
 	runs   []movement.Run
 	days   []*movement.Day
