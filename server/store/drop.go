@@ -62,11 +62,14 @@ func (s *Store) subjectsOn(ctx context.Context, d qrgate.Day, fn func(qrgate.Sub
 		return err
 	}
 	defer v.close()
-	waiting, err := v.waiting(func(c *checkin) bool { return qrgate.Day(c.n[day]) == d && c.known })
+	waiting, err := v.waitingOn(d)
 	if err != nil {
 		return err
 	}
 	for _, c := range waiting {
+		if !c.known {
+			continue
+		}
 		if err := fn(c.subject); err != nil {
 			return err
 		}
@@ -133,7 +136,7 @@ func (s *Store) eachOfDay(ctx context.Context, d qrgate.Day, fn func(*qrgate.Che
 	if err != nil {
 		return err
 	}
-	waiting, err := v.waiting(func(c *checkin) bool { return qrgate.Day(c.n[day]) == d })
+	waiting, err := v.waitingOn(d)
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (s *Store) eachOfDay(ctx context.Context, d qrgate.Day, fn func(*qrgate.Che
 		return err
 	}
 	for _, c := range waiting {
-		if err := tell(&c); err != nil {
+		if err := tell(c); err != nil {
 			return err
 		}
 	}
@@ -190,7 +193,7 @@ func (s *Store) DropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, 
 }
 
 func (s *Store) dropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, err error) {
-	waits, err := s.waits(ctx, func(c *checkin) bool { return qrgate.Day(c.n[day]) == d })
+	waits, err := s.waits(ctx, d)
 	if err == nil && waits {
 		_, err = s.fileArrived(ctx)
 	}
@@ -214,15 +217,15 @@ func (s *Store) dropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, 
 	return n, more, err
 }
 
-// waits reports whether one of the check-ins that are not filed is of a kind.
-func (s *Store) waits(ctx context.Context, is func(*checkin) bool) (found bool, err error) {
+// waits reports whether a check-in that is kept under a day is not filed.
+func (s *Store) waits(ctx context.Context, d qrgate.Day) (bool, error) {
 	v, err := s.view(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer v.close()
-	_, err = v.waiting(func(c *checkin) bool { found = found || is(c); return false })
-	return found, err
+	waiting, err := v.waitingOn(d)
+	return len(waiting) > 0, err
 }
 
 // errWaits ends a transaction that cannot see to check-ins which are not filed.

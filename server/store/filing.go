@@ -65,6 +65,7 @@ func (s *Store) file(ctx context.Context, must int64) (more bool, err error) {
 		s.intake.Lock()
 		s.tray.drop(s.run.last + 1)
 		s.intake.Unlock()
+		s.waiting.drop(s.run.last + 1)
 		s.run = nil
 	}
 	return true, nil

@@ -51,6 +51,8 @@ type Store struct {
 	filing sync.Mutex // held before any other lock, guards run
 	run    *filing    // nil if none is under way
 
+	waiting waitingRoom
+
 	fileLimit int // how many check-ins may wait before an intake files some itself
 }
 

@@ -75,8 +75,13 @@ func (s *Store) checkinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.S
 		return err
 	}
 	defer v.close()
+	of, asked := qrgate.Day(-1), false
+	var subject qrgate.Subject
 	waiting, err := v.waiting(func(c *checkin) bool {
-		subject, asked := subjects[qrgate.Day(c.n[day])]
+		if d := qrgate.Day(c.n[day]); d != of { // many follow each other on one day
+			subject, asked = subjects[d]
+			of = d
+		}
 		return asked && c.known && c.subject == subject
 	})
 	if err != nil {
@@ -95,7 +100,7 @@ func (s *Store) checkinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.S
 		}
 	}
 	for _, c := range waiting {
-		rows = append(rows, c)
+		rows = append(rows, *c)
 	}
 	return v.tellEach(rows, fn)
 }
@@ -123,9 +128,7 @@ func (s *Store) checkinsAt(ctx context.Context, at qrgate.Spot, from, to int64, 
 	if err != nil || len(desks) == 0 {
 		return err
 	}
-	waiting, err := v.waiting(func(c *checkin) bool {
-		return desks[deskNo{c.n[epochNo], c.n[gateNo]}] != nil && c.n[earliest] <= to && c.n[latest] >= from
-	})
+	waiting, err := v.waitingAt(desks, from, to)
 	if err != nil {
 		return err
 	}
@@ -157,7 +160,7 @@ func (s *Store) checkinsAt(ctx context.Context, at qrgate.Spot, from, to int64, 
 			if key.epoch != no.epoch || c.n[gateNo] != no.gate {
 				continue
 			}
-			if err := tell(&c); err != nil {
+			if err := tell(c); err != nil {
 				return err
 			}
 		}
@@ -241,22 +244,6 @@ func (v *view) eachCheckin(fn func(*checkin) error, bound string, args ...any) e
 		copy(c.subject[:], subject)
 		return fn(&c)
 	}, bound, args...)
-}
-
-// waiting returns the check-ins that are not filed yet, or not all of them are,
-// for which keep returns true. Of one that is filed already its row counts, which
-// may be dated better.
-func (v *view) waiting(keep func(*checkin) bool) (map[rowKey]checkin, error) {
-	all := map[rowKey]checkin{}
-	err := v.s.arrived(v.ctx, v, false, func(rows []checkin) bool {
-		for i := range rows {
-			if c := &rows[i]; keep(c) {
-				all[c.key()] = *c
-			}
-		}
-		return true
-	})
-	return all, err
 }
 
 // days returns the first and the last day of which check-ins are filed.
