@@ -1,5 +1,6 @@
-// Package agent is what a kiosk owes the server besides its check-ins: who it
-// is, a heartbeat with its health, and the keys that it trusts.
+// Package agent is what a kiosk owes the server besides its check-ins, and what it
+// keeps of what the server tells: who it is, a heartbeat with its health, the keys
+// that it trusts, and the list of void cards.
 //
 // Its promise: nothing that arrives here can stop the door. Documents are taken
 // only if their signature verifies and they are newer than what is held, and
@@ -7,7 +8,8 @@
 //
 //	id, err := agent.ReadIdentity(dir)
 //	state, err := agent.OpenState(path)
-//	a := agent.New(id, state, queue, clock, since, health, log)
+//	list, err := agent.OpenList(path, id.Key, state.List)
+//	a := agent.New(id, state, list, queue, clock, since, health, log)
 //	err = a.Run(ctx, link)
 //
 // Configuration, orders and updates from the server will come in here too; the

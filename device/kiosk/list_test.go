@@ -50,7 +50,9 @@ func TestVoidCardsAreRefused(t *testing.T) {
 		pass.Revocation{Number: 7, Through: pass.AllIssues}, pass.Revocation{Number: 8, Through: 2}, pass.Revocation{Number: 9, Through: pass.AllIssues})
 	ended := s.sign(t, pass.Card, 7, today.AddDate(-1, 0, 0), today.AddDate(0, 0, -40))
 	forged := []byte(s.issue(t, pass.Card, 7, 1))
-	forged[60] ^= 'A' ^ 'B'
+	if forged[60]++; forged[60] > 'Z' || forged[60] < 'A' {
+		forged[60] = 'A'
+	}
 	for _, tt := range []struct {
 		name, text string
 		want       wire.Reason

@@ -14,6 +14,7 @@
 //
 //	records -> Batch -> Envelope (zstd, signed by the kiosk)  -> up/batch
 //	Receipt -> Envelope (signed by the server)                -> down/receipt
+//	list of void cards -> ListParts -> Envelopes              -> down/list
 //
 // Decoding bounds everything that an attacker could declare: message size,
 // inflated size, number of records, nesting. It reports [ErrTooLarge],
