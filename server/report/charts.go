@@ -177,5 +177,5 @@ func inkOn(step int) Ink {
 	if step >= 3 {
 		return OnStep
 	}
-	return Text
+	return OnPale
 }

@@ -35,6 +35,7 @@ const (
 	Step3  Ink = "step3"
 	Step4  Ink = "step4"
 	OnStep Ink = "onstep" // text on the darker steps
+	OnPale Ink = "onpale" // and on the others, whatever the page is like
 )
 
 // colours are the inks on white paper. A number on a step, and text on paper, has
@@ -42,7 +43,7 @@ const (
 var colours = map[Ink][3]uint8{
 	Paper: {255, 255, 255}, Text: {27, 36, 48}, Soft: {74, 87, 102}, Axis: {217, 222, 219},
 	First: {11, 93, 82}, Second: {138, 74, 0}, Third: {58, 78, 160},
-	None: {240, 242, 241}, Step1: {221, 236, 229}, Step2: {160, 205, 190}, Step3: {52, 118, 101}, Step4: {8, 70, 62}, OnStep: {255, 255, 255},
+	None: {240, 242, 241}, Step1: {221, 236, 229}, Step2: {160, 205, 190}, Step3: {52, 118, 101}, Step4: {8, 70, 62}, OnStep: {255, 255, 255}, OnPale: {27, 36, 48},
 }
 
 // Colour returns the ink on white paper. A page's style sheet may say otherwise.

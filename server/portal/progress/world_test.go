@@ -76,6 +76,7 @@ func newWorld(t testing.TB) *world {
 
 	f := page.New(page.Options{Register: w.reg, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), Now: now, HelpLine: "19001075", Base: "http://127.0.0.1"})
 	routes := append(progress.New(f, w.reg, w.kept).Routes(),
+		page.Route{Pattern: "GET /favicon.ico", Allow: page.Anybody(), Bare: true, Handler: func(http.ResponseWriter, *http.Request, *page.View) error { return nil }},
 		page.Route{Pattern: "GET /blank", Allow: page.Anybody(), Handler: func(http.ResponseWriter, *http.Request, *page.View) error { return nil }},
 		page.Route{Pattern: "POST /as/{who}", Allow: page.Anybody(), Handler: func(rw http.ResponseWriter, r *http.Request, v *page.View) error {
 			if err := v.SignIn(r, r.PathValue("who"), true, false); err != nil {
