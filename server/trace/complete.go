@@ -21,6 +21,9 @@ type Scans struct {
 	Refused  int
 	Unread   int // of the refused: no code that could be read
 	Paper    int // of the admitted: typed in later from a paper list
+	// PaperFrom and PaperTo are when the first and the last of those may have been,
+	// in Unix milliseconds: the hours in which paper was written. 0 if there is none.
+	PaperFrom, PaperTo int64
 }
 
 // A Ledger is what the server holds of one epoch of a kiosk.
@@ -133,7 +136,14 @@ func Complete(window when.Interval, gates []Gate, ledgers []Ledger, scans []Scan
 
 func sum(a, b Scans) Scans {
 	b.Admitted, b.Unnamed, b.Amber, b.Refused = a.Admitted+b.Admitted, a.Unnamed+b.Unnamed, a.Amber+b.Amber, a.Refused+b.Refused
-	b.Unread, b.Paper = a.Unread+b.Unread, a.Paper+b.Paper
+	b.Unread = a.Unread + b.Unread
+	switch {
+	case b.Paper == 0:
+		b.PaperFrom, b.PaperTo = a.PaperFrom, a.PaperTo
+	case a.Paper > 0:
+		b.PaperFrom, b.PaperTo = min(a.PaperFrom, b.PaperFrom), max(a.PaperTo, b.PaperTo)
+	}
+	b.Paper += a.Paper
 	return b
 }
 

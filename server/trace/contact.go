@@ -164,6 +164,7 @@ func (s *search) search(ctx context.Context, h *hall, stays []Stay) error {
 	}
 	r.sort()
 	h.doubted = r.suspect(&m.calendar, &s.rules)
+	h.shared = make([]Shared, 0, r.people())
 	r.eachPerson(func(events []event) {
 		person := events[0].person
 		if s.people[person] || !mayMeet(events, h.stays, &m) {
@@ -201,7 +202,8 @@ func (f *fragment) doubtful(r *reading) bool {
 
 // meet notes the times that a stay shared with the traced ones.
 func (h *hall) meet(s *search, f *fragment, person qrgate.Person, r *reading) {
-	var stay *Stay
+	var stay Stay
+	made := false
 	for i := range h.stays {
 		t := &h.stays[i]
 		if t.in.earliest > f.out.latest || f.in.earliest > t.out.latest {
@@ -220,12 +222,11 @@ func (h *hall) meet(s *search, f *fragment, person qrgate.Person, r *reading) {
 		if most < 0 {
 			continue
 		}
-		if stay == nil {
-			made := f.stay(person, r)
-			stay = &made
+		if !made {
+			stay, made = f.stay(person, r), true
 		}
 		sh := Shared{
-			Of: t.of, Stay: *stay, Sureness: Possible, Least: max(least, 0), Most: most,
+			Of: t.of, Stay: stay, Sureness: Possible, Least: max(least, 0), Most: most,
 			Within:   when.Interval{Earliest: max(t.in.earliest, f.in.earliest), Latest: min(t.out.latest, f.out.latest)},
 			SameGate: stay.Gate != "" && stay.Gate == t.gate,
 		}

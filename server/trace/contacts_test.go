@@ -270,7 +270,7 @@ func TestScans(t *testing.T) {
 	w.scan(scan{who: binh, place: market, at: at(1, 9, 0), change: func(c *qrgate.Checkin) { c.Presence = wire.Paper }})
 	w.scan(scan{place: market, at: at(1, 9, 0), change: func(c *qrgate.Checkin) { c.Pass = pass.Test }})
 	found, _ := w.trace(t, ana, profile("covid19"), trace.Rules{})
-	want := []trace.Scans{{At: market, Kiosk: "kiosk-1-false", Gate: "main", Source: trace.FromKiosk, Admitted: 2, Unnamed: 1, Amber: 1, Refused: 2, Unread: 1, Paper: 1}}
+	want := []trace.Scans{{At: market, Kiosk: "kiosk-1-false", Gate: "main", Source: trace.FromKiosk, Admitted: 2, Unnamed: 1, Amber: 1, Refused: 2, Unread: 1, Paper: 1, PaperFrom: at(1, 9, 0), PaperTo: at(1, 9, 0)}}
 	if diff := cmp.Diff(want, found.Scans); diff != "" {
 		t.Errorf("scans (-want +got):\n%s", diff)
 	}

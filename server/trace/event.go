@@ -195,7 +195,11 @@ func (r *reading) take(c *qrgate.Checkin, persons Persons) error {
 		s.Amber++
 	}
 	if c.Presence == wire.Paper {
+		if s.Paper == 0 {
+			s.PaperFrom, s.PaperTo = c.Earliest, c.Latest
+		}
 		s.Paper++
+		s.PaperFrom, s.PaperTo = min(s.PaperFrom, c.Earliest), max(s.PaperTo, c.Latest)
 	}
 	if c.Subject == (qrgate.Subject{}) {
 		s.Unnamed++
@@ -304,6 +308,16 @@ func (r *reading) eachPerson(fn func([]event)) {
 		fn(r.events[i:j])
 		i = j
 	}
+}
+
+// people returns of how many persons there are events.
+func (r *reading) people() (n int) {
+	for i := range r.events {
+		if i == 0 || r.events[i].person != r.events[i-1].person {
+			n++
+		}
+	}
+	return n
 }
 
 // merged joins windows that touch.

@@ -74,9 +74,9 @@ func profile(id string) trace.Profile {
 	return p
 }
 
-// Where clocks are right the contacts that are certain are those of the
+// TestCertainContactsScenario: where clocks are right the contacts that are certain are those of the
 // reference, no fewer and no more.
-func TestCertainContactsAreTheReferences(t *testing.T) {
+func TestCertainContactsScenario(t *testing.T) {
 	for seed := range uint64(scale(t, 3, 60)) {
 		p, m, knocks := filled(t, province.Options{Seed: seed, People: 700, Days: 9, First: first, Exact: true, Registered: seed == 1})
 		var others []span
@@ -132,9 +132,9 @@ func traceOf(t testing.TB, tracer *trace.Tracer, p *province.Province, who qrgat
 	return found, stays
 }
 
-// Whatever clocks say, the truth is within the bounds: of every stay, of every
+// TestTruthWithinBoundsScenario: whatever clocks say, the truth is within the bounds: of every stay, of every
 // time together, and nobody is missed.
-func TestTruthIsWithinTheBounds(t *testing.T) {
+func TestTruthWithinBoundsScenario(t *testing.T) {
 	for seed := range uint64(scale(t, 4, 100)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p, m, _ := filled(t, province.Options{Seed: 10 + seed, People: 800, Days: 10, First: first})
