@@ -9,7 +9,7 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// Rows is where check-ins are read: a store.
+// Rows is where check-ins are read: a store. It is safe for concurrent use.
 type Rows interface {
 	// CheckinsOf calls fn with every check-in of these subjects, one a day.
 	CheckinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.Subject, fn func(*qrgate.Checkin) error) error
@@ -19,7 +19,8 @@ type Rows interface {
 	CheckinsAt(ctx context.Context, at qrgate.Spot, from, to int64, fn func(*qrgate.Checkin) error) error
 }
 
-// Persons opens what check-ins hold of people: a vault.
+// Persons opens what check-ins hold of people: a vault. It is safe for concurrent
+// use. Its errors are the vault's.
 type Persons interface {
 	// Subject returns a person as the check-ins of day hold it.
 	Subject(day qrgate.Day, p qrgate.Person) (qrgate.Subject, error)
