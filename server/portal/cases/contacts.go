@@ -423,6 +423,9 @@ func (p *Pages) contactRows(ctx context.Context, v *page.View, h *head, run *cas
 				}
 				row.Shared = append(row.Shared, s)
 			}
+			if len(row.Shared) == 1 {
+				row.Shared[0].Long = "" // it is the whole
+			}
 		}
 		for _, s := range m.stays {
 			at, err := p.stayRow(ctx, v, names, s)

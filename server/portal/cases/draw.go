@@ -58,8 +58,8 @@ const maxLanes = 62
 func timeline(label string, bars []bar, width int, name func(qrgate.Day) string) template.HTML {
 	const row, head = 36, 26
 	left := 64
-	if width > 600 {
-		left = 110
+	if width > 400 {
+		left = 84
 	}
 	all := lanes(bars)
 	if len(all) == 0 {
@@ -70,7 +70,7 @@ func timeline(label string, bars []bar, width int, name func(qrgate.Day) string)
 	fmt.Fprintf(&b, `<svg class="cases-time" viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, html.EscapeString(label))
 	scale := float64(width-left-8) / 24
 	step := 3
-	if width < 600 {
+	if width < 400 {
 		step = 6
 	}
 	for h := 0; h <= 24; h += step {
@@ -86,11 +86,11 @@ func timeline(label string, bars []bar, width int, name func(qrgate.Day) string)
 		}
 		for _, s := range l.bars {
 			kind := ""
-			if s.Doubtful {
-				kind += " doubt"
-			}
-			if s.Inferred {
-				kind += " guess"
+			switch {
+			case s.Doubtful:
+				kind = " doubt"
+			case s.Inferred:
+				kind = " guess"
 			}
 			fmt.Fprintf(&b, `<a href="#%s" class="bar%s"><title>%s</title>`, html.EscapeString(s.Anchor), kind, html.EscapeString(s.Title))
 			x0, x1 := at(s.In.Earliest), at(s.Out.Latest)
@@ -133,7 +133,7 @@ func mapOf(label string, pins []pin) template.HTML {
 	w := max(maxX-minX, (maxY-minY)/ratio, least/1.35) * 1.35
 	h := w * ratio
 	x0, y0 := (minX+maxX-w)/2, (minY+maxY-h)/2
-	unit := w / 640 // one pixel of a desk
+	unit := w / 470 // about a pixel of a desk
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="cases-map" viewBox="%.0f %.0f %.0f %.0f" role="img" aria-label="%s">`, x0, y0, w, h, html.EscapeString(label))
 	var names strings.Builder

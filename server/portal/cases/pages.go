@@ -161,6 +161,9 @@ func (p *Pages) headOf(v *page.View, c *casebook.Case) *head {
 		t.Here = v.Path == t.Path || t.Path != casePath(c.ID) && strings.HasPrefix(v.Path, t.Path+"/")
 		h.Tabs = append(h.Tabs, t)
 	}
+	if len(h.Tabs) == 1 {
+		h.Tabs = nil
+	}
 	return h
 }
 

@@ -251,8 +251,8 @@ func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		}
 	}
 	label := func(q qrgate.Day) string { return shortDay(v, q) }
-	d.Time = timeline(v.T("cases.time.label"), bars, 1000, label)
-	d.TimeThin = timeline(v.T("cases.time.label"), bars, 340, label)
+	d.Time = timeline(v.T("cases.time.label"), bars, 660, label)
+	d.TimeThin = timeline(v.T("cases.time.label"), bars, 300, label)
 	d.Map = mapOf(v.T("cases.map.label"), all)
 	return v.Render(w, "cases_stays", d)
 }
@@ -290,7 +290,7 @@ func (p *Pages) outbreak(ctx context.Context, v *page.View, h *head, names spots
 		d.Busiest = v.T("cases.crowd.top", "at", v.T("cases.clock.day", "clock", clock(top.From), "day", date(top.From)), "least", top.Least, "most", top.Most)
 	}
 	d.Crowd = crowding(v.T("cases.crowd.label"), quarters, 1000)
-	d.Thin = crowding(v.T("cases.crowd.label"), quarters, 340)
+	d.Thin = crowding(v.T("cases.crowd.label"), quarters, 300)
 	if where.At != nil {
 		d.Map = mapOf(v.T("cases.map.label"), []pin{{At: *where.At, Label: "1", Title: where.Name, Anchor: "main"}})
 	}
