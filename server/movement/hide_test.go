@@ -83,7 +83,7 @@ func check(t *testing.T, cells map[cell]map[string]bool, got []movement.Figure, 
 // what it stands for, and of ten different people at least.
 func TestFiguresAreOfTenPeople(t *testing.T) {
 	sums := 0
-	for seed := range uint64(10 * seeds) {
+	for seed := range uint64(5 * seeds) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		all := random(r, 20+r.IntN(1000), 1+r.IntN(5))
 		got, err := movement.Count(t.Context(), all, day, ever, movement.Options{Places: places(), Room: 500})
@@ -106,7 +106,7 @@ func TestFiguresAreOfTenPeople(t *testing.T) {
 			}
 		}
 	}
-	if sums < 20*seeds {
+	if sums < 10*seeds {
 		t.Errorf("only %d figures were put together: the test tests little", sums)
 	}
 }
@@ -124,7 +124,7 @@ func TestNobodyCanTell(t *testing.T) {
 		}
 	}
 	hidden := 0
-	for seed := range uint64(6 * seeds) {
+	for seed := range uint64(4 * seeds) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		moves, dense := seed%2 == 1, seed%3 == 2
 		// Each person is in one cell, so that a cell can be changed alone: of
@@ -204,7 +204,7 @@ func TestNobodyCanTell(t *testing.T) {
 			}
 		}
 	}
-	if hidden < 20*seeds {
+	if hidden < 10*seeds {
 		t.Errorf("only %d hidden cells were tried", hidden)
 	}
 }

@@ -165,7 +165,7 @@ func TestHostileQuestions(t *testing.T) {
 		"nganh='; DROP TABLE movements;--", "khu=19753", "khu=19753@2025-07-01%0d%0aX: y", "khu=" + long, "trang=-1", "trang=0", "trang=99999999", "trang=1e9",
 		"tu[]=1", "tu=2020-01-01&den=2030-01-01", "ban_do=<script>alert(1)</script>", "nganh=" + long, "gio=24&gio=3",
 	} {
-		for _, path := range []string{"/di-chuyen", "/di-chuyen/luong", "/di-chuyen.csv", "/di-chuyen.xlsx", "/di-chuyen/dia-diem"} {
+		for _, path := range []string{"/di-chuyen/luong", "/di-chuyen.csv", "/di-chuyen/dia-diem"} {
 			code, body, _ := w.Get("reporter", path+"?"+strings.ReplaceAll(q, " ", "%20"))
 			if code >= 500 || code != 200 && code != 400 && code != 431 {
 				t.Errorf("GET %s?%.60s = %d", path, q, code)
