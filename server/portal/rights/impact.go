@@ -39,6 +39,7 @@ func Nameless() []string {
 	return []string{
 		"meta", "kiosks", "presences", "epochs", "boots", "anchors", "redates", "gates", "tallies", "backups", "templates", "leases",
 		"certificates", "drops", "copies_gone", "forgotten", "targets", "reports", "report_versions", "lists", "events", "event_categories",
+		"movements", "crowds", "movement_turns", "room_counts", // cells of ten and more
 	}
 }
 

@@ -1,0 +1,401 @@
+package rights_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	pages "github.com/qrgate/qrgate/server/portal/rights"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/retention"
+	"github.com/qrgate/qrgate/server/retention/proof"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+const requests = "/bao-ve-du-lieu/yeu-cau"
+
+// Who may use which page.
+func TestRoles(t *testing.T) {
+	w := newWorld(t)
+	here := w.take("hoa", asks("access", "", ""))
+	for path, may := range map[string][]string{
+		"/bao-ve-du-lieu": {"lan", "tra"}, "/bao-ve-du-lieu/tra-cuu": {"lan", "tra"}, "/bao-ve-du-lieu/luu-giu": {"lan", "tra"},
+		"/bao-ve-du-lieu/nhat-ky": {"lan", "tra"}, "/bao-ve-du-lieu/danh-gia": {"lan", "tra"}, "/bao-ve-du-lieu/su-co": {"lan", "tra"},
+		requests: {"lan", "hoa", "thu"}, requests + "/moi": {"lan", "hoa", "thu"}, here: {"lan", "hoa"}, "/bao-ve-du-lieu/ai-da-xem": {"lan", "hoa", "thu"},
+	} {
+		for who := range w.people {
+			code, _, h := w.get(who, path)
+			want := 403
+			switch {
+			case slices.Contains(may, who):
+				want = 200
+			case who == "":
+				want = 303
+			case path == here && who == "thu":
+				want = 404 // of another office
+			}
+			if code != want {
+				t.Errorf("GET %s as %q = %d %s, want %d", path, who, code, h.Get("Location"), want)
+			}
+		}
+	}
+	for _, path := range []string{"/tra-loi", "/xong", "/tai-ve", "/xoa"} {
+		for _, who := range []string{"hoa", "tra", "an", "minh"} {
+			if code, _, _ := w.post(who, here+path, url.Values{"version": {"1"}}); code != 403 {
+				t.Errorf("POST %s as %s = %d, want 403", path, who, code)
+			}
+		}
+	}
+	// Without the second factor nobody is a clerk or an officer.
+	w.people["weak"] = browser()
+	w.post("weak", "/as/lan", url.Values{"second": {"no"}})
+	if code, _, h := w.get("weak", "/bao-ve-du-lieu"); code != 303 || !strings.HasPrefix(h.Get("Location"), "/dang-nhap/xac-thuc") {
+		t.Errorf("without a second factor = %d %s", code, h.Get("Location"))
+	}
+}
+
+// A person asks to see their data: taken by a clerk, answered, handed over by the
+// officer.
+func TestAccess(t *testing.T) {
+	w := newWorld(t)
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	at := w.take("hoa", asks("access", "phone", "0905 111 222"))
+	_, list, _ := w.get("hoa", requests)
+	if !strings.Contains(list, "Nguyễn Thị Hoa") {
+		t.Error("the clerk's list does not name who asked")
+	}
+	if _, other, _ := w.get("thu", requests); strings.Contains(other, "Nguyễn Thị Hoa") {
+		t.Error("another office's list names who asked")
+	}
+	_, body, _ := w.get("lan", at)
+	if !strings.Contains(body, "Có lưu dữ liệu") || strings.Contains(body, "/xoa\"") {
+		t.Errorf("the officer's page says %s", body)
+	}
+	if _, mine, _ := w.get("hoa", at); strings.Contains(mine, "/tai-ve") {
+		t.Error("a clerk may hand over")
+	}
+	if code, _, _ := w.post("lan", at+"/tra-loi", url.Values{"version": {"1"}}); code != 303 {
+		t.Errorf("answer = %d", code)
+	}
+	if code, _, _ := w.post("lan", at+"/tra-loi", url.Values{"version": {"1"}}); code != 409 {
+		t.Errorf("answer of an old version = %d, want 409", code)
+	}
+	code, file, h := w.post("lan", at+"/tai-ve", url.Values{"version": {"2"}, "dang": {"json"}})
+	var d retention.Dossier
+	if err := proof.Open(proof.Export, []byte(file), signer.Keys(), &d); code != 200 || err != nil || d.Details.Name != "Nguyễn Thị Hoa" || len(d.Checkins) != 1 {
+		t.Errorf("export = %d, %v: %+v", code, err, d)
+	}
+	if !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("export has header %v", h)
+	}
+	code, sheet, _ := w.post("lan", at+"/tai-ve", url.Values{"version": {"2"}, "dang": {"html"}})
+	for _, want := range []string{"Nguyễn Thị Hoa", "Chợ Đông Ba", "12 Lê Lợi", "CB-2026-000001", "Cán bộ an"} {
+		if code != 200 || !strings.Contains(sheet, want) {
+			t.Errorf("the sheet (%d) lacks %q", code, want)
+		}
+	}
+	if strings.Contains(sheet, "<script") || strings.Contains(sheet, "http://") {
+		t.Error("the sheet loads something")
+	}
+	if code, body, _ := w.post("lan", at+"/xong", url.Values{"version": {"2"}}); code != 422 || !strings.Contains(body, "e-rights.end") {
+		t.Errorf("end without a result = %d", code)
+	}
+	if code, _, _ := w.post("lan", at+"/xong", url.Values{"version": {"2"}, "rights.end": {"done"}}); code != 303 {
+		t.Errorf("end = %d", code)
+	}
+	if code, _, _ := w.post("lan", at+"/tai-ve", url.Values{"version": {"3"}}); code != 409 {
+		t.Errorf("export after the end = %d, want 409", code)
+	}
+	_, looks, _ := w.get("tra", "/bao-ve-du-lieu/tra-cuu")
+	if !strings.Contains(looks, "Cán bộ lan") || !strings.Contains(looks, "Không có ca bệnh") {
+		t.Errorf("the looks do not say who exported: %s", looks)
+	}
+}
+
+// A person asks to be forgotten.
+func TestErasure(t *testing.T) {
+	w := newWorld(t)
+	p := w.holder("Nguyễn Thị Hoa", "+84905111222")
+	w.holder("Lê Văn Bình", "+84905333444")
+	at := w.take("hoa", asks("erasure", "phone", "0905111222"))
+	if code, body, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}}); code != 422 || !strings.Contains(body, "Xin đánh dấu") {
+		t.Errorf("erase without being sure = %d", code)
+	}
+	if code, _, _ := w.post("lan", at+"/xong", url.Values{"version": {"1"}, "rights.end": {"done"}}); code != 422 {
+		t.Errorf("end without erasing = %d, want 422", code)
+	}
+	w.needed.Store(uint64(p))
+	if code, body, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code != 422 || !strings.Contains(body, "ca bệnh đang mở") {
+		t.Errorf("erase whom a case needs = %d", code)
+	}
+	w.needed.Store(0)
+	if code, _, _ := w.post("lan", at+"/xoa", url.Values{"version": {"7"}, "rights.sure": {"1"}}); code != 409 {
+		t.Errorf("erase of another version = %d, want 409", code)
+	}
+	if code, _, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code != 303 {
+		t.Errorf("erase = %d", code)
+	}
+	_, body, _ := w.get("hoa", at)
+	if strings.Contains(body, "Nguyễn Thị Hoa") || !strings.Contains(body, "/bang-chung") || !strings.Contains(body, "đã được xóa") {
+		t.Errorf("the page says %s", body)
+	}
+	_, file, _ := w.get("hoa", at+"/bang-chung")
+	var e retention.Erasure
+	id := idOf.FindStringSubmatch(at)[1]
+	if err := proof.Open(proof.Erasure, []byte(file), signer.Keys(), &e); err != nil || e.Rows["holders"] != 1 || e.Rows["checkins"] != 1 || e.Object != "request "+id {
+		t.Errorf("the proof says %+v, %v", e, err)
+	}
+	if code, _, _ := w.get("thu", at+"/bang-chung"); code != 404 {
+		t.Errorf("another office's proof = %d", code)
+	}
+	d, err := w.keeper.Export(t.Context(), "", "test", p)
+	if err != nil || d.Known {
+		t.Errorf("left is %+v, %v", d, err)
+	}
+	other := w.take("hoa", asks("access", "phone", "0905333444"))
+	if _, body, _ := w.get("lan", other); !strings.Contains(body, "Có lưu dữ liệu") {
+		t.Error("another person is gone too")
+	}
+	if gone := w.take("hoa", asks("access", "phone", "0905111222")); !strings.Contains(third(w.get("lan", gone)), "Không lưu dữ liệu") {
+		t.Error("the erased person is found")
+	}
+}
+
+func third(_ int, body string, _ http.Header) string { return body }
+
+// A request that is not right is shown again with everything that was typed.
+func TestWrongRequests(t *testing.T) {
+	w := newWorld(t)
+	set := func(field, value string) url.Values {
+		f := asks("access", "phone", "0905111222")
+		if value == "-" {
+			f.Del(field)
+		} else {
+			f.Set(field, value)
+		}
+		return f
+	}
+	long := strings.Repeat("a", 5000)
+	for _, f := range []url.Values{
+		set("rights.kind", "-"), set("rights.kind", "everything"), set("rights.name", ""), set("rights.name", long), set("rights.name", "a\x00b"),
+		set("rights.name", "\xff\xfe"), set("rights.contact", ""), set("rights.relation", "friend"), set("rights.paper", "-"), set("rights.checked", "-"),
+		set("rights.number", ""), set("rights.number", "12"), set("rights.number_kind", "-"), set("rights.number_kind", "x"), set("rights.text", long),
+		asks("access", "card", "12x"), asks("access", "card", "99999999999"), asks("access", "card", "0"),
+	} {
+		code, body, _ := w.post("hoa", requests+"/moi", f)
+		if code != 422 || !strings.Contains(body, `class="wrongs"`) {
+			t.Errorf("%v = %d, want 422 with what is wrong", f, code)
+		}
+		if f.Get("rights.contact") != "" && !strings.Contains(body, "0905 111 222") {
+			t.Errorf("%v: what was typed is gone", f)
+		}
+	}
+	if code, _, _ := w.post("hoa", requests+"/moi", url.Values{"rights.text": {strings.Repeat("a", 1<<20)}}); code != 413 && code != 400 {
+		t.Errorf("a megabyte = %d", code)
+	}
+	for _, id := range []string{"x", "..%2f..", strings.Repeat("a", 26), "%ff", "%00", strings.Repeat("a", 3000), "a%0d%0aSet-Cookie:x"} {
+		for _, path := range []string{"", "/bang-chung"} {
+			if code, _, _ := w.get("lan", requests+"/"+id+path); code != 404 && code != 400 {
+				t.Errorf("GET %s%s = %d", id, path, code)
+			}
+		}
+		if code, _, _ := w.post("lan", requests+"/"+id+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code < 400 {
+			t.Errorf("POST %s/xoa = %d", id, code)
+		}
+		if code, _, _ := w.get("lan", "/bao-ve-du-lieu/luu-giu/"+id); code != 404 && code != 400 {
+			t.Errorf("GET certificate %s = %d", id, code)
+		}
+	}
+	for _, f := range []url.Values{nil, {"loai": {"backup"}, "ma": {"nothing"}}, {"loai": {"place"}, "ma": {"1"}}, {"loai": {"kiosk"}, "ma": {"\xff"}}} {
+		if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", f); code != 400 {
+			t.Errorf("confirm %v = %d, want 400", f, code)
+		}
+	}
+	if code, _, _ := w.get("lan", requests+"?trang=-5"); code != 200 {
+		t.Errorf("page -5 = %d", code)
+	}
+	if code, _, _ := w.get("lan", "/bao-ve-du-lieu/tra-cuu?ngay=1000000"); code != 200 {
+		t.Errorf("a million days = %d", code)
+	}
+	at := w.take("hoa", asks("access", "", ""))
+	if code, _, _ := w.post("lan", at+"/tra-loi", url.Values{"version": {"x"}}); code != 400 {
+		t.Errorf("version x = %d, want 400", code)
+	}
+}
+
+// A holder learns who looked, and the asking is written down.
+func TestWhoLooked(t *testing.T) {
+	w := newWorld(t)
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	ask := url.Values{"rights.number_kind": {"phone"}, "rights.number": {"0905111222"}}
+	if code, _, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask); code != 422 {
+		t.Errorf("without looking at a paper = %d, want 422", code)
+	}
+	ask.Set("rights.checked", "1")
+	code, body, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask)
+	if code != 200 || !strings.Contains(body, "Cán bộ an") || !strings.Contains(body, "CB-2026-000001") {
+		t.Errorf("who looked = %d %s", code, body)
+	}
+	ask.Set("rights.number", "0905999999")
+	if code, body, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask); code != 200 || !strings.Contains(body, "Không lưu dữ liệu") {
+		t.Errorf("of nobody = %d", code)
+	}
+	told := 0
+	err := w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&told) }, "SELECT COUNT(*) FROM audit WHERE action = 'tell looks' AND actor = 'hoa'")
+	if err != nil || told != 2 {
+		t.Errorf("%d askings are written down, %v", told, err)
+	}
+}
+
+// The officer sees what is late, what is held, what was dropped and who has not
+// confirmed.
+func TestOverview(t *testing.T) {
+	w := newWorld(t)
+	w.take("hoa", asks("access", "", ""))
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	k := qrgate.Kiosk{ID: "kiosk-0001", Place: "Chợ", Public: make([]byte, 32), State: qrgate.KioskActive, Added: w.time()}
+	w.must(w.s.AddKiosk(t.Context(), k))
+	w.must(w.s.RevokeKiosk(t.Context(), "kiosk-0001"))
+	w.pass(22)
+	w.must(w.keeper.Once(t.Context()))
+	_, body, _ := w.get("lan", "/bao-ve-du-lieu")
+	for _, want := range []string{"1 yêu cầu đã quá hạn", "2 lần xem khẩn cấp", "1 nơi chưa xác nhận", "Chưa kiểm tra"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the overview lacks %q", want)
+		}
+	}
+	_, body, _ = w.get("lan", "/bao-ve-du-lieu/luu-giu")
+	if !strings.Contains(body, "2026-11-26") || !strings.Contains(body, "kiosk-0001") || !strings.Contains(body, "xac-nhan") {
+		t.Errorf("retention says %s", body)
+	}
+	if _, body, _ := w.get("tra", "/bao-ve-du-lieu/luu-giu"); strings.Contains(body, "xac-nhan") {
+		t.Error("an auditor may confirm")
+	}
+	code, file, _ := w.get("tra", "/bao-ve-du-lieu/luu-giu/2026-11-26")
+	var c retention.Certificate
+	if err := proof.Open(proof.Retention, []byte(file), signer.Keys(), &c); code != 200 || err != nil || c.Checkins != 1 || len(c.Waiting.Kiosks) != 1 {
+		t.Errorf("certificate = %d, %v: %+v", code, err, c)
+	}
+	if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {"kiosk"}, "ma": {"kiosk-0001"}}); code != 303 {
+		t.Errorf("confirm = %d", code)
+	}
+	w.must(w.keeper.Once(t.Context()))
+	if _, body, _ := w.get("lan", "/bao-ve-du-lieu"); !strings.Contains(body, "Mọi nơi đã xác nhận") {
+		t.Error("the kiosk is still waited for")
+	}
+}
+
+// A byte that somebody changed is found on the page.
+func TestChain(t *testing.T) {
+	w := newWorld(t)
+	for range 5 {
+		w.take("hoa", asks("access", "", ""))
+	}
+	check := func() string {
+		t.Helper()
+		if code, _, _ := w.post("tra", "/bao-ve-du-lieu/nhat-ky", nil); code != 303 {
+			t.Fatalf("check = %d", code)
+		}
+		_, body, _ := w.get("tra", "/bao-ve-du-lieu/nhat-ky")
+		return body
+	}
+	if body := check(); !strings.Contains(body, "Nguyên vẹn") {
+		t.Errorf("the chain is not whole: %s", body)
+	}
+	w.exec("UPDATE audit SET note = 'acces' WHERE link = 3")
+	if body := check(); !strings.Contains(body, "Một dòng đã bị sửa") {
+		t.Errorf("the change is not found: %s", body)
+	}
+	if _, body, _ := w.get("lan", "/bao-ve-du-lieu"); !strings.Contains(body, "1 chỗ không khớp") {
+		t.Error("the overview does not say so")
+	}
+}
+
+// Every table is in the inventory or is said to hold nothing of people, once.
+func TestInventoryIsWhole(t *testing.T) {
+	w := newWorld(t)
+	listed := map[string]int{}
+	for _, e := range pages.Inventory() {
+		for _, table := range e.Tables {
+			listed[table]++
+		}
+	}
+	for _, table := range pages.Nameless() {
+		listed[table]++
+	}
+	err := w.s.Read(t.Context(), func(r *sql.Rows) error {
+		var table string
+		err := r.Scan(&table)
+		if listed[table] != 1 && table != "goose_db_version" && table != "sqlite_sequence" {
+			t.Errorf("table %s is listed %d times", table, listed[table])
+		}
+		return err
+	}, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := w.get("lan", "/bao-ve-du-lieu/danh-gia")
+	if !strings.Contains(body, "Sở Y tế thành phố Huế") || !strings.Contains(body, "21 ngày") {
+		t.Error("the assessment lacks who answers for it and how long data is kept")
+	}
+}
+
+// No page of another reader, and no log line, names a person.
+func TestNobodyIsNamedElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	at := w.take("hoa", asks("erasure", "phone", "0905111222"))
+	w.post("lan", at+"/tai-ve", url.Values{"version": {"1"}})
+	w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}})
+	w.must(w.keeper.Once(t.Context()))
+	for _, path := range []string{"/bao-ve-du-lieu", "/bao-ve-du-lieu/tra-cuu", "/bao-ve-du-lieu/luu-giu", "/bao-ve-du-lieu/nhat-ky"} {
+		if _, body, _ := w.get("tra", path); strings.Contains(body, "Nguyễn Thị Hoa") || strings.Contains(body, "905111222") {
+			t.Errorf("%s names somebody", path)
+		}
+	}
+	if log := w.log.String(); strings.Contains(log, "Hoa") || strings.Contains(log, "905111222") {
+		t.Errorf("the log names somebody: %s", log)
+	}
+	rows, _ := json.Marshal(auditOf(t, w.s))
+	if strings.Contains(string(rows), "Hoa") || strings.Contains(string(rows), "905111222") {
+		t.Errorf("the audit rows name somebody: %s", rows)
+	}
+}
+
+func auditOf(t *testing.T, s *store.Store) (all [][4]string) {
+	t.Helper()
+	err := s.Read(context.Background(), func(r *sql.Rows) error {
+		var row [4]string
+		err := r.Scan(&row[0], &row[1], &row[2], &row[3])
+		all = append(all, row)
+		return err
+	}, "SELECT action, object, actor, note FROM audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// Backups that are named go when they are old.
+func TestBackupIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	w.pass(20)
+	w.must(os.MkdirAll(filepath.Join(w.dir, "backups"), 0o700))
+	f, err := os.Create(filepath.Join(w.dir, "backups", "b"))
+	w.must(err)
+	w.must(w.s.Backup(t.Context(), f))
+	w.must(f.Close())
+	w.pass(2)
+	w.must(w.keeper.Once(t.Context()))
+	if _, body, _ := w.get("lan", "/bao-ve-du-lieu/luu-giu"); !strings.Contains(body, "Bản sao lưu ngày 16/12/2026") || !strings.Contains(body, "23/12/2026") {
+		t.Errorf("the backup is not named: %s", body)
+	}
+}
