@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/server/broker"
+	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/lists"
@@ -26,8 +27,10 @@ import (
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/mqttlink"
@@ -135,6 +138,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
 	tasks.Go(func() error { return in.Lists.Run(ctx) })
+	tasks.Go(func() error { return in.Doors.Run(ctx) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
@@ -198,8 +202,9 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 		return nil, nil, nil, err
 	}
 	voids := lists.New(void.New(s, time.Now), lists.Signer{ID: id, Key: key}, lists.Options{Log: env.log.With("task", "lists")})
+	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), doors.Signer{ID: id, Key: key}, doors.Options{Log: env.log.With("task", "doors")})
 	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids,
+		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids, Doors: told,
 	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
 }

@@ -44,11 +44,11 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 		in.refuse(m.kiosk, "beat", err)
 		return
 	}
-	newest := in.offerList(m, b)
+	newest, grants := in.offerList(m, b), in.offerEvents(ctx, m, b)
 	in.offer(func() (string, []byte) {
 		// The time is taken as late as can be: what passed since the beat
 		// arrived is part of the round trip that the kiosk measures.
-		a := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli(), List: newest}
+		a := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli(), List: newest, Grants: grants}
 		in.nBeats.Add(1)
 		return wire.Topic(m.kiosk, wire.DownBeat), wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, a)
 	})

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/vault"
@@ -33,6 +34,7 @@ type Parts struct {
 	Link   deliver.Link
 	Feed   *Feed
 	Lists  *lists.Lists // what kiosks are told of void cards; nil tells nothing
+	Doors  *doors.Doors // what kiosks are told of events and limits; nil tells nothing
 }
 
 // A Signer is the key that signs receipts and answers to beats.
@@ -109,7 +111,7 @@ type message struct {
 // are signed at once and while the next transaction runs.
 type answer func() (topic string, payload []byte)
 
-// New returns an Ingest of parts, all of which but Lists are required.
+// New returns an Ingest of parts, all of which but Lists and Doors are required.
 func New(p Parts, o Options) (*Ingest, error) {
 	if p.Store == nil || p.Vault == nil || p.Opener == nil || p.Link == nil || p.Feed == nil || len(p.Sign.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("ingest: a part is missing")

@@ -15,9 +15,10 @@ const listSenders = 4
 // beat that came twice or one that asks for ever costs no more than a beat.
 const listPause = time.Second
 
-// A parcel is what one kiosk is sent of the list.
+// A parcel is what one kiosk is sent of the list, or of events.
 type parcel struct {
 	kiosk string
+	on    wire.Channel
 	parts [][]byte
 }
 
@@ -26,6 +27,7 @@ type holding struct {
 	stamp wire.Stamp
 	said  time.Time // when it was said in a beat
 	sent  time.Time // when parts were last sent
+	event time.Time // when events were last sent
 }
 
 // recently is how long ago the last beat of a kiosk is that is told of news: three
@@ -38,13 +40,34 @@ func (in *Ingest) offerList(m message, b *wire.Beat) wire.Stamp {
 	if in.Lists == nil || b.List == nil {
 		return wire.Stamp{}
 	}
-	h := holding{b.List.Stamp, m.at, in.holds[m.kiosk].sent}
+	h := in.holds[m.kiosk]
+	h.stamp, h.said = b.List.Stamp, m.at
 	newest, parts := in.Lists.Answer(*b.List)
-	if len(parts) > 0 && m.at.Sub(h.sent) >= listPause && in.post(m.kiosk, parts) {
+	if len(parts) > 0 && m.at.Sub(h.sent) >= listPause && in.post(m.kiosk, wire.DownList, parts) {
 		h.sent = m.at
 	}
 	in.holds[m.kiosk] = h
 	return newest
+}
+
+// offerEvents has a kiosk sent the events that it lacks, and returns what it is granted
+// of the limits on people inside.
+func (in *Ingest) offerEvents(ctx context.Context, m message, b *wire.Beat) []wire.GrantAnswer {
+	if in.Doors == nil || b.Room == nil {
+		return nil
+	}
+	if lacks := in.Doors.Lacks(m.kiosk, b.Room.Events); len(lacks) > 0 {
+		h := in.holds[m.kiosk]
+		if m.at.Sub(h.event) >= listPause && in.post(m.kiosk, wire.DownEvent, lacks) {
+			h.event = m.at
+			in.holds[m.kiosk] = h
+		}
+	}
+	grants, err := in.Doors.Grant(ctx, m.kiosk, b.Room.Counts)
+	if err != nil && ctx.Err() == nil {
+		in.log.Warn("nothing granted", "kiosk", m.kiosk, "err", err) // its next beat asks again
+	}
+	return grants
 }
 
 // pushList has every kiosk that has beaten lately sent what has changed. Whole lists
@@ -57,7 +80,7 @@ func (in *Ingest) pushList() {
 			continue
 		}
 		newest, parts := in.Lists.Answer(wire.ListBeat{Stamp: h.stamp})
-		if len(parts) == 1 && newest.Generation == h.stamp.Generation && in.post(kiosk, parts) {
+		if len(parts) == 1 && newest.Generation == h.stamp.Generation && in.post(kiosk, wire.DownList, parts) {
 			h.sent = now
 			in.holds[kiosk] = h
 		}
@@ -65,9 +88,9 @@ func (in *Ingest) pushList() {
 }
 
 // post hands parts to the senders, or drops them if they have no room.
-func (in *Ingest) post(kiosk string, parts [][]byte) bool {
+func (in *Ingest) post(kiosk string, on wire.Channel, parts [][]byte) bool {
 	select {
-	case in.parcels <- parcel{kiosk, parts}:
+	case in.parcels <- parcel{kiosk, on, parts}:
 		return true
 	default:
 		in.nDropped.Add(1)
@@ -84,7 +107,7 @@ func (in *Ingest) sendLists(ctx context.Context) {
 			return
 		case p := <-in.parcels:
 			for _, part := range p.parts {
-				in.publish(ctx, func() (string, []byte) { return wire.Topic(p.kiosk, wire.DownList), part })
+				in.publish(ctx, func() (string, []byte) { return wire.Topic(p.kiosk, p.on), part })
 			}
 		}
 	}

@@ -76,6 +76,7 @@ var tables = []table{
 	newTable("merges", "person, same_as, made_by:t, made"),
 	newTable("movements", "day, run, upto, seen, made, body:b"),
 	newTable("crowds", "day, place_no, peak, body:b"),
+	newTable("room_counts", "place, event, category, kiosk_no, period, granted, returned, ins, outs, told"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 

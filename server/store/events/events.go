@@ -321,21 +321,24 @@ const (
 	heldAfter  = 2 * time.Hour
 )
 
-// Held returns the numbers of the events that the kiosks of a place should hold
+// Held returns, by place, the numbers of the events that the kiosks there should hold
 // now, each with the version of its bundle.
-func (s *Events) Held(ctx context.Context, place uint32) (map[uint32]uint64, error) {
+func (s *Events) Held(ctx context.Context) (map[uint32]map[uint32]uint64, error) {
 	now := s.now()
-	held := map[uint32]uint64{}
+	held := map[uint32]map[uint32]uint64{}
 	err := s.s.Read(ctx, func(rows *sql.Rows) error {
-		var no uint32
+		var place, no uint32
 		var version uint64
-		err := rows.Scan(&no, &version)
-		held[no] = version
+		err := rows.Scan(&place, &no, &version)
+		if held[place] == nil {
+			held[place] = map[uint32]uint64{}
+		}
+		held[place][no] = version
 		return err
-	}, "SELECT e.no, e.bundle FROM events e WHERE e.place = ? AND e.ends > ? AND e.starts < ?",
-		int64(place), now.Add(-heldAfter).UnixMilli(), now.Add(heldBefore).UnixMilli())
+	}, "SELECT e.place, e.no, e.bundle FROM events e WHERE e.ends > ? AND e.starts < ?",
+		now.Add(-heldAfter).UnixMilli(), now.Add(heldBefore).UnixMilli())
 	if err != nil {
-		return nil, fmt.Errorf("events: held at place %d: %w", place, err)
+		return nil, fmt.Errorf("events: held: %w", err)
 	}
 	return held, nil
 }

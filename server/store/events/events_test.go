@@ -195,11 +195,11 @@ func TestAnEventTakesNoMoreThanABundleHolds(t *testing.T) {
 func TestHeld(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		held := func() map[uint32]uint64 {
-			all, err := w.Held(t.Context(), w.place)
+			all, err := w.Held(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			return all
+			return all[w.place]
 		}
 		e := w.add()
 		if diff := cmp.Diff(map[uint32]uint64{e.No: 1}, held()); diff != "" {

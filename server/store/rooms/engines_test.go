@@ -1,0 +1,5 @@
+//go:build !full
+
+package rooms_test
+
+var engines = []engine{sqlite}
