@@ -26,7 +26,7 @@ func monthly() *report.Document {
 			{Heading: "1. Kết quả chung", Level: 1, Text: strings.Repeat("Thực hiện Công văn số 840/UBND-CN ngày 27 tháng 01 năm 2021 về triển khai giải pháp QR phục vụ quản lý dịch bệnh. ", 30) + "\nĐoạn thứ hai, ≥ 1.240 lượt."},
 			{Heading: "2. Theo xã, phường", Level: 1, Table: &report.Table{Caption: "Bảng 1. Theo xã, phường", Head: []string{"Xã, phường", "Đăng ký", "Đã in", "Lượt vào"}, Wide: []float64{4, 1, 1, 1}, Rows: rows, Note: "Số dưới 10 được ghi là <10."}},
 			{Chart: report.BarChart("a", "Biểu đồ 1", "", []report.Bar{{Label: "Cần đăng ký", Value: 120, Text: "120 (100 %)"}, {Label: "Đã đăng ký", Value: 90, Text: "90 (75 %)"}, {Label: "Đang dùng", Value: 40, Text: "40 (33 %)"}})},
-			{Chart: report.PercentChart("b", "Biểu đồ 2", "", []string{"01/10", "08/10", "15/10", "22/10", "29/10"}, report.Series{Label: "Đăng ký", Values: []int{10, 20, 40, 50, 90}}, report.Series{Label: "Đã quét", Values: []int{5, 10, 20, 30, 40}}, report.Series{Label: "Đang dùng", Values: []int{5, 8, 18, 20, 35}})},
+			{Chart: report.PercentChart("b", "Biểu đồ 2", "", report.Days(20_000, 20_007, 20_014, 20_021, 20_028), report.Series{Label: "Đăng ký", Values: []int{10, 20, 40, 50, 90}}, report.Series{Label: "Đã quét", Values: []int{5, 10, 20, 30, 40}}, report.Series{Label: "Đang dùng", Values: []int{5, 8, 18, 20, 35}})},
 			{Chart: report.Map("c", "Bản đồ", "", map[string]int{"19753@2025-07-01": 80, "19789@2025-07-01": 30}, report.MapWords{None: "chưa có địa điểm", Source: "Ranh giới chỉ để minh họa."})},
 		},
 		To: "Nơi nhận:", Recipients: []string{"UBND thành phố (để báo cáo);", "Sở Khoa học và Công nghệ;", "Lưu: VT."},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/qrgate"
 )
 
 // chartWidth is that of charts: a phone shows them as they are, wider screens
@@ -39,7 +40,26 @@ func BarChart(id, title, desc string, bars []Bar) *Drawing {
 	return d
 }
 
-// A Series is a line of a chart: one value of 0 to 100 for each mark of the axis.
+// A Tick is a day of an axis: where it is, from 0 to 1, and what it is called.
+type Tick struct {
+	At    float64
+	Label string
+}
+
+// Days returns days as an axis, as far from each other as they are in time.
+func Days(days ...qrgate.Day) []Tick {
+	ticks := make([]Tick, len(days))
+	for i, d := range days {
+		ticks[i].Label = d.Start().Format("02/01")
+		if span := days[len(days)-1] - days[0]; span > 0 {
+			ticks[i].At = float64(d-days[0]) / float64(span)
+		}
+	}
+	return ticks
+}
+
+// A Series is a line of a chart: one value of 0 to 100 for each tick of the axis,
+// or for the first of them.
 type Series struct {
 	Label  string
 	Values []int
@@ -47,26 +67,22 @@ type Series struct {
 
 // PercentChart draws at most three series of per cents over the same axis. They
 // differ in colour, in dashes and in the shape of their points.
-func PercentChart(id, title, desc string, axis []string, series ...Series) *Drawing {
+func PercentChart(id, title, desc string, axis []Tick, series ...Series) *Drawing {
 	const left, right, top, height = 34.0, 12.0, 10.0, 150.0
 	series = series[:min(len(series), 3)]
 	d := &Drawing{ID: id, Title: title, Desc: desc, Width: chartWidth, Height: top + height + 24 + 20*float64(len(series))}
 	y := func(v int) float64 { return top + height*(1-float64(min(max(v, 0), 100))/100) }
-	x := func(i int) float64 {
-		if len(axis) < 2 {
-			return left
-		}
-		return left + (chartWidth-left-right)*float64(i)/float64(len(axis)-1)
-	}
+	x := func(i int) float64 { return left + (chartWidth-left-right)*min(max(axis[i].At, 0), 1) }
 	for v := 0; v <= 100; v += 25 {
 		d.line(Axis, 1, false, Point{left, y(v)}, Point{chartWidth - right, y(v)})
 		d.label(Soft, left-5, y(v)+4, 10.5, false, End, strconv.Itoa(v)+" %")
 	}
-	every := max(1, (len(axis)+3)/5)
-	for i := 0; i < len(axis); i++ {
-		// The last is always named, and nothing close before it.
+	const room = 52 // of a label
+	free := left - room
+	for i := range axis {
+		// The last is always named, and nothing too close before it.
 		last := len(axis) - 1
-		if i != last && (i%every != 0 || last-i < every) {
+		if i != last && (x(i) < free || x(last)-x(i) < room+12) {
 			continue
 		}
 		align := Middle
@@ -76,7 +92,8 @@ func PercentChart(id, title, desc string, axis []string, series ...Series) *Draw
 		case i == last && i > 0:
 			align = End
 		}
-		d.label(Soft, x(i), top+height+15, 10.5, false, align, axis[i])
+		d.label(Soft, x(i), top+height+15, 10.5, false, align, axis[i].Label)
+		free = x(i) + room
 	}
 	inks := []Ink{First, Second, Third}
 	for k, s := range series {

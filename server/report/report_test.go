@@ -244,8 +244,10 @@ func TestSVGSaysWhatItIsToldAndNoMore(t *testing.T) {
 	hostile := `"><script>alert(1)</script>&`
 	for _, d := range []*report.Drawing{
 		report.BarChart("a", hostile, hostile, []report.Bar{{Label: hostile, Value: 3, Text: hostile}, {Label: "b"}}),
-		report.PercentChart("b", hostile, hostile, []string{hostile, "2"}, report.Series{Label: hostile, Values: []int{-4, 104, 3}}, report.Series{Values: []int{50}}),
+		report.PercentChart("b", hostile, hostile, []report.Tick{{Label: hostile, At: -3}, {Label: "2", At: 1}}, report.Series{Label: hostile, Values: []int{-4, 104, 3}}, report.Series{Values: []int{50}}),
 		report.PercentChart("c", "", "", nil),
+		report.PercentChart("e", "", "", report.Days(today), report.Series{Values: []int{1}}),
+		report.PercentChart("f", "", "", report.Days(today, today, today)),
 		report.Map("d", hostile, hostile, map[string]int{"19753@2025-07-01": 100, hostile: 3}, report.MapWords{None: hostile, Source: hostile}),
 	} {
 		svg := d.SVG()

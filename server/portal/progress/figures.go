@@ -177,10 +177,8 @@ func (b *book) way() report.Part {
 		series[i].Label = b.t("progress.stage." + s.Name())
 		t.Head, t.Wide = append(t.Head, series[i].Label), append(t.Wide, 1.6)
 	}
-	var axis []string
 	for m, day := range b.Survey.Moments {
 		f := b.Survey.Funnel(m, nil)
-		axis = append(axis, day.Start().Format("02/01"))
 		row := []report.Value{report.Words(b.day(day))}
 		for i, s := range stages {
 			series[i].Values = append(series[i].Values, f.Percent(s))
@@ -188,7 +186,7 @@ func (b *book) way() report.Part {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	return report.Part{Table: t, Chart: report.PercentChart("duong", b.chart("progress.way.title"), b.t("progress.way.desc"), axis, series...)}
+	return report.Part{Table: t, Chart: report.PercentChart("duong", b.chart("progress.way.title"), b.t("progress.way.desc"), report.Days(b.Survey.Moments...), series...)}
 }
 
 // groups makes a table of groups, each named by name. sums are the people of each

@@ -30,9 +30,9 @@ func (w *world) furnish() (reportAt string) {
 				continue
 			}
 			p := w.place("mine", name, []string{"trade", "health", "education"}[(i+k)%3], kinds[k], u.ID.String())
-			w.exec("UPDATE places SET created = ? WHERE no = ?", (today-qrgate.Day(5*((i*7+k)%12))).Start().UnixMilli(), int64(p.No))
+			w.exec("UPDATE places SET created = ? WHERE no = ?", (today - qrgate.Day(5*((i*7+k)%12))).Start().UnixMilli(), int64(p.No))
 			if (i+k)%4 > 0 {
-				w.exec("INSERT INTO posters (place, version, template, name, address, made_by, made, printed, formats) VALUES (?, 1, 0, '', '', '', 0, ?, '')", int64(p.No), (today-qrgate.Day((i+k)%20)).Start().UnixMilli())
+				w.exec("INSERT INTO posters (place, version, template, name, address, made_by, made, printed, formats) VALUES (?, 1, 0, '', '', '', 0, ?, '')", int64(p.No), (today - qrgate.Day((i+k)%20)).Start().UnixMilli())
 			}
 			if (i*3+k)%3 > 0 {
 				for d := range 20 {

@@ -1,7 +1,6 @@
 package progress
 
 import (
-	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +18,7 @@ type shownTarget struct {
 	Scope, Kind string
 	StageName   string
 	Changes     bool // the viewer may change it
-	SVG         template.HTML
+	Way         part
 }
 
 // shownTargets returns the targets whose places the viewer may count.
@@ -46,18 +45,29 @@ func (p *Pages) shownTargets(r *http.Request, v *page.View) ([]shownTarget, erro
 		last := len(moments) - 1
 		s.Progress = g.Progress(survey.Funnel(0, nil), survey.Funnel(last, nil), today)
 		have, line := report.Series{Label: say.t("progress.target.have")}, report.Series{Label: say.t("progress.target.line")}
-		var axis []string
 		start := survey.Funnel(0, nil).Percent(g.Stage)
-		for m, day := range moments {
-			axis = append(axis, day.Start().Format("02/01"))
-			have.Values = append(have.Values, survey.Funnel(m, nil).Percent(g.Stage))
-			line.Values = append(line.Values, g.Line(start, day))
-		}
+		t := &report.Table{Head: []string{say.t("progress.day"), have.Label, line.Label}}
+		days := moments
 		if today < g.Due {
-			axis, line.Values = append(axis, g.Due.Start().Format("02/01")), append(line.Values, g.Percent)
+			days = append(slices.Clone(moments), g.Due)
+		}
+		for m, day := range days {
+			row := []report.Value{report.Words(say.day(day)), report.Words("–"), report.Words(percent(g.Line(start, day), 100))}
+			line.Values = append(line.Values, g.Line(start, day))
+			if m < len(moments) {
+				f := survey.Funnel(m, nil)
+				have.Values = append(have.Values, f.Percent(g.Stage))
+				row[1] = report.Words(percent(f.At(g.Stage), f.At(report.Listed)))
+			}
+			t.Rows = append(t.Rows, row)
 		}
 		title := say.t("progress.target.title", "percent", g.Percent, "stage", s.StageName, "scope", s.Scope, "due", say.day(g.Due))
-		s.SVG = template.HTML(report.PercentChart("muc-tieu-"+g.ID, title, say.t("progress.target.desc", "percent", s.Percent(), "wanted", s.Wanted), axis, have, line).SVG())
+		chart := report.PercentChart("muc-tieu-"+g.ID, title, say.t("progress.target.desc", "percent", s.Percent(), "wanted", s.Wanted), report.Days(days...), have, line)
+		parts, err := partsOf([]report.Part{{Chart: chart, Table: t}})
+		if err != nil {
+			return nil, err
+		}
+		s.Way = parts[0]
 		shown = append(shown, s)
 	}
 	return shown, nil
