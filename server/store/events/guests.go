@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -285,13 +284,15 @@ func (s *Events) Purge(ctx context.Context, before time.Time) (more bool, err er
 			return err
 		}
 		more = len(gone) == purgePage
+		var people []qrgate.Person
 		for _, r := range gone {
-			_, err := t.Exec("DELETE FROM guests WHERE number = ?", r.number)
-			_, err2 := t.Exec("DELETE FROM identities WHERE person = ?", r.person)
-			_, err3 := t.Exec("DELETE FROM people WHERE person = ?", r.person)
-			if err := errors.Join(err, err2, err3); err != nil {
+			if _, err := t.Exec("DELETE FROM guests WHERE number = ?", r.number); err != nil {
 				return err
 			}
+			people = append(people, qrgate.Person(r.person))
+		}
+		if err := t.ForgetPeople(people...); err != nil {
+			return err
 		}
 		return t.Audit("", "purge guests", object(0), strconv.Itoa(len(gone)))
 	})
