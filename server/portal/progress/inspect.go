@@ -33,7 +33,11 @@ func (p *Pages) shownVisits(v *page.View, all []rollout.Inspection, settles func
 	for i, one := range all {
 		s := shownVisit{Inspection: one, Area: page.AreaName(v.Lang, one.Area), Late: one.Open() && one.Due < today, Settles: one.Open() && settles(&all[i])}
 		for _, c := range rollout.Checks() {
-			s.Answers = append(s.Answers, answer{c, one.Checks[c]})
+			found := one.Checks[c]
+			if found == "" { // a check that there was not yet
+				found = rollout.None
+			}
+			s.Answers = append(s.Answers, answer{c, found})
 		}
 		if one.Due > 0 {
 			s.Day = words{v.Lang}.day(one.Due)
