@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/when"
@@ -160,11 +161,15 @@ func (s *Store) eachOfDay(ctx context.Context, d qrgate.Day, fn func(*qrgate.Che
 	return nil
 }
 
-// Steps of dropping a day. One transaction drops dropStep check-ins: an intake
-// waits for no more.
+// Steps of dropping a day. A transaction that took longer than dropLong is
+// followed by a smaller one: an intake waits for it, and disks differ. One call
+// goes on for about dropFor.
 const (
-	dropStep  = 1000
-	dropSteps = 20
+	dropFirst = 256
+	dropLeast = 32
+	dropMost  = 4096
+	dropLong  = 40 * time.Millisecond
+	dropFor   = time.Second
 )
 
 // In the order of an index: neighbours on its pages go together, and no step looks
@@ -198,19 +203,25 @@ func (s *Store) dropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, 
 		_, err = s.fileArrived(ctx)
 	}
 	more = true
-	for step := 0; err == nil && more && step < dropSteps; step++ {
+	size := int64(dropFirst)
+	for begun := time.Now(); err == nil && more && time.Since(begun) < dropFor; {
 		err = s.transact(ctx, lazily, func(t *tx) error {
-			dropped, err := t.execBound(dropCheckins[s.dialect], []any{int64(d), dropStep})
+			start := time.Now()
+			dropped, err := t.execBound(dropCheckins[s.dialect], []any{int64(d), size})
 			if err != nil {
 				return err
 			}
 			n += dropped
-			more = dropped == dropStep
-			if s.dialect == postgres {
-				return nil
+			more = dropped == size
+			if s.dialect == sqlite {
+				dropped, err = t.exec(dropSubjects, int64(d), size)
+				more = more || dropped == size
 			}
-			dropped, err = t.exec(dropSubjects, int64(d), dropStep)
-			more = more || dropped == dropStep
+			if took := time.Since(start); took > dropLong {
+				size = max(size/2, dropLeast)
+			} else if took < dropLong/2 {
+				size = min(size*2, dropMost)
+			}
 			return err
 		})
 	}

@@ -166,6 +166,32 @@ func TestCheckinsAtAPlaceKeptUnderALaterDay(t *testing.T) {
 	})
 }
 
+// Anchors that contradict each other may move a check-in to days after the one
+// under which it is kept.
+func TestCheckinsAtAPlaceMovedPastTheirDay(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		s := open(t, e.dsn(t))
+		k := addKiosk(t, s, "gate-0001")
+		k.scans(dawn, 3)
+		k.anchor(dawn.Add(10 * time.Second))
+		arrived := dawn.AddDate(0, 0, 10)
+		moved := dawn.AddDate(0, 0, 5)
+		k.write(dawn.Add(20*time.Second), wire.Header{Kind: wire.KindAnchor, Anchor: &wire.Anchor{Server: moved.UnixMilli(), Error: 5}})
+		intake(t, s, arrived, k.batch(k.id, 1, 4))
+		intake(t, s, arrived, k.all())
+		tidyAll(t, s)
+		all := checkins(t, s, k.id)
+		if c := all[0]; c.Day != qrgate.DayOf(dawn) || c.Earliest > dawn.UnixMilli() || c.Latest < moved.UnixMilli()-60_000 {
+			t.Fatalf("dated again it is %+v", c)
+		}
+		at := moved.AddDate(0, 0, -1).UnixMilli()
+		checkReads(t, s, all, [2]int64{at, at}, [2]int64{dawn.UnixMilli(), dawn.UnixMilli()})
+		if len(checkinsAt(t, s, qrgate.Spot{Name: "Cho Dong Ba"}, at, at)) != 3 {
+			t.Error("they are not found on the days between")
+		}
+	})
+}
+
 var errEnough = errors.New("enough")
 
 // A reader that has enough ends the reading, and hears its own error.

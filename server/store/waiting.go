@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -26,13 +28,18 @@ type waitingRoom struct {
 type waiters struct {
 	no   int64
 	rows []checkin
-	// desks are runs of rows at one gate: as a rule those of a batch.
+	// desks are runs of rows at one gate, as a rule those of a batch, in the order
+	// of gates.
 	desks []waitersAt
 }
 
 type waitersAt struct {
 	deskNo
 	from, to int
+}
+
+func (w waitersAt) compare(no deskNo) int {
+	return cmp.Or(cmp.Compare(w.epoch, no.epoch), cmp.Compare(w.gate, no.gate))
 }
 
 func newWaiters(no int64, n int, encoded []byte) (*waiters, error) {
@@ -49,6 +56,7 @@ func newWaiters(no int64, n int, encoded []byte) (*waiters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("arrival %d: %w", no, err)
 	}
+	slices.SortFunc(w.desks, func(a, b waitersAt) int { return a.compare(b.deskNo) })
 	return w, nil
 }
 
@@ -158,13 +166,13 @@ func (v *view) waitingAt(desks map[deskNo]*desk, from, to int64) (waitingSet, er
 	arrivals, err := v.arrivals()
 	all := waitingSet{}
 	for _, w := range arrivals {
-		for _, at := range w.desks {
-			if desks[at.deskNo] == nil {
-				continue
-			}
-			for i := at.from; i < at.to; i++ {
-				if c := &w.rows[i]; c.n[earliest] <= to && c.n[latest] >= from {
-					all[c.key()] = c
+		for no := range desks {
+			i, _ := slices.BinarySearchFunc(w.desks, no, waitersAt.compare)
+			for ; i < len(w.desks) && w.desks[i].deskNo == no; i++ {
+				for j := w.desks[i].from; j < w.desks[i].to; j++ {
+					if c := &w.rows[j]; c.n[earliest] <= to && c.n[latest] >= from {
+						all[c.key()] = c
+					}
 				}
 			}
 		}
