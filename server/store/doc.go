@@ -26,9 +26,19 @@
 // that is not in the database (package vault), so neither the file nor a backup
 // tells who was where. Times are Unix milliseconds. A check-in's row has the
 // number under which its kiosk first wrote it, and is found by epoch and number
-// (which is a kiosk's order of time), by day and subject, and by day, kiosk and
+// (which is a kiosk's order of time), by day and subject, and by day, gate and
 // time. On PostgreSQL the table is not partitioned: a day is dropped in steps,
 // as on SQLite.
+//
+// Traces read with [Store.CheckinsOf] and [Store.CheckinsAt], counts of movement
+// with [Store.EachOfDay]. Each sees the database at one moment, and in it what is
+// filed and what is not, once. At the end of its retention a day goes with
+// [Store.DropDay], and people with [Store.ForgetPerson] or [Tx.ForgetPeople],
+// after which no intake brings them back.
+//
+// Who fills a store for a benchmark takes in some 50,000 check-ins at once, of
+// many kiosks each and later ones later, with rows whose Day and When are already
+// right, and calls [Store.Tidy] between and at last until there is no more.
 //
 // [Store.Backup] writes one format for both engines. [VerifyBackup] reads one to
 // its end, and [Store.MarkSafe] then lets kiosks forget what is in it.

@@ -54,24 +54,24 @@ func Queries(engine string, epochNo int64) map[string]Query {
 // SetFileLimit makes intakes file check-ins beyond n.
 func SetFileLimit(s *Store, n int) { s.fileLimit = n }
 
-// EncodeFirst returns encoded check-ins as the first release wrote them.
-func EncodeFirst(b []byte) []byte {
+// EncodeAs returns encoded check-ins as an earlier release wrote them.
+func EncodeAs(version byte, b []byte) []byte {
 	var rows []checkin
 	if err := decode(b, func(c *checkin) { rows = append(rows, *c) }); err != nil {
 		panic(err)
 	}
-	first := []byte{1}
+	earlier := []byte{version}
 	var before checkin
 	for _, c := range rows {
-		for j := range level {
-			first = binary.AppendVarint(first, c.n[j]-before.n[j])
+		for j := range encodings[version] {
+			earlier = binary.AppendVarint(earlier, c.n[j]-before.n[j])
 		}
 		if c.known {
-			first = append(append(first, 1), c.subject[:]...)
+			earlier = append(append(earlier, 1), c.subject[:]...)
 		} else {
-			first = append(first, 0)
+			earlier = append(earlier, 0)
 		}
 		before = c
 	}
-	return first
+	return earlier
 }

@@ -273,10 +273,12 @@ func (s *Store) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 type VerifiedBackup struct {
 	ID         string
 	Generation uint64 // of the database that it was made of
-	Made       time.Time
-	Verified   time.Time
-	Rows       uint64
-	Digest     []byte // SHA-256 of its content
+	// Made says which days it holds: all that were not dropped by then, and none
+	// after. So a day that was dropped later is in it if it is not after Made.
+	Made     time.Time
+	Verified time.Time
+	Rows     uint64
+	Digest   []byte // SHA-256 of its content
 }
 
 // Backups returns the verified backups, the newest first.

@@ -209,8 +209,15 @@ func TestMoveKiosk(t *testing.T) {
 	})
 }
 
-// Check-ins that the release before had not filed yet have no level.
-func TestArrivalsOfTheFirstRelease(t *testing.T) {
+// Check-ins that an earlier release had not filed yet have no level, or no
+// companions.
+func TestArrivalsOfEarlierReleases(t *testing.T) {
+	for _, version := range []byte{1, 2} {
+		testArrivalsOf(t, version)
+	}
+}
+
+func testArrivalsOf(t *testing.T, version byte) {
 	dsn := sqlite.dsn(t)
 	s := open(t, dsn)
 	k := addKiosk(t, s, "gate-0001")
@@ -222,7 +229,7 @@ func TestArrivalsOfTheFirstRelease(t *testing.T) {
 	if err := db.QueryRow("SELECT no, rows FROM arrivals").Scan(&no, &rows); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec("UPDATE arrivals SET rows = ? WHERE no = ?", store.EncodeFirst(rows), no); err != nil {
+	if _, err := db.Exec("UPDATE arrivals SET rows = ? WHERE no = ?", store.EncodeAs(version, rows), no); err != nil {
 		t.Fatal(err)
 	}
 	want := checkins(t, s, k.id)
