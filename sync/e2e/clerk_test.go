@@ -18,20 +18,20 @@ import (
 	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
-// A clerk is somebody who issues cards, in a browser without script.
-type clerk struct {
+// A user is somebody who uses the portal, in a browser without script.
+type user struct {
 	t    *testing.T
 	base string
 	http.Client
 }
 
-var secretOf = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
+// A clerk is somebody who issues cards.
+type clerk struct{ *user }
 
-// newClerk makes an account that may issue cards, signs it in at the portal and
-// sets up its second factor.
-func newClerk(t *testing.T, s *stage.Stage) *clerk {
+// signIn makes an account and signs it in at the portal.
+func signIn(t *testing.T, s *stage.Stage, name string, role ...string) *user {
 	t.Helper()
-	link, err := s.Server(t.Context(), "account", "add", "hoa", "-role", "clerk", "-scope", "area:19753@2025-07-01")
+	link, err := s.Server(t.Context(), append([]string{"account", "add", name}, role...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,20 @@ func newClerk(t *testing.T, s *stage.Stage) *clerk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &clerk{t, "http://" + s.Portal, http.Client{Jar: jar}}
+	u := &user{t, "http://" + s.Portal, http.Client{Jar: jar}}
 	const password = "mua xuan chin mot tram"
-	c.post(at.Path, url.Values{"ma": {at.Query().Get("ma")}, "account_new_password": {password}})
-	c.post("/dang-nhap", url.Values{"account_name": {"hoa"}, "account_password": {password}})
+	u.post(at.Path, url.Values{"ma": {at.Query().Get("ma")}, "account_new_password": {password}})
+	u.post("/dang-nhap", url.Values{"account_name": {name}, "account_password": {password}})
+	return u
+}
+
+var secretOf = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
+
+// newClerk makes an account that may issue cards, signs it in at the portal and
+// sets up its second factor.
+func newClerk(t *testing.T, s *stage.Stage) *clerk {
+	t.Helper()
+	c := &clerk{signIn(t, s, "hoa", "-role", "clerk", "-scope", "area:19753@2025-07-01")}
 	page := c.get("/dang-nhap/xac-thuc")
 	c.post("/dang-nhap/xac-thuc", url.Values{"account_code": {c.code(secretOf.FindString(page))}, "ve": {"/the"}})
 	if page = c.get("/the"); !strings.Contains(page, "/the/nguoi/moi") {
@@ -56,7 +66,7 @@ func newClerk(t *testing.T, s *stage.Stage) *clerk {
 }
 
 // code is what an app shows for a secret now (RFC 6238).
-func (c *clerk) code(secret string) string {
+func (c *user) code(secret string) string {
 	c.t.Helper()
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(secret, " ", ""))
 	if err != nil || len(key) == 0 {
@@ -68,17 +78,17 @@ func (c *clerk) code(secret string) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
 }
 
-func (c *clerk) get(path string) string {
+func (c *user) get(path string) string {
 	c.t.Helper()
 	return c.answer(c.Get(c.base + path))
 }
 
-func (c *clerk) post(path string, form url.Values) string {
+func (c *user) post(path string, form url.Values) string {
 	c.t.Helper()
 	return c.answer(c.PostForm(c.base+path, form))
 }
 
-func (c *clerk) answer(r *http.Response, err error) string {
+func (c *user) answer(r *http.Response, err error) string {
 	c.t.Helper()
 	if err != nil {
 		c.t.Fatal(err)

@@ -1,0 +1,165 @@
+package e2e_test
+
+import (
+	"fmt"
+	"image/png"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"github.com/qrgate/qrgate/sync/e2e/stage"
+)
+
+// An organiser opens an event and invites guests in the portal. Their passes open the
+// door, once each, whether it has a network or not, and the portal sees who came.
+func TestEventFromInvitationToAttendance(t *testing.T) {
+	programs, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(log)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the programs said at last:\n%s", said.tail(60))
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const place = "Trung tâm Văn hóa"
+	k, err := s.AddKiosk(t.Context(), "trung-tam-van-hoa-1", place, fmt.Sprintf("[[serial]]\ndevice = %q\n", scanner.Path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
+	p.startServers()
+	o := &organiser{user: signIn(t, s, "lan")}
+	o.placeOf(place)
+	p.command("kiosk", "move", k.ID, "-place", place, "-place-number", "1")
+	o.open()
+	an, binh, cuong := o.invite("Nguyễn Văn An"), o.invite("Trần Thị Bình"), o.invite("Lê Văn Cường")
+	o.replace(2)
+	binhAgain := o.pass(2)
+	card := p.command("card", "-number", "77")
+
+	t.Log("online")
+	p.kiosk.start()
+	p.until("the kiosk has the event", func() bool { return strings.Contains(said.tail(200), "event taken") })
+	p.kiosk.show(an)
+	p.kiosk.refused(an)   // a copy
+	p.kiosk.refused(binh) // was replaced
+	p.kiosk.show(binhAgain)
+	p.kiosk.refused(card) // nobody is let in without an invitation
+
+	t.Log("offline")
+	p.proxy.Down.Store(true)
+	p.proxy.Cut()
+	dung := o.invite("Phạm Thị Dung")
+	o.withdraw(3)
+	p.kiosk.show(dung) // the door has not heard of her, but her pass is genuine
+	p.kiosk.kill()
+	p.kiosk.start()
+	p.kiosk.refused(an)
+	p.proxy.Down.Store(false)
+	p.until("the kiosk has heard of the withdrawal", func() bool { return strings.Count(said.tail(10_000), "event taken") >= 2 })
+	p.kiosk.refused(cuong)
+	p.until("the portal sees who came", func() bool {
+		page := o.get("/su-kien/1")
+		return strings.Contains(page, `data-figure="all.came">3<`) && strings.Contains(page, `data-figure="all.inside">3`)
+	})
+	if page := o.get("/su-kien/1"); !strings.Contains(page, `data-figure="denied">4<`) {
+		t.Errorf("four passes were turned away; the page says:\n%s", regexp.MustCompile(`(?s)<table class="list figures.*?</section>`).FindString(page))
+	}
+}
+
+// An organiser is the owner of an organisation with one place.
+type organiser struct{ *user }
+
+func (o *organiser) placeOf(name string) {
+	o.t.Helper()
+	o.post("/to-chuc/moi", url.Values{"org.name": {"Sở Văn hóa và Thể thao"}, "org.sector": {"province"}, "org.phone": {"0234 3523 991"}})
+	page := o.post("/dia-diem/moi", url.Values{
+		"place.name": {name}, "place.kind": {"event_venue"}, "place.sector": {"province"}, "place.commune": {"Phường Phú Xuân"}, "place.street": {"11 Lê Lợi"},
+		"place.person": {"Trần Văn Ba"}, "place.phone": {"0905 123 456"}, "place.doors": {"1"}, "place.pick": {"19753@2025-07-01"}, "place.area": {"19753@2025-07-01"},
+	})
+	if !strings.Contains(page, name) {
+		o.t.Fatalf("no place was made:\n%.4000s", page)
+	}
+}
+
+// open opens an event that goes on now.
+func (o *organiser) open() {
+	o.t.Helper()
+	vietnam := time.FixedZone("ICT", 7*60*60)
+	from, to := time.Now().In(vietnam).Add(-time.Hour), time.Now().In(vietnam).Add(3*time.Hour)
+	page := o.post("/su-kien/moi", url.Values{
+		"event.place": {"1"}, "event.name": {"Hội nghị"}, "event.day": {from.Format("2006-01-02")}, "event.from": {from.Format("15:04")},
+		"event.last": {to.Format("2006-01-02")}, "event.to": {to.Format("15:04")}, "event.early": {"60"}, "event.is.public": {"1"},
+	})
+	if !strings.Contains(page, "Đã mở sự kiện") {
+		o.t.Fatalf("no event was opened:\n%.4000s", page)
+	}
+}
+
+func (o *organiser) invite(name string) string {
+	o.t.Helper()
+	page := o.post("/su-kien/1/khach", url.Values{"event.guest": {name}, "event.category": {"4"}, "event.phone": {"0905 123 456"}})
+	no := strings.Count(page, "/ve/")
+	return o.pass(no)
+}
+
+var passOf = regexp.MustCompile(`/ve/[a-z2-7]+`)
+
+// pass returns what the code of a guest's pass says, as it is on their telephone.
+func (o *organiser) pass(number int) string {
+	o.t.Helper()
+	page := o.get(fmt.Sprintf("/su-kien/1/khach?tim=%d", number))
+	img, err := png.Decode(strings.NewReader(o.get(passOf.FindString(page) + "/ma.png")))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return read.GetText()
+}
+
+func (o *organiser) replace(number int) {
+	o.t.Helper()
+	o.post(fmt.Sprintf("/su-kien/1/khach/%d/doi", number), url.Values{"issue": {"1"}})
+}
+
+func (o *organiser) withdraw(number int) {
+	o.t.Helper()
+	o.post(fmt.Sprintf("/su-kien/1/khach/%d/rut", number), url.Values{"issue": {"1"}})
+}
