@@ -29,7 +29,7 @@ func TestCaseFromOpeningToCallList(t *testing.T) {
 	lan.want(403, lan.get(at+"/lich-trinh"), "cần người thứ hai duyệt")
 	body = lan.want(200, lan.get(at), "Xin duyệt")
 	lan.want(200, lan.post(at+"/xin-duyet", url.Values{"version": {w.found(body, ver)}}), "Đang chờ người thứ hai duyệt")
-	body = duc.want(200, duc.get("/ca-benh"), "Xin xem và duyệt")
+	duc.want(200, duc.get("/ca-benh"), "Xin xem và duyệt")
 	body = duc.want(200, duc.get(at), "Duyệt ca này", "trạm y tế báo")
 	if strings.Contains(body, "Nguyễn Văn An") {
 		t.Error("who approves sees the person")

@@ -15,23 +15,6 @@ import (
 	"github.com/qrgate/qrgate/server/trace"
 )
 
-// unseen tells why persons of a case are not shown, on the case's own page where
-// what is to be done stands.
-func (p *Pages) unseen(w http.ResponseWriter, r *http.Request, v *page.View, h *head, err error) error {
-	if h == nil || !errors.Is(err, casebook.ErrApproval) && !errors.Is(err, casebook.ErrEnded) {
-		return err
-	}
-	d, failed := p.showPage(r, v, h)
-	if failed != nil {
-		return failed
-	}
-	d.Refused = "cases.unseen.approval"
-	if h.Ended {
-		d.Refused = "cases.unseen.ended"
-	}
-	return v.RenderStatus(w, http.StatusForbidden, "cases_case", d)
-}
-
 // trace traces a task and returns what it came to, also as it is kept.
 func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.Recorder) (*casebook.Result, error) {
 	t := p.tracer(rows)
@@ -69,7 +52,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 func (p *Pages) run(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	if h.Index == (casebook.Ref{}) && h.Place == (qrgate.Spot{}) {
 		return v.Go(w, h.Path(), "cases.nobody_yet")
@@ -115,7 +98,7 @@ func (p *Pages) Again(ctx context.Context, task *casebook.Task, rows *casebook.R
 func (p *Pages) second(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, ref, _, err := p.oneContact(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	task, err := p.book.Second(r.Context(), v.Who.Account.ID, h.ID, ref)
 	if err != nil {
@@ -273,7 +256,7 @@ func (p *Pages) latest(r *http.Request, v *page.View, id string) (*casebook.Run,
 func (p *Pages) contacts(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	ctx, me := r.Context(), v.Who.Account.ID
 	run, other, err := p.latest(r, v, h.ID)
@@ -503,7 +486,7 @@ type attemptRow struct {
 func (p *Pages) contact(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, ref, call, err := p.oneContact(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	return p.renderContact(w, r, v, h, ref, call, page.NewForm(nil), "", http.StatusOK)
 }
@@ -581,7 +564,7 @@ func (p *Pages) alike(ctx context.Context, by string, h *head, ref casebook.Ref,
 func (p *Pages) saveCall(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, ref, call, err := p.oneContact(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	form, err := page.ReadForm(r)
 	if err != nil {
@@ -618,7 +601,7 @@ func (p *Pages) saveCall(w http.ResponseWriter, r *http.Request, v *page.View) e
 func (p *Pages) merge(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, ref, call, err := p.oneContact(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	form, err := page.ReadForm(r)
 	if err != nil {
@@ -668,7 +651,7 @@ type changedRow struct {
 func (p *Pages) changes(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	ctx, me := r.Context(), v.Who.Account.ID
 	run, other, err := p.latest(r, v, h.ID)
@@ -757,7 +740,7 @@ type countRow struct {
 func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	ctx, me := r.Context(), v.Who.Account.ID
 	list, err := p.book.Calls(ctx, me, h.ID)

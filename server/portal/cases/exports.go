@@ -51,7 +51,7 @@ func (p *Pages) exportPage(r *http.Request, v *page.View, h *head, form *page.Fo
 func (p *Pages) exportForm(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	if h.Runs == 0 {
 		return v.Go(w, h.Path("lich-trinh"), "cases.not_traced")
@@ -68,7 +68,7 @@ func (p *Pages) exportForm(w http.ResponseWriter, r *http.Request, v *page.View)
 func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	if h.Runs == 0 {
 		return v.Go(w, h.Path("lich-trinh"), "cases.not_traced")

@@ -69,7 +69,7 @@ var (
 func (p *Pages) Routes() []page.Route {
 	officer, reader, approver := page.Only(officers...), page.Only(readers...), page.Only(qrgate.Approver)
 	protection := page.Only(qrgate.Protection)
-	return []page.Route{
+	routes := []page.Route{
 		{Pattern: "GET /ca-benh", Allow: reader, Menu: "menu.cases", Handler: p.list},
 		{Pattern: "GET /ca-benh/moi", Allow: officer, Handler: p.newCase},
 		{Pattern: "POST /ca-benh/moi", Allow: officer, Handler: p.open},
@@ -105,6 +105,34 @@ func (p *Pages) Routes() []page.Route {
 
 		{Pattern: "GET /ca-benh-khan-cap", Allow: protection, Menu: "menu.glasses", Handler: p.glasses},
 		{Pattern: "POST /ca-benh-khan-cap/{id}", Allow: protection, Handler: p.review},
+	}
+	for i := range routes {
+		routes[i].Handler = p.telling(routes[i].Handler)
+	}
+	return routes
+}
+
+// telling is a handler that tells on the case's own page, where what is to be done
+// stands, why persons of a case are not shown.
+func (p *Pages) telling(handler page.Handler) page.Handler {
+	return func(w http.ResponseWriter, r *http.Request, v *page.View) error {
+		err := handler(w, r, v)
+		ended := errors.Is(err, casebook.ErrEnded)
+		if !ended && !errors.Is(err, casebook.ErrApproval) {
+			return err
+		}
+		h, failed := p.load(r, v)
+		if failed != nil {
+			return failed
+		}
+		d, failed := p.showPage(r, v, h)
+		if failed != nil {
+			return failed
+		}
+		if d.Refused = "cases.unseen.approval"; ended || h.Ended {
+			d.Refused = "cases.unseen.ended"
+		}
+		return v.RenderStatus(w, http.StatusForbidden, "cases_case", d)
 	}
 }
 
@@ -167,11 +195,14 @@ func (p *Pages) headOf(v *page.View, c *casebook.Case) *head {
 	return h
 }
 
-// seen is load for pages that show persons: who may not see them is told why on
-// the case's own page.
+// seen is load for pages that show persons.
 func (p *Pages) seen(r *http.Request, v *page.View) (*head, error) {
 	h, err := p.load(r, v)
-	if err == nil && !h.Open {
+	switch {
+	case err != nil:
+	case h.Ended:
+		err = casebook.ErrEnded
+	case !h.Open:
 		err = casebook.ErrApproval
 	}
 	return h, err

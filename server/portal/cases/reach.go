@@ -53,7 +53,7 @@ func (g MailGateway) Text(_ context.Context, phone, words string) error {
 func (p *Pages) notify(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, ref, call, err := p.oneContact(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	form, err := page.ReadForm(r)
 	if err != nil {
@@ -157,7 +157,7 @@ const maxLetters = 500
 func (p *Pages) letters(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	form, err := page.ReadForm(r)
 	if err != nil {

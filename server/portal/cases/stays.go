@@ -178,7 +178,7 @@ type staysPage struct {
 func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	if h.Index == (casebook.Ref{}) && h.Place == (qrgate.Spot{}) {
 		return v.Go(w, h.Path(), "cases.nobody_yet")
@@ -301,7 +301,7 @@ func (p *Pages) outbreak(ctx context.Context, v *page.View, h *head, names spots
 func (p *Pages) chooseStays(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, form, n, stays, err := p.ownStays(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	var ids []trace.ID
 	for _, text := range form.Values["luot"] {
@@ -327,7 +327,7 @@ func (p *Pages) chooseStays(w http.ResponseWriter, r *http.Request, v *page.View
 func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, form, n, stays, err := p.ownStays(r, v)
 	if err != nil {
-		return p.unseen(w, r, v, h, err)
+		return err
 	}
 	id, ok := findID(stays, form.Values.Get("luot"))
 	if !ok {

@@ -51,6 +51,7 @@ type world struct {
 	url   string
 	log   *journal
 	post  *post
+	pages *cases.Pages
 	now   atomic.Int64
 	seq   uint64
 	key   ed25519.PrivateKey
@@ -142,12 +143,12 @@ func newWorld(t *testing.T) *world {
 	w.book = casebook.New(w.s, w.v, w.time)
 	w.key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 	f := page.New(page.Options{Register: w.reg, Log: log, Now: w.time, HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế", Base: "http://127.0.0.1"})
-	pages := cases.New(f, cases.Options{
+	w.pages = cases.New(f, cases.Options{
 		Store: w.s, Register: w.reg, Vault: w.v, Book: w.book, Keys: pass.Keys{3: {Public: w.key.Public().(ed25519.PublicKey)}},
 		Mail: w.post, Text: cases.MailGateway{Mail: w.post, Address: "{phone}@sms.example.vn"},
 		HelpLine: "19001075", Office: "Trung tâm Kiểm soát bệnh tật thành phố Huế", Return: "CDC Huế, 10-12 Nguyễn Văn Cừ, Huế", Log: log,
 	})
-	routes := append(pages.Routes(),
+	routes := append(w.pages.Routes(),
 		page.Route{Pattern: "GET /{$}", Allow: page.Anybody(), Handler: func(rw http.ResponseWriter, _ *http.Request, v *page.View) error {
 			_, err := io.WriteString(rw, v.Notice())
 			return err
@@ -427,6 +428,21 @@ func (c *client) traced() string {
 	at := c.index("measles")
 	c.want(200, c.post(at+"/truy-vet", nil), "Đã truy vết")
 	return at
+}
+
+// foreign sends a form as a page of another site would.
+func (c *client) foreign(path string, form url.Values) answer {
+	c.w.t.Helper()
+	r, err := http.NewRequestWithContext(c.w.t.Context(), http.MethodPost, c.w.url+path, strings.NewReader(form.Encode()))
+	c.w.must(err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	resp, err := c.Do(r)
+	c.w.must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	c.w.must(err)
+	return answer{resp.StatusCode, string(body)}
 }
 
 // audit returns what was written down of some actions, the oldest first.
