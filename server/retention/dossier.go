@@ -23,7 +23,14 @@ func (d *Dossier) HTML(lang text.Lang) ([]byte, error) {
 		"lang":  func() string { return string(lang) },
 		"clock": func(t time.Time) string { return t.In(qrgate.Zone).Format("02/01/2006 15:04") },
 		"date":  func(t time.Time) string { return t.In(qrgate.Zone).Format("02/01/2006") },
-		"area":  func(id string) string { return page.AreaName(lang, id) },
+		"day": func(iso string) string {
+			d, err := qrgate.ParseDay(iso)
+			if err != nil {
+				return iso
+			}
+			return d.Start().Format("02/01/2006")
+		},
+		"area": func(id string) string { return page.AreaName(lang, id) },
 		"named": func(prefix, name string) string {
 			if key := prefix + strings.ReplaceAll(name, " ", "_"); text.Has(key) {
 				return text.Of(lang, key)

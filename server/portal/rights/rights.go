@@ -162,6 +162,7 @@ type lookLine struct {
 	Name   string // of the account
 	Said   string // the action in words
 	Number string // of the case
+	Asked  bool   // the person asked for it
 }
 
 func (p *Pages) looks(w http.ResponseWriter, r *http.Request, v *page.View) error {
@@ -190,7 +191,7 @@ func (p *Pages) looks(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		if err != nil {
 			return err
 		}
-		l := lookLine{LookCount: c, Name: name, Said: said(v, "rights.look.", c.Action)}
+		l := lookLine{LookCount: c, Name: name, Said: said(v, "rights.look.", c.Action), Asked: c.Action == "export person" || c.Action == "tell looks"}
 		if c.Case != 0 {
 			l.Number = fmt.Sprintf("CB-%d-%06d", c.Year, c.Case)
 		}

@@ -253,12 +253,3 @@ func (w *world) take(who string, form url.Values) string {
 	}
 	return h.Get("Location")
 }
-
-// version returns the version that a page's forms hold.
-func version(body string) string {
-	m := regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(body)
-	if m == nil {
-		return ""
-	}
-	return m[1]
-}
