@@ -2,15 +2,18 @@ package cases_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -99,10 +102,21 @@ func (p *post) Send(m mail.Message) error {
 func (w *world) time() time.Time { return time.UnixMilli(w.now.Load()) }
 
 func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
+	if err == nil {
+		return
 	}
+	if w.t == nil {
+		panic(err)
+	}
+	w.t.Helper()
+	w.t.Fatal(err)
+}
+
+func (w *world) ctx() context.Context {
+	if w.t == nil {
+		return context.Background()
+	}
+	return w.t.Context()
 }
 
 // Accounts: lan and minh are health officers of one commune, hoa of another, tinh of
@@ -125,25 +139,78 @@ var accounts = map[string][]qrgate.Grant{
 	"dan":  nil,
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, people: map[string]qrgate.Person{}, log: &journal{}, post: &post{}}
+// A founding is a database in which all is settled, with the keys that open it: to
+// make it anew for each test takes longer than most of them.
+type founding struct {
+	db     []byte
+	keys   string // a directory
+	master vault.Master
+	world  *world
+}
+
+var founded = sync.OnceValue(func() *founding {
+	f := &founding{keys: filepath.Join(scratch, "keys"), master: vault.NewMaster(), world: &world{people: map[string]qrgate.Person{}}}
+	w := f.world
 	w.now.Store(time.Date(2026, 11, 26, 7, 0, 0, 0, qrgate.Zone).UnixMilli())
-	log := slog.New(slog.NewTextHandler(w.log, nil))
+	w.must(vault.Init(vault.Dir(f.keys), f.master))
+	path := filepath.Join(scratch, "qrgate.db")
+	w.over(path, vault.Dir(f.keys), f.master)
+	for id, grants := range accounts {
+		w.exec("INSERT INTO accounts (id, name, display, email, confirmed, phone, state, totp_step, created) VALUES (?, ?, ?, '', 0, '', 1, 0, 0)", id, id, "Cán bộ "+id)
+		for _, g := range grants {
+			w.exec("INSERT INTO grants (account, role, scope, given_by, given) VALUES (?, ?, ?, '', 0)", id, string(g.Role), g.Scope.String())
+		}
+	}
+	w.settle()
+	w.must(w.s.Close())
 	var err error
-	w.s, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: w.time})
+	f.db, err = os.ReadFile(path)
 	w.must(err)
-	t.Cleanup(func() { w.s.Close() })
-	keys, master := vault.Dir(t.TempDir()), vault.NewMaster()
-	w.must(vault.Init(keys, master))
+	return f
+})
+
+// over opens the store and the vault.
+func (w *world) over(path string, keys vault.Dir, master vault.Master) {
+	var err error
+	w.s, err = store.Open(context.Background(), "sqlite:"+path, store.Options{Now: w.time})
+	w.must(err)
 	w.v, err = vault.Open(keys, master, vault.Options{Now: w.time})
 	w.must(err)
 	w.reg = register.New(w.s, w.time)
 	w.cards = w.reg.Cards(w.v)
 	w.book = casebook.New(w.s, w.v, w.time)
+}
+
+// scratch is a directory of all tests together.
+var scratch string
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "cases"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(scratch)
+	os.Exit(code)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	f := founded()
+	w := &world{
+		t: t, people: maps.Clone(f.world.people), log: &journal{}, post: &post{}, seq: f.world.seq, card: f.world.card,
+		market: f.world.market, bus: f.world.bus, clinic: f.world.clinic, far: f.world.far,
+	}
+	w.now.Store(f.world.now.Load())
+	dir := t.TempDir()
+	w.must(os.WriteFile(filepath.Join(dir, "qrgate.db"), f.db, 0o600))
+	w.must(os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(f.keys)))
+	w.over(filepath.Join(dir, "qrgate.db"), vault.Dir(filepath.Join(dir, "keys")), f.master)
+	t.Cleanup(func() { w.s.Close() })
 	w.key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
-	f := page.New(page.Options{Register: w.reg, Log: log, Now: w.time, HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế", Base: "http://127.0.0.1"})
-	w.pages = cases.New(f, cases.Options{
+	log := slog.New(slog.NewTextHandler(w.log, nil))
+	frame := page.New(page.Options{Register: w.reg, Log: log, Now: w.time, HelpLine: "19001075", Controller: "Sở Y tế thành phố Huế", Base: "http://127.0.0.1"})
+	w.pages = cases.New(frame, cases.Options{
 		Store: w.s, Register: w.reg, Vault: w.v, Book: w.book, Keys: pass.Keys{3: {Public: w.key.Public().(ed25519.PublicKey)}},
 		Mail: w.post, Text: cases.MailGateway{Mail: w.post, Address: "{phone}@sms.example.vn"},
 		HelpLine: "19001075", Office: "Trung tâm Kiểm soát bệnh tật thành phố Huế", Return: "CDC Huế, 10-12 Nguyễn Văn Cừ, Huế", Log: log,
@@ -159,32 +226,23 @@ func newWorld(t *testing.T) *world {
 			}
 			return v.Go(rw, "/", "")
 		}})
-	server := httptest.NewServer(f.Handler(routes))
+	server := httptest.NewServer(frame.Handler(routes))
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	for id, grants := range accounts {
-		w.exec("INSERT INTO accounts (id, name, display, email, confirmed, phone, state, totp_step, created) VALUES (?, ?, ?, '', 0, '', 1, 0, 0)", id, id, "Cán bộ "+id)
-		for _, g := range grants {
-			w.exec("INSERT INTO grants (account, role, scope, given_by, given) VALUES (?, ?, ?, '', 0)", id, string(g.Role), g.Scope.String())
-		}
-	}
-	w.settle()
 	return w
 }
 
 func (w *world) exec(query string, args ...any) {
-	w.t.Helper()
-	w.must(w.s.Write(w.t.Context(), func(t store.Tx) error { _, err := t.Exec(query, args...); return err }))
+	w.must(w.s.Write(w.ctx(), func(t store.Tx) error { _, err := t.Exec(query, args...); return err }))
 }
 
 // settle builds the places and lets people come.
 func (w *world) settle() {
-	w.t.Helper()
 	w.exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES ('o', 'o', 'o', 'trade', '', '', 0)")
 	place := func(name, kind, area, street string, lat, lon float64) *qrgate.Place {
 		p := &qrgate.Place{Organisation: "o", Name: name, Sector: "trade", Kind: kind, Area: area, AreaNow: area, Street: street, At: &qrgate.Point{Lat: lat, Lon: lon},
 			Hours: []qrgate.Hours{{Days: qrgate.EveryDay, Open: 5 * 60, Close: 21 * 60}}}
-		w.must(w.reg.AddPlace(w.t.Context(), "", p))
+		w.must(w.reg.AddPlace(w.ctx(), "", p))
 		return p
 	}
 	w.market = place("Chợ Đông Ba", "market", phuXuan.ID, "2 Trần Hưng Đạo", 16.4716, 107.588)
@@ -195,18 +253,18 @@ func (w *world) settle() {
 		id string
 		at *qrgate.Place
 	}{{"cho-cua-a", w.market}, {"cho-cua-b", w.market}, {"ben-xe-bac", w.bus}, {"phong-kham", w.clinic}, {"cho-a-luoi", w.far}} {
-		w.must(w.s.AddKiosk(w.t.Context(), qrgate.Kiosk{ID: k.id, Place: k.at.Name, PlaceNo: k.at.No, Public: bytes.Repeat([]byte{byte(i + 1)}, 32), State: qrgate.KioskActive, Added: w.time().AddDate(0, 0, -60)}))
+		w.must(w.s.AddKiosk(w.ctx(), qrgate.Kiosk{ID: k.id, Place: k.at.Name, PlaceNo: k.at.No, Public: bytes.Repeat([]byte{byte(i + 1)}, 32), State: qrgate.KioskActive, Added: w.time().AddDate(0, 0, -60)}))
 	}
 	hold := func(name string, d register.Details) {
 		d.Area = phuXuan.ID
 		h := &register.CardHolder{Office: phuXuan, Details: d}
-		w.must(w.cards.AddHolders(w.t.Context(), "thu", []*register.CardHolder{h}))
+		w.must(w.cards.AddHolders(w.ctx(), "thu", []*register.CardHolder{h}))
 		today := pass.DayOf(w.time())
-		_, err := w.cards.Issue(w.t.Context(), "thu", register.Order{Office: phuXuan, Kind: pass.Card, First: today, Last: today + 365}, h.ID)
+		_, err := w.cards.Issue(w.ctx(), "thu", register.Order{Office: phuXuan, Kind: pass.Card, First: today, Last: today + 365}, h.ID)
 		w.must(err)
-		of, err := w.cards.CardsOf(w.t.Context(), h.ID)
+		of, err := w.cards.CardsOf(w.ctx(), h.ID)
 		w.must(err)
-		who, err := w.cards.PersonOf(w.t.Context(), pass.Card, fmt.Sprint(of[0].Number))
+		who, err := w.cards.PersonOf(w.ctx(), pass.Card, fmt.Sprint(of[0].Number))
 		w.must(err)
 		w.people[name] = who
 		if name == "an" {
@@ -250,9 +308,8 @@ func (w *world) settle() {
 
 // visitor lets somebody be known as an ingest of a telephone does.
 func (w *world) visitor(phone, name string) qrgate.Person {
-	w.t.Helper()
 	var who qrgate.Person
-	w.must(w.s.Intake(w.t.Context(), nil, func(t *store.Intake) (err error) {
+	w.must(w.s.Intake(w.ctx(), nil, func(t *store.Intake) (err error) {
 		fresh := false
 		if who, fresh, err = t.Person(w.v.Identity(pass.Phone, phone), vault.NewPerson); err != nil || !fresh {
 			return err
@@ -268,14 +325,12 @@ func (w *world) visitor(phone, name string) qrgate.Person {
 }
 
 func (w *world) stay(who, kiosk string, in, out time.Time) {
-	w.t.Helper()
 	w.checkin(who, kiosk, wire.In, in, 20*time.Second)
 	w.checkin(who, kiosk, wire.Out, out, 20*time.Second)
 }
 
 // checkin keeps a check-in whose kiosk is unsure of the time by some error.
 func (w *world) checkin(who, kiosk string, d wire.Direction, at time.Time, unsure time.Duration) {
-	w.t.Helper()
 	w.seq++
 	seq, ms := w.seq, at.UnixMilli()
 	day := qrgate.DayOfMilli(ms + unsure.Milliseconds())
@@ -285,7 +340,7 @@ func (w *world) checkin(who, kiosk string, d wire.Direction, at time.Time, unsur
 	if strings.HasPrefix(who, "khach") || who == "dung" {
 		kind, level = pass.Phone, qrgate.Stated
 	}
-	w.must(w.s.Intake(w.t.Context(), []string{kiosk}, func(in *store.Intake) error {
+	w.must(w.s.Intake(w.ctx(), []string{kiosk}, func(in *store.Intake) error {
 		e, err := in.Book(kiosk).Epoch(wire.Epoch{1})
 		if err != nil {
 			return err
