@@ -84,8 +84,8 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	// The database may have been restored: what is past its end goes before anybody
-	// is listened to.
+	// The database may have been restored: nothing of what is past its end can be
+	// read any more before anybody is listened to.
 	if err := guard.keeper.Start(ctx); err != nil {
 		return err
 	}

@@ -102,7 +102,8 @@ func (k *Keeper) certifyDay(ctx context.Context, d rights.Drop) error {
 	if before != nil && before.Waiting.Count() == 0 && before.Checkins == d.Rows && before.People == d.People {
 		return nil // nothing more can be said
 	}
-	if c.Waiting, err = k.waiting(ctx, d); err != nil {
+	end := (d.Day + 1).Start()
+	if c.Waiting, err = k.waiting(ctx, pastOf{day: d.Day, gone: d.Done, end: end, heard: end.Add(keptByKiosks)}); err != nil {
 		return err
 	}
 	if before != nil {
@@ -173,13 +174,21 @@ func CopyID(name string, day qrgate.Day) string { return "copy " + name + " " + 
 // KioskID is under which somebody confirms that a kiosk's storage was destroyed.
 func KioskID(kiosk string) string { return "kiosk " + kiosk }
 
-// waiting returns who may still hold something of a day.
-func (k *Keeper) waiting(ctx context.Context, d rights.Drop) (w Waiting, err error) {
-	if w.Backups, err = k.Backups(ctx, d.Done); err != nil {
+// A pastOf is what somebody may still hold something of.
+type pastOf struct {
+	day   qrgate.Day
+	gone  time.Time // when it went from the database: no later backup holds it
+	end   time.Time // no record of it is later
+	heard time.Time // a kiosk that was heard of since, with nothing to deliver, holds none
+}
+
+// waiting returns who may still hold something.
+func (k *Keeper) waiting(ctx context.Context, of pastOf) (w Waiting, err error) {
+	if w.Backups, err = k.Backups(ctx, of.gone); err != nil {
 		return w, err
 	}
 	for _, name := range k.o.Copies {
-		gone, err := k.Rights.IsGone(ctx, CopyID(name, d.Day))
+		gone, err := k.Rights.IsGone(ctx, CopyID(name, of.day))
 		if err != nil {
 			return w, err
 		}
@@ -191,17 +200,16 @@ func (k *Keeper) waiting(ctx context.Context, d rights.Drop) (w Waiting, err err
 	if err != nil {
 		return w, err
 	}
-	end := (d.Day + 1).Start()
 	for i := range kiosks {
 		s := &kiosks[i]
-		if !s.Added.Before(end) {
+		if !s.Added.Before(of.end) {
 			continue // it did not exist yet
 		}
 		b := KioskBehind{ID: s.ID, Heard: s.Contact}
 		switch {
 		case s.State == qrgate.KioskRevoked:
 			b.Why = Revoked
-		case s.Beat == nil || s.Contact.Before(end.Add(keptByKiosks)):
+		case s.Beat == nil || s.Contact.Before(of.heard):
 			b.Why = Silent
 		case s.Beat.Queued > 0:
 			b.Why, b.Queued = Queued, s.Beat.Queued

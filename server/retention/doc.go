@@ -3,8 +3,8 @@
 // step; and that the chain of audit rows goes on.
 //
 //	k := retention.New(retention.Parts{...}, retention.Options{Days: 21})
-//	err := k.Once(ctx) // before a server listens: it may have been restored
-//	err = k.Run(ctx)   // each hour from then on
+//	err := k.Start(ctx) // before a server listens: it may have been restored
+//	err = k.Run(ctx)    // Once, now and each hour from then on
 //
 // At the end of a day's retention its key is destroyed, which parts every check-in
 // of the day from its person at once, also in backups. Then the day's rows are
@@ -14,8 +14,8 @@
 // kiosks that may still hold records of the day. Newer versions of the certificate
 // say who has confirmed since.
 //
-// The promise: after Once has returned nil, no key opens a check-in that is older
-// than the retention, and neither the database nor a backup in the folder that is
+// The promise: after Start has returned nil, no key opens a check-in that is older
+// than the retention; after Once has returned nil, neither the database nor a backup in the folder that is
 // looked after tells anything of a person whom only such check-ins kept, but for
 // backups which the certificate names with the day on which they go.
 //

@@ -92,33 +92,34 @@ const (
 	leaseOf  = "retention"
 )
 
-// Run does what Once does, each hour until ctx ends. What fails is tried again.
+// Start is for a server that is about to listen: its database may have been
+// restored. It destroys the keys of days that are past their retention and erases
+// again whom a backup has brought back, which takes a moment; the rest is Run's.
+func (k *Keeper) Start(ctx context.Context) error {
+	if _, err := k.shred(ctx); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	if err := k.again(ctx); err != nil {
+		return fmt.Errorf("retention: erase again: %w", err)
+	}
+	return nil
+}
+
+// Run does what Once does, now and each hour until ctx ends. What fails is tried
+// again.
 func (k *Keeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(runEvery)
 	defer tick.Stop()
 	for {
+		if err := k.Once(ctx); err != nil && ctx.Err() == nil {
+			k.Log.Error("retention incomplete", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if err := k.Once(ctx); err != nil && ctx.Err() == nil {
-			k.Log.Error("retention incomplete", "err", err)
-		}
 	}
-}
-
-// Start is Once for a server that is about to listen: its database may have been
-// restored. It returns an error if a key could not be destroyed; whatever else
-// fails is tried again by Run.
-func (k *Keeper) Start(ctx context.Context) error {
-	if _, err := k.shred(ctx); err != nil {
-		return fmt.Errorf("retention: %w", err)
-	}
-	if err := k.Once(ctx); err != nil && ctx.Err() == nil {
-		k.Log.Error("retention incomplete", "err", err)
-	}
-	return nil
 }
 
 // Oldest returns the oldest day whose check-ins are kept today.
@@ -234,16 +235,12 @@ func (k *Keeper) drop(ctx context.Context, day qrgate.Day) error {
 			return err
 		}
 	}
-	letters := int64(0)
-	for more := true; more; {
-		n, again, err := k.Rights.ForgetLetters(ctx, (day + 1).Start())
-		if err != nil {
-			return err
-		}
-		letters, more = letters+n, again
-		if err := k.Rights.AddDropped(ctx, day, 0, n, 0); err != nil {
-			return err
-		}
+	letters, err := k.forgetLetters(ctx, day+1)
+	if err != nil {
+		return err
+	}
+	if err := k.Rights.AddDropped(ctx, day, 0, letters, 0); err != nil {
+		return err
 	}
 	if err := k.Rights.Dropped(ctx, day); err != nil {
 		return err
@@ -252,9 +249,24 @@ func (k *Keeper) drop(ctx context.Context, day qrgate.Day) error {
 	return nil
 }
 
+// forgetLetters drops the messages that came before a day and could not be used.
+func (k *Keeper) forgetLetters(ctx context.Context, before qrgate.Day) (all int64, err error) {
+	for more := true; more; {
+		var n int64
+		if n, more, err = k.Rights.ForgetLetters(ctx, before.Start()); err != nil {
+			return all, err
+		}
+		if all += n; n > 0 {
+			k.dirty.Store(true)
+		}
+	}
+	return all, nil
+}
+
 // rest drops what is of no day but has ended too.
 func (k *Keeper) rest(ctx context.Context) error {
-	errs := []error{k.Rights.ForgetAskers(ctx), k.Register.Forget(ctx), k.Register.PurgePlaces(ctx)}
+	_, err := k.forgetLetters(ctx, k.Oldest()) // also where no check-in came on their day
+	errs := []error{err, k.Rights.ForgetAskers(ctx), k.Register.Forget(ctx), k.Register.PurgePlaces(ctx)}
 	// Those that would be too late if they came again.
 	before := k.o.Now().Add(-time.Duration(k.o.Days)*24*time.Hour - 48*time.Hour)
 	for more := true; more && ctx.Err() == nil; {

@@ -291,8 +291,7 @@ func (k *Keeper) eraseNow(ctx context.Context, by, object string, p qrgate.Perso
 	if e.Generation, err = k.Store.Generation(ctx); err != nil {
 		return nil, err
 	}
-	// As of the day before: a kiosk that is in touch has delivered that one.
-	if e.Waiting, err = k.waiting(ctx, rights.Drop{Day: qrgate.DayOf(now) - 1 - qrgate.Day(keptByKiosks/(24*time.Hour)), Done: now}); err != nil {
+	if e.Waiting, err = k.waiting(ctx, pastOf{day: qrgate.DayOf(now), gone: now, end: now, heard: now.Add(-24 * time.Hour)}); err != nil {
 		return nil, err
 	}
 	file, err := proof.Sign(proof.Erasure, e, k.Sign)

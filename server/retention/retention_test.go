@@ -187,11 +187,16 @@ func TestUnusableMessages(t *testing.T) {
 		w.to(23)
 		w.once()
 		letters, err := w.s.DeadLetters(t.Context())
-		if err != nil || len(letters) != 1 || letters[0].Seq != 101 {
+		if err != nil || len(letters) != 1 || letters[0].Seq != 101 { // of day 5
 			t.Errorf("left are %+v, %v", letters, err)
 		}
 		if c, _ := w.certificate(dayOf(1)); c.Messages != 1 {
 			t.Errorf("certificate says %+v", c)
+		}
+		w.to(27) // nobody came on day 5
+		w.once()
+		if letters, err := w.s.DeadLetters(t.Context()); err != nil || len(letters) != 0 {
+			t.Errorf("left are %+v, %v", letters, err)
 		}
 	})
 }
@@ -301,6 +306,15 @@ func TestRestoredServer(t *testing.T) {
 			}
 			if got := w.days(); !slices.Equal(got, []int{1, 10}) {
 				t.Fatalf("restored are days %v", got)
+			}
+			if err := w.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.v.Person(dayOf(1), old.subjects[0]); !errors.Is(err, vault.ErrShredded) {
+				t.Errorf("before it listens an old check-in opens: %v", err)
+			}
+			if d := w.dossier(erased); d.Known {
+				t.Error("before it listens who was erased is back")
 			}
 			w.once()
 			if got := w.days(); !slices.Equal(got, []int{10}) {

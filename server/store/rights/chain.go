@@ -21,7 +21,7 @@ import (
 const (
 	// sealRows is how many rows one seal takes in at most: an intake waits for no
 	// more.
-	sealRows = 1000
+	sealRows = 250
 	// late is how much older than those before it a row may be and still be no
 	// surprise: servers' clocks differ, and transactions take their time.
 	late = 10 * time.Minute

@@ -69,7 +69,7 @@ func TestManyOldRows(t *testing.T) {
 		if n := w.seal(); n != 2500 {
 			t.Errorf("Seal = %d", n)
 		}
-		if c := w.verify(); !c.OK() || c.Rows != 2500 || c.Seals != 3 {
+		if c := w.verify(); !c.OK() || c.Rows != 2500 || c.Seals != 10 {
 			t.Errorf("VerifyAudit = %+v", c)
 		}
 	})
