@@ -168,7 +168,8 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	issue := f.Uint("issue", 1, "rises each time the card is replaced")
 	kind := f.String("kind", "card", "kind of card: card, family, staff, test")
 	count := f.Uint("count", 1, "`how many` cards, with numbers from -number on")
-	days := f.Int("days", 365, "`days` of validity, from today")
+	first := f.String("first", "", "first `day` of validity, as 2026-11-30 (default today)")
+	days := f.Int("days", 365, "`days` of validity from the first on")
 	picture := f.String("png", "", "write the code as an image to this `file`")
 	return func(_ context.Context, env environment) error {
 		k, err := pass.ParseKind(*kind)
@@ -185,6 +186,12 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 			return err
 		}
 		now := time.Now()
+		from := now
+		if *first != "" {
+			if from, err = time.ParseInLocation(time.DateOnly, *first, qrgate.Zone); err != nil {
+				return fmt.Errorf("%w: -first: %w", errUsage, err)
+			}
+		}
 		id, key, err := keys.Signer(wire.ForCard, now)
 		if err != nil {
 			return err
@@ -193,7 +200,7 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		for n := *number; n < *number+*count; n++ {
 			text, err := pass.Sign(pass.OwnCard{
 				Kind: k, Key: uint8(id), Number: uint32(n), Issue: uint8(*issue),
-				First: pass.DayOf(now), Last: pass.DayOf(now.AddDate(0, 0, *days)),
+				First: pass.DayOf(from), Last: pass.DayOf(from.AddDate(0, 0, *days)),
 			}, key)
 			if err != nil {
 				return err

@@ -113,6 +113,23 @@ func (c *clerk) issue(name, kind string) {
 	c.post(holderOf.FindString(page)+"/cap", url.Values{"card.kind": {kind}, "card.days": {"365"}, "card.people": {"4"}})
 }
 
+var jobOf = regexp.MustCompile(`^/the/viec/[0-9a-f]{32}`)
+
+// print returns the PDF of a card or of a batch, by the address of its page.
+func (c *clerk) print(of, layout string) []byte {
+	c.t.Helper()
+	r, err := c.PostForm(c.base+of+"/in", url.Values{"card.layout": {layout}, "card.names": {"name"}})
+	c.answer(r, err)
+	job := jobOf.FindString(r.Request.URL.Path)
+	for late := time.Now().Add(time.Minute); job != "" && time.Now().Before(late); time.Sleep(50 * time.Millisecond) {
+		if strings.Contains(c.get(job), job+"/the.pdf") {
+			return []byte(c.get(job + "/the.pdf"))
+		}
+	}
+	c.t.Fatalf("%s is not printed: %s", of, r.Request.URL)
+	return nil
+}
+
 func (c *clerk) revoke(number int) {
 	c.t.Helper()
 	c.post(fmt.Sprintf("/the/so/%d/khoa", number), url.Values{"card.reason": {"lost"}})

@@ -19,44 +19,8 @@ import (
 // none. What the door was told it keeps, through starts, a damaged file and a
 // server that has forgotten.
 func TestVoidCardsAreRefusedAtTheDoor(t *testing.T) {
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
-	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
-		t.Fatal(err)
-	}
-	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := s.AddKiosk(t.Context(), "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n", scanner.Path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
-	p.startServers()
-	clerk := newClerk(t, s)
+	p, clerk := setCards(t, "")
+	s := p.stage
 	for _, name := range []string{"Nguyễn Văn An", "Trần Thị Bình", "Lê Văn Cường", "Phạm Thị Dung", "Hoàng Văn Em"} {
 		clerk.issue(name, "card")
 	}
@@ -68,7 +32,6 @@ func TestVoidCardsAreRefusedAtTheDoor(t *testing.T) {
 	giang := card(6, 1, "-kind", "family")
 
 	t.Log("online")
-	p.kiosk.start()
 	p.told(1)
 	for _, text := range []string{an, binh, cuong, giang} {
 		p.kiosk.show(text)
@@ -148,6 +111,51 @@ func TestVoidCardsAreRefusedAtTheDoor(t *testing.T) {
 	if got := p.command("cards", "list"); !strings.Contains(got, "version 3: 1 void cards; confirmed") {
 		t.Errorf("cards list = %s", got)
 	}
+}
+
+// setCards starts a server, a clerk who has signed in, and a kiosk on a line that
+// can be cut.
+func setCards(t *testing.T, config string) (*play, *clerk) {
+	t.Helper()
+	programs, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(log)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the programs said at last:\n%s", said.tail(60))
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := s.AddKiosk(t.Context(), "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n%s", scanner.Path, config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
+	p.startServers()
+	p.kiosk.start()
+	return p, newClerk(t, s)
 }
 
 var versionTold = regexp.MustCompile(`\(version (\d+)\)\s+\d{4}-`)

@@ -104,8 +104,28 @@ func TestScreenAndVoiceOfTheProgram(t *testing.T) {
 	}
 }
 
+// shown is what a screen shows.
+type shown struct {
+	State words.State
+	VI    words.Sentence
+}
+
 // follow sends the states of a screen that may not be there yet, until ctx ends.
 func follow(t *testing.T, ctx context.Context, url string) <-chan words.State {
+	t.Helper()
+	states := make(chan words.State, 1000)
+	views := watch(t, ctx, url)
+	go func() { // ends with ctx
+		defer close(states)
+		for v := range views {
+			states <- v.State
+		}
+	}()
+	return states
+}
+
+// watch sends what a screen shows that may not be there yet, until ctx ends.
+func watch(t *testing.T, ctx context.Context, url string) <-chan shown {
 	t.Helper()
 	var resp *http.Response
 	for {
@@ -122,16 +142,16 @@ func follow(t *testing.T, ctx context.Context, url string) <-chan words.State {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	states := make(chan words.State, 1000)
+	views := make(chan shown, 1000)
 	go func() { // ends with ctx
-		defer close(states)
+		defer close(views)
 		defer resp.Body.Close()
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-			var v struct{ State words.State }
+			var v shown
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && json.Unmarshal([]byte(data), &v) == nil {
-				states <- v.State
+				views <- v
 			}
 		}
 	}()
-	return states
+	return views
 }
