@@ -217,7 +217,7 @@ func TestContactWhoCannotHaveBeenThere(t *testing.T) {
 func TestManyEventsOfOne(t *testing.T) {
 	w := newTown()
 	w.visit(ana, market, at(1, 8, 0), at(1, 10, 0))
-	for i := range 30_000 {
+	for i := range 15_000 {
 		w.scan(scan{who: binh, place: market, at: at(1, 7, 0) + int64(i)*300, width: 60 * minutes, out: i%2 == 1})
 	}
 	found, _ := w.trace(t, ana, profile("covid19"), trace.Rules{Doubtful: true})

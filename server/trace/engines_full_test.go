@@ -6,5 +6,11 @@ import "github.com/qrgate/qrgate/sync/e2e/pgtest"
 
 var engines = []engine{sqlite, {"postgres", pgtest.DSN}}
 
-// inStore is how many check-ins the province has that is put into a store.
-const inStore = 200_000
+// inStore is how many check-ins the province has that is put into a store, in so
+// many days, and tracedInStore how many of its people are traced, beside those of
+// outbreaks.
+const (
+	inStore       = 200_000
+	daysInStore   = 12
+	tracedInStore = 5
+)

@@ -4,5 +4,11 @@ package trace_test
 
 var engines = []engine{sqlite}
 
-// inStore is how many check-ins the province has that is put into a store.
-const inStore = 20_000
+// inStore is how many check-ins the province has that is put into a store, in so
+// many days, and tracedInStore how many of its people are traced, beside those of
+// outbreaks.
+const (
+	inStore       = 4_000
+	daysInStore   = 6
+	tracedInStore = 1
+)

@@ -77,14 +77,14 @@ func profile(id string) trace.Profile {
 // TestCertainContactsScenario: where clocks are right the contacts that are certain are those of the
 // reference, no fewer and no more.
 func TestCertainContactsScenario(t *testing.T) {
-	for seed := range uint64(scale(t, 3, 60)) {
-		p, m, knocks := filled(t, province.Options{Seed: seed, People: 700, Days: 9, First: first, Exact: true, Registered: seed == 1})
+	for seed := range uint64(scale(t, 2, 60)) {
+		p, m, knocks := filled(t, province.Options{Seed: seed, People: 400, Days: 7, First: first, Exact: true, Registered: seed == 1})
 		var others []span
 		for _, k := range knocks {
 			others = append(others, surely(p, k)...)
 		}
 		for _, id := range []string{"covid19", "measles", "tuberculosis", "suspected"} {
-			for _, who := range append(ill(p, seed, 4), inPatients(p, 3)...) {
+			for _, who := range append(ill(p, seed, 2), inPatients(p, 2)...) {
 				found, stays := traceOf(t, m.tracer(), p, who, profile(id))
 				sum := together(surely(p, knocks[who]), others, profile(id).After)
 				want := map[qrgate.Person]int64{}
@@ -135,10 +135,10 @@ func traceOf(t testing.TB, tracer *trace.Tracer, p *province.Province, who qrgat
 // TestTruthWithinBoundsScenario: whatever clocks say, the truth is within the bounds: of every stay, of every
 // time together, and nobody is missed.
 func TestTruthWithinBoundsScenario(t *testing.T) {
-	for seed := range uint64(scale(t, 4, 100)) {
+	for seed := range uint64(scale(t, 3, 100)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			p, m, _ := filled(t, province.Options{Seed: 10 + seed, People: 800, Days: 10, First: first})
-			checkTruth(t, p, m.tracer(), append(ill(p, seed, 12), inPatients(p, 6)...))
+			p, m, _ := filled(t, province.Options{Seed: 10 + seed, People: 500, Days: 8, First: first})
+			checkTruth(t, p, m.tracer(), append(ill(p, seed, 5), inPatients(p, 3)...))
 		})
 	}
 }
