@@ -31,6 +31,8 @@ var (
 	hospital = qrgate.Spot{No: 2}
 	shop     = qrgate.Spot{No: 3} // of unknown hours, 60 km away
 	hotel    = qrgate.Spot{Name: "Khách sạn Sông Hương"}
+	school   = qrgate.Spot{No: 4} // open from 7 to 11 and from 13:30 to 17
+	bar      = qrgate.Spot{No: 5} // open on Fridays and Saturdays from 18 to 2
 	nowhere  = qrgate.Spot{Name: "nobody knows it"}
 )
 
@@ -42,6 +44,12 @@ func newTown() *town {
 	m.venues[hospital] = trace.Venue{Dwell: trace.DwellOf("hospital"), At: &qrgate.Point{Lat: 16.46, Lon: 107.59}}
 	m.venues[shop] = trace.Venue{Dwell: trace.DwellOf("shop"), At: &qrgate.Point{Lat: 16.0, Lon: 107.9}}
 	m.venues[hotel] = trace.Venue{Dwell: trace.DwellOf("lodging")}
+	m.venues[school] = trace.Venue{Dwell: trace.DwellOf("school"), Hours: []qrgate.Hours{
+		{Days: qrgate.EveryDay, Open: 7 * 60, Close: 11 * 60}, {Days: qrgate.EveryDay, Open: 13*60 + 30, Close: 17 * 60},
+	}}
+	m.venues[bar] = trace.Venue{Dwell: trace.DwellOf("restaurant"), Hours: []qrgate.Hours{
+		{Days: 1<<time.Friday | 1<<time.Saturday, Open: 18 * 60, Close: 2 * 60},
+	}}
 	return &town{memory: m}
 }
 
@@ -163,6 +171,20 @@ func TestStays(t *testing.T) {
 		}},
 		{"a place of which nothing is known", []scan{{place: nowhere, at: at(1, 8, 0)}},
 			[]bound{{At: nowhere, In: exactly(at(1, 8, 0)), Out: when.Interval{Earliest: at(1, 8, 0), Latest: at(1, 16, 0)}, Inferred: true}}},
+		{"out by a boot without anchor that may be of the next day", []scan{
+			{place: market, at: at(1, 8, 0)}, {place: market, at: at(2, 14, 0), width: 36 * 60 * minutes, boot: 1, out: true},
+		}, []bound{
+			{At: market, In: exactly(at(1, 8, 0)), Out: when.Interval{Earliest: at(1, 8, 0), Latest: at(2, 0, 0)}, Inferred: true},
+			{At: market, In: when.Interval{Earliest: at(1, 16, 0), Latest: at(3, 8, 0)}, Out: when.Interval{Earliest: at(1, 20, 0), Latest: at(3, 8, 0)}, NoEntry: true},
+		}},
+		{"over a lunch break", []scan{{place: school, at: at(1, 8, 0)}, {place: school, at: at(1, 16, 0), out: true}},
+			[]bound{{At: school, In: exactly(at(1, 8, 0)), Out: exactly(at(1, 16, 0))}}},
+		{"until after the lunch break", []scan{{place: school, at: at(1, 8, 0)}},
+			[]bound{{At: school, In: exactly(at(1, 8, 0)), Out: when.Interval{Earliest: at(1, 8, 0), Latest: at(1, 17, 30)}, Inferred: true}}},
+		{"until a closing time after midnight", []scan{{place: bar, at: at(4, 23, 0)}},
+			[]bound{{At: bar, In: exactly(at(4, 23, 0)), Out: when.Interval{Earliest: at(4, 23, 0), Latest: at(5, 2, 30)}, Inferred: true}}},
+		{"on a day on which it is closed", []scan{{place: bar, at: at(1, 23, 0)}},
+			[]bound{{At: bar, In: exactly(at(1, 23, 0)), Out: when.Interval{Earliest: at(1, 23, 0), Latest: at(2, 3, 0)}, Inferred: true}}},
 		{"past the window", []scan{{place: market, at: at(30, 8, 0)}, {place: market, at: at(-2, 8, 0)}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
