@@ -1,12 +1,15 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -283,4 +286,48 @@ func TestForgetPersonDuringAnIntake(t *testing.T) {
 			t.Errorf("%d check-ins of a person of whom nothing else is known", len(got))
 		}
 	})
+}
+
+// Nothing of whoever was forgotten stays in the files.
+func TestScrub(t *testing.T) {
+	dsn := sqlite.dsn(t)
+	s := open(t, dsn)
+	ctx := context.Background()
+	canary := []byte("a name under the key of a person")
+	err := s.Intake(ctx, nil, func(in *store.Intake) error {
+		p, _, err := in.Person(identityOf(1), func() qrgate.Person { return 1 })
+		if err != nil {
+			return err
+		}
+		return in.Detail(p, canary, canary)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := func() bool {
+		t.Helper()
+		path := strings.TrimPrefix(dsn, "sqlite:")
+		for _, file := range []string{path, path + "-wal"} {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, canary) {
+				return true
+			}
+		}
+		return false
+	}
+	if !there() {
+		t.Error("the files do not have what was stored")
+	}
+	if _, err := s.ForgetPerson(ctx, 1, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Scrub(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if there() {
+		t.Error("the files still have what was forgotten")
+	}
 }

@@ -20,6 +20,10 @@ func (s *Store) Scrub(ctx context.Context) error {
 		}
 		return nil
 	}
+	// Most of the log goes into the file while intakes go on.
+	if _, err := s.read.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		return fmt.Errorf("store: scrub: %w", err)
+	}
 	for try := 1; ; try++ {
 		busy, err := s.emptyLog(ctx)
 		if err != nil {
