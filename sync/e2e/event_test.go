@@ -105,7 +105,7 @@ func (o *organiser) placeOf(name string) {
 	o.post("/to-chuc/moi", url.Values{"org.name": {"Sở Văn hóa và Thể thao"}, "org.sector": {"province"}, "org.phone": {"0234 3523 991"}})
 	page := o.post("/dia-diem/moi", url.Values{
 		"place.name": {name}, "place.kind": {"event_venue"}, "place.sector": {"province"}, "place.commune": {"Phường Phú Xuân"}, "place.street": {"11 Lê Lợi"},
-		"place.person": {"Trần Văn Ba"}, "place.phone": {"0905 123 456"}, "place.doors": {"1"}, "place.pick": {"19753@2025-07-01"}, "place.area": {"19753@2025-07-01"},
+		"place.person": {"Trần Văn Ba"}, "place.phone1": {"0905 123 456"}, "place.doors": {"1"}, "place.pick": {"19753@2025-07-01"}, "place.area": {"19753@2025-07-01"},
 	})
 	if !strings.Contains(page, name) {
 		o.t.Fatalf("no place was made:\n%.4000s", page)
