@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/vault"
@@ -56,7 +57,7 @@ func (k *Keeper) sweep(ctx context.Context, dropped []qrgate.Day) error {
 	for p := range loose {
 		gone = append(gone, p)
 	}
-	n, err := k.Rights.Forget(ctx, gone, k.subjects)
+	n, err := k.forget(ctx, gone)
 	if n > 0 {
 		k.dirty.Store(true)
 		k.Log.Info("people forgotten", "n", n)
@@ -70,24 +71,64 @@ func (k *Keeper) sweep(ctx context.Context, dropped []qrgate.Day) error {
 	return err
 }
 
+// forgetAtOnce is how many people are forgotten before the days that have a key are
+// looked up again.
+const forgetAtOnce = 2000
+
+func (k *Keeper) forget(ctx context.Context, all []qrgate.Person) (n int64, err error) {
+	for some := range slices.Chunk(all, forgetAtOnce) {
+		of, err := k.subjectsOf()
+		if err != nil {
+			return n, err
+		}
+		gone, err := k.Rights.Forget(ctx, some, of)
+		if n += gone; err != nil {
+			return n, err
+		}
+		if _, err := k.Rights.Lease(ctx, leaseOf, k.o.Server, leaseFor); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 func (k *Keeper) sweepDue() bool { return k.o.Now().UnixMilli()-k.swept.Load() >= sweepEvery }
 
 // subjects returns a person as each day that has a key holds them.
 func (k *Keeper) subjects(p qrgate.Person) (map[qrgate.Day]qrgate.Subject, error) {
+	of, err := k.subjectsOf()
+	if err != nil {
+		return nil, err
+	}
+	return of(p)
+}
+
+// subjectsOf returns subjects for many persons: which days have a key is looked up
+// once, for that reads every key's file.
+func (k *Keeper) subjectsOf() (func(qrgate.Person) (map[qrgate.Day]qrgate.Subject, error), error) {
 	days, err := k.Vault.Days()
 	if err != nil {
 		return nil, err
 	}
-	all := map[qrgate.Day]qrgate.Subject{}
-	for _, day := range days {
-		s, err := k.Vault.Subject(day, p)
-		if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) {
-			continue
+	// Those that may get their first key at any moment, too.
+	today := qrgate.DayOf(k.o.Now())
+	for _, day := range []qrgate.Day{today, today + 1} {
+		if !slices.Contains(days, day) {
+			days = append(days, day)
 		}
-		if err != nil {
-			return nil, err
-		}
-		all[day] = s
 	}
-	return all, nil
+	return func(p qrgate.Person) (map[qrgate.Day]qrgate.Subject, error) {
+		all := map[qrgate.Day]qrgate.Subject{}
+		for _, day := range days {
+			s, err := k.Vault.Subject(day, p)
+			if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			all[day] = s
+		}
+		return all, nil
+	}, nil
 }

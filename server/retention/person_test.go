@@ -50,7 +50,7 @@ func TestErasure(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]int64{"checkins": 3, "identities": said.Rows["identities"], "details": 1, "people": 1, "holders": 1, "guests": 0, "merges": 0}
-		if !cmp.Equal(said.Rows, want) || said.Object != "request 1" || len(said.Waiting.Backups) != 1 || len(said.Days) != 2 {
+		if !cmp.Equal(said.Rows, want) || said.Object != "request 1" || len(said.Waiting.Backups) != 1 || len(said.Days) != 4 {
 			t.Errorf("the file says %+v", said)
 		}
 		if d := w.dossier(one); d.Known || len(d.Checkins) != 0 || len(d.Cards) != 0 {

@@ -177,27 +177,25 @@ func (r *Rights) Forget(ctx context.Context, all []qrgate.Person, subjects func(
 			if err := t.Seen(asked); err != nil {
 				return err
 			}
+			kept, err := keptOf(t, some)
+			if err != nil {
+				return err
+			}
 			var gone []qrgate.Person
 			for _, p := range some {
-				seen := false
 				for day, s := range of[p] {
-					seen = seen || asked[day][s]
+					kept[p] = kept[p] || asked[day][s]
 				}
-				for _, table := range keepers {
-					err := t.Each(func(*sql.Rows) error { seen = true; return nil }, "SELECT 1 FROM "+table+" WHERE person = ?", int64(p))
-					if err != nil {
-						return err
-					}
+				if !kept[p] {
+					gone = append(gone, p)
 				}
-				if seen {
-					continue
-				}
+			}
+			if in, args := inPersons(gone); len(args) > 0 {
 				for _, column := range []string{"person", "same_as"} {
-					if _, err := t.Exec("DELETE FROM merges WHERE "+column+" = ?", int64(p)); err != nil {
+					if _, err := t.Exec("DELETE FROM merges WHERE "+column+in, args...); err != nil {
 						return err
 					}
 				}
-				gone = append(gone, p)
 			}
 			forgotten = len(gone)
 			return t.ForgetPeople(gone...)
@@ -208,4 +206,33 @@ func (r *Rights) Forget(ctx context.Context, all []qrgate.Person, subjects func(
 		n += int64(forgotten)
 	}
 	return n, nil
+}
+
+// keptOf returns which of these persons something other than a check-in keeps.
+func keptOf(t store.Tx, all []qrgate.Person) (map[qrgate.Person]bool, error) {
+	kept := map[qrgate.Person]bool{}
+	in, args := inPersons(all)
+	for _, table := range keepers {
+		err := t.Each(func(rows *sql.Rows) error {
+			var p int64
+			err := rows.Scan(&p)
+			kept[qrgate.Person(p)] = true
+			return err
+		}, "SELECT person FROM "+table+" WHERE person"+in, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+func inPersons(all []qrgate.Person) (string, []any) {
+	args := make([]any, len(all))
+	for i, p := range all {
+		args[i] = int64(p)
+	}
+	if len(args) == 0 {
+		return "", nil
+	}
+	return " IN (?" + strings.Repeat(", ?", len(args)-1) + ")", args
 }
