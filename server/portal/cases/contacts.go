@@ -747,6 +747,9 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
+	if err := p.ranked(ctx, me, h.ID, list); err != nil {
+		return err
+	}
 	d := &callsPage{head: h}
 	counts := map[casebook.Status]int{}
 	for _, c := range list {
@@ -802,6 +805,38 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		d.Rows = append(d.Rows, row)
 	}
 	return v.Render(w, "cases_calls", d)
+}
+
+// ranked brings the households of a call list into the order of whom the latest run
+// ranks first in them; those who wait stay before the others.
+func (p *Pages) ranked(ctx context.Context, by, id string, list []casebook.Call) error {
+	run, err := p.book.Run(ctx, by, id, 0)
+	if errors.Is(err, qrgate.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rank := map[casebook.Ref]int{}
+	for i, r := range run.Refs() {
+		rank[r] = i - 1<<30 // before those whom the run no longer finds
+	}
+	home, waits := map[string]int{}, map[string]bool{}
+	for i := range list {
+		c := &list[i]
+		home[c.Household] = min(home[c.Household], rank[c.Ref])
+		waits[c.Household] = waits[c.Household] || c.Status == casebook.ToCall || c.Status == casebook.NotReached
+	}
+	first := func(c *casebook.Call) int {
+		if waits[c.Household] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b casebook.Call) int {
+		return cmp.Or(cmp.Compare(first(&a), first(&b)), cmp.Compare(home[a.Household], home[b.Household]), cmp.Compare(a.Household, b.Household), cmp.Compare(rank[a.Ref], rank[b.Ref]))
+	})
+	return nil
 }
 
 // letterCode is what somebody says on the telephone for the office to find them:

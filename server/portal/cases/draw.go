@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -132,18 +133,21 @@ func mapOf(label string, pins []pin) template.HTML {
 	const ratio, least = 0.62, 900.0
 	w := max(maxX-minX, (maxY-minY)/ratio, least/1.35) * 1.35
 	h := w * ratio
-	x0, y0 := (minX+maxX-w)/2, (minY+maxY-h)/2
-	unit := w / 470 // about a pixel of a desk
+	x0, y0 := (minX+maxX-w)/2, (minY+maxY-h)/2-h*0.05 // pins stand above their places
+	unit := w / 470                                   // about a pixel of a desk
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="cases-map" viewBox="%.0f %.0f %.0f %.0f" role="img" aria-label="%s">`, x0, y0, w, h, html.EscapeString(label))
 	var names strings.Builder
+	var taken []placed
 	for _, o := range area.Outlines() {
 		if float64(o.Box.X) > x0+w || float64(o.Box.Y) > y0+h || float64(o.Box.X+o.Box.W) < x0 || float64(o.Box.Y+o.Box.H) < y0 {
 			continue
 		}
 		fmt.Fprintf(&b, `<path class="commune" fill-rule="evenodd" stroke-width="%.1f" d="%s"/>`, unit*1.5, o.Path)
-		if x, y := float64(o.X), float64(o.Y); x > x0+w*.06 && x < x0+w*.94 && y > y0 && y < y0+h {
-			fmt.Fprintf(&names, `<text class="name" x="%d" y="%d" font-size="%.0f" text-anchor="middle">%s</text>`, o.X, o.Y, unit*15, html.EscapeString(o.Unit.Name))
+		if x, y := float64(o.X), float64(o.Y); x > x0+w*.1 && x < x0+w*.9 && y > y0 && y < y0+h &&
+			!slices.ContainsFunc(taken, func(t placed) bool { return math.Abs(t.x-x) < unit*70 && math.Abs(t.y-y) < unit*14 }) {
+			taken = append(taken, placed{x: x, y: y})
+			fmt.Fprintf(&names, `<text class="name" x="%d" y="%d" font-size="%.0f" stroke-width="%.1f" text-anchor="middle">%s</text>`, o.X, o.Y, unit*12, unit*3, html.EscapeString(o.Unit.Name))
 		}
 	}
 	b.WriteString(names.String())
@@ -184,31 +188,50 @@ type quarter struct {
 	Least, Most int // people inside
 }
 
-// crowd counts people by quarters of an hour.
-func crowd(from, to int64, stays []when.Interval, sure []when.Interval) []quarter {
+// crowd counts people by quarters of an hour between two moments, of the days on
+// which there were any.
+func crowd(from, to int64, may, sure []when.Interval) [][]quarter {
 	const step = 15 * minute
-	from -= ((from % step) + step) % step
-	n := int((to - from + step - 1) / step)
-	if n <= 0 || n > 7*24*4 {
-		return nil
-	}
-	all := make([]quarter, n)
-	for i := range all {
-		all[i].From = from + int64(i)*step
-	}
-	count := func(in []when.Interval, add func(*quarter)) {
-		for _, s := range in {
-			if s.Latest < s.Earliest {
+	days := map[qrgate.Day][]quarter{}
+	count := func(all []when.Interval, add func(*quarter)) {
+		for _, s := range all {
+			first, last := max(s.Earliest, from), min(s.Latest, to)
+			if last < first {
 				continue
 			}
-			for i := max(0, int((s.Earliest-from)/step)); i < n && all[i].From <= s.Latest; i++ {
-				add(&all[i])
+			for d := qrgate.DayOfMilli(first); d <= qrgate.DayOfMilli(last); d++ {
+				start := d.Start().UnixMilli()
+				of := days[d]
+				if of == nil {
+					of = make([]quarter, day/step)
+					for i := range of {
+						of[i].From = start + int64(i)*step
+					}
+					days[d] = of
+				}
+				for i := max(0, first-start) / step; i < day/step && of[i].From <= last; i++ {
+					add(&of[i])
+				}
 			}
 		}
 	}
-	count(stays, func(q *quarter) { q.Most++ })
+	count(may, func(q *quarter) { q.Most++ })
 	count(sure, func(q *quarter) { q.Least++ })
-	return all
+	var all [][]quarter
+	for _, d := range slices.Sorted(maps.Keys(days)) {
+		all = append(all, busy(days[d]))
+	}
+	return all[max(0, len(all)-maxLanes):]
+}
+
+// busy leaves the hours of a day from the first with people to the last.
+func busy(all []quarter) []quarter {
+	first := slices.IndexFunc(all, func(q quarter) bool { return q.Most > 0 }) / 4 * 4
+	last := len(all)
+	for last > first+4 && all[last-1].Most == 0 {
+		last--
+	}
+	return all[first:min(len(all), (last+3)/4*4)]
 }
 
 // crowding draws quarters as bars: those that were there for sure filled, those
@@ -231,7 +254,10 @@ func crowding(label string, all []quarter, width int) template.HTML {
 		fmt.Fprintf(&b, `<path class="rule" d="M%d %.1fH%d"/><text class="hour" x="%d" y="%.1f" text-anchor="end">%d</text>`, left, y(n), width, left-6, y(n)+4, n)
 	}
 	w := float64(width-left-4) / float64(len(all))
-	every := max(1, int(math.Ceil(52/w)/4)*4)
+	every := 4
+	for float64(every)*w < 52 {
+		every *= 2
+	}
 	for i, q := range all {
 		x := float64(left) + w*float64(i)
 		if q.Most > 0 {
@@ -241,7 +267,7 @@ func crowding(label string, all []quarter, width int) template.HTML {
 			}
 			b.WriteString(`</g>`)
 		}
-		if i%every == 0 && x < float64(width-30) {
+		if i%every == 0 && x < float64(width-38) {
 			fmt.Fprintf(&b, `<text class="hour" x="%.1f" y="%d">%s</text>`, x, height-6, clock(q.From))
 		}
 	}

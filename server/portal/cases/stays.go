@@ -158,6 +158,12 @@ func presenceKey(p wire.Presence) string {
 	return "cases.presence.unknown"
 }
 
+// A crowdDay is a day at a place, for a desk and for a phone.
+type crowdDay struct {
+	Name       string
+	Wide, Thin template.HTML
+}
+
 // A staysPage is where a person was.
 type staysPage struct {
 	*head
@@ -166,7 +172,7 @@ type staysPage struct {
 	Where          *spotName
 	Time, TimeThin template.HTML
 	Map            template.HTML
-	Crowd, Thin    template.HTML
+	Days           []crowdDay
 	Inside         int // people at an outbreak's place
 	Busiest        string
 	MapNote        string
@@ -279,18 +285,20 @@ func (p *Pages) outbreak(ctx context.Context, v *page.View, h *head, names spots
 	}
 	d.Inside = len(people)
 	from, to = max(from, h.From.UnixMilli()), min(to, h.To.UnixMilli())
-	quarters := crowd(from, to, may, sure)
 	var top quarter
-	for _, q := range quarters {
-		if q.Most > top.Most {
-			top = q
+	for _, quarters := range crowd(from, to, may, sure) {
+		for _, q := range quarters {
+			if q.Most > top.Most {
+				top = q
+			}
 		}
+		name := weekday(v, qrgate.DayOfMilli(quarters[0].From))
+		label := v.T("cases.crowd.label") + ", " + name
+		d.Days = append(d.Days, crowdDay{name, crowding(label, quarters, 1000), crowding(label, quarters, 300)})
 	}
 	if top.Most > 0 {
 		d.Busiest = v.T("cases.crowd.top", "at", v.T("cases.clock.day", "clock", clock(top.From), "day", date(top.From)), "least", top.Least, "most", top.Most)
 	}
-	d.Crowd = crowding(v.T("cases.crowd.label"), quarters, 1000)
-	d.Thin = crowding(v.T("cases.crowd.label"), quarters, 300)
 	if where.At != nil {
 		d.Map = mapOf(v.T("cases.map.label"), []pin{{At: *where.At, Label: "1", Title: where.Name, Anchor: "main"}})
 	}
