@@ -145,7 +145,7 @@ func (p *paper) lines(words string, x, width float64, a align, size float64, fac
 		p.need(size * leading)
 		base := p.y + size
 		if a == left && i < len(rows)-1 && strings.Count(row, " ") > 2 && p.set.measure(face, row)*size > width*.8 {
-			p.justified(row, x, base, width, size, face)
+			p.justified(row, x, base, width, size, face, slanted)
 		} else {
 			p.text(row, x, base, width, a, size, face, slanted)
 		}
@@ -154,7 +154,7 @@ func (p *paper) lines(words string, x, width float64, a align, size float64, fac
 }
 
 // justified sets a line as wide as its column.
-func (p *paper) justified(row string, x, base, width, size float64, face face) {
+func (p *paper) justified(row string, x, base, width, size float64, face face, slanted bool) {
 	words := strings.Split(row, " ")
 	used := 0.0
 	for _, w := range words {
@@ -162,7 +162,7 @@ func (p *paper) justified(row string, x, base, width, size float64, face face) {
 	}
 	gap := (width - used) / float64(len(words)-1)
 	for _, w := range words {
-		p.text(w, x, base, width, left, size, face, false)
+		p.text(w, x, base, width, left, size, face, slanted)
 		x += p.set.measure(face, w)*size + gap
 	}
 }

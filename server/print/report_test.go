@@ -60,3 +60,13 @@ func TestReportTakesAnything(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkReportPDF(b *testing.B) {
+	d := monthly()
+	for b.Loop() {
+		var out bytes.Buffer
+		if err := print.Report(&out, d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

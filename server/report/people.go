@@ -47,7 +47,7 @@ func (s Sum) Text(number func(int64) string) string {
 	case s.Shown == 0 && s.Hidden == 1:
 		return "<" + number(Fewest)
 	}
-	return "≥ " + number(s.Least())
+	return "≥\u00a0" + number(s.Least())
 }
 
 // Least returns the least that the sum can be: somebody is in each hidden cell.

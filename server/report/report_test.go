@@ -135,7 +135,7 @@ func TestSumText(t *testing.T) {
 	for _, tt := range []struct {
 		people []int64
 		want   string
-	}{{nil, "0"}, {[]int64{0, 0}, "0"}, {[]int64{10}, "10"}, {[]int64{9}, "<10"}, {[]int64{9, 0}, "<10"}, {[]int64{9, 1}, "≥ 2"}, {[]int64{120, 9}, "≥ 121"}} {
+	}{{nil, "0"}, {[]int64{0, 0}, "0"}, {[]int64{10}, "10"}, {[]int64{9}, "<10"}, {[]int64{9, 0}, "<10"}, {[]int64{9, 1}, "≥\u00a02"}, {[]int64{120, 9}, "≥\u00a0121"}} {
 		var cells []report.Cell
 		for _, n := range tt.people {
 			cells = append(cells, report.Cell{People: n})

@@ -198,7 +198,7 @@ func (b *book) groups(caption, head string, groups []report.Group, name func(str
 	}
 	t.Head, t.Wide = append(t.Head, b.t("progress.share.active")), append(t.Wide, 1.1)
 	if sums != nil {
-		t.Head, t.Wide = append(t.Head, b.t("progress.checkins")), append(t.Wide, 1.3)
+		t.Head, t.Wide = append(t.Head, b.t("progress.checkins")), append(t.Wide, 2)
 	}
 	row := func(name string, f report.Funnel, sum report.Sum) {
 		cells := []report.Value{report.Words(name)}
