@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base32"
@@ -96,7 +97,9 @@ func (c *user) answer(r *http.Response, err error) string {
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
 	if err != nil || r.StatusCode != http.StatusOK {
-		c.t.Fatalf("%s %s = %s, %v:\n%.3000s", r.Request.Method, r.Request.URL, r.Status, err, b)
+		// What is to be corrected stands below the page's head.
+		_, wrong, _ := strings.Cut(string(b), `class="wrongs"`)
+		c.t.Fatalf("%s %s = %s, %v:\n%.2000s", r.Request.Method, r.Request.URL, r.Status, err, cmp.Or(wrong, string(b)))
 	}
 	return string(b)
 }
