@@ -71,7 +71,7 @@ func TestReadersWhileFiling(t *testing.T) {
 		check := func(when string) {
 			t.Helper()
 			for _, s := range []*store.Store{s, open(t, dsn)} {
-				if diff := cmp.Diff(want, read(t, s)); diff != "" {
+				if diff := cmp.Diff(want, read(t, s), wholeCheckins); diff != "" {
 					t.Errorf("%s: contents (-before +after):\n%s", when, diff)
 				}
 				got, err := s.Recent(ctx, 400)
@@ -99,11 +99,14 @@ func TestReadersWhileFiling(t *testing.T) {
 				}
 			}
 			intake(t, s, at, carried.all())
+			if when != "before" && when != "after step 1" { // none is filed, and some are
+				return
+			}
 			restored := open(t, sqlite.dsn(t))
 			if _, err := restored.Restore(ctx, bytes.NewReader(backup(t, s))); err != nil {
 				t.Errorf("%s: %v", when, err)
 			}
-			if diff := cmp.Diff(want.Checkins, read(t, restored).Checkins); diff != "" {
+			if diff := cmp.Diff(want.Checkins, read(t, restored).Checkins, wholeCheckins); diff != "" {
 				t.Errorf("%s: restored from a backup (-before +after):\n%s", when, diff)
 			}
 		}
