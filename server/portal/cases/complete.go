@@ -1,30 +1,22 @@
 package cases
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/sync/when"
 )
 
-// A missing gate is one from which check-ins of the traced time may still come.
+// A missingGate is one from which check-ins of the traced time may still come, or
+// never will.
 type missingGate struct {
-	Kiosk string
-	At    qrgate.Spot
-	// Since is when it was last heard of; zero if it never was.
-	Since time.Time
-	// Holds is how many records it said it held then, which nobody here has. Known
-	// is false of a kiosk that never said.
-	Holds int64
-	Known bool
-	// Gap is how many records are missing between those that came.
-	Gap int64
+	trace.Delivery
+	Known bool // it has said how much it holds
 }
 
 // Completeness is what a trace could not know. It is kept with its run.
@@ -44,57 +36,41 @@ type completeness struct {
 func (c *completeness) Whole() bool { return len(c.Missing) == 0 && c.Unopened == 0 }
 
 // Holds is how many records all of them hold at least.
-func (c *completeness) Holds() (n int64) {
+func (c *completeness) Holds() (n uint64) {
 	for _, g := range c.Missing {
-		n += g.Holds + g.Gap
+		n += min(g.Holds, 1<<40)
 	}
 	return n
 }
 
-// Share is how many of a hundred passes could not be recorded.
-func (c *completeness) Share() int {
-	all := c.Admitted + c.Unnamed + c.Amber
-	if all == 0 {
-		return 0
-	}
-	return (100*(c.Unnamed+c.Amber) + all/2) / all
-}
-
-// silentAfter is how long before the end of what is asked about a kiosk may last
-// have been heard of and still have said all.
-const silentAfter = 10 * time.Minute
+// justNow is how long a kiosk that works may be silent: it beats more often.
+const justNow = 10 * time.Minute
 
 // complete returns what a trace of places over some time could not know.
 func (p *Pages) complete(ctx context.Context, found *trace.Found, at map[qrgate.Spot]bool, from, to time.Time) (*completeness, error) {
 	c := &completeness{Unopened: found.Unopened}
-	for i := range found.Scans {
-		s := &found.Scans[i]
-		c.Admitted += s.Admitted
-		c.Unnamed += s.Unnamed
-		c.Amber += s.Amber
-		c.Refused += s.Refused
-		c.Unread += s.Unread
-		c.Paper += s.Paper
-	}
+	now := p.f.Now()
 	kiosks, err := p.o.Store.Kiosks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now := p.f.Now()
-	ledgers, err := p.o.Store.Gaps(ctx, now)
+	ledgers, err := p.o.Store.Ledgers(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	gaps := map[string]int64{}
-	for _, l := range ledgers {
-		for _, m := range l.Missing {
-			gaps[l.Kiosk] += int64(m.To - m.From + 1)
+	var held []trace.Ledger
+	for i := range ledgers {
+		l := &ledgers[i]
+		one := trace.Ledger{Kiosk: l.Kiosk, Epoch: l.Epoch, Through: l.Through, Newest: l.Newest, Lost: l.Lost, Forked: l.Forked, Received: milli(l.Received)}
+		if l.Gap() {
+			for _, m := range l.Missing {
+				one.Missing += m.To - m.From + 1
+			}
 		}
+		held = append(held, one)
 	}
-	end := to
-	if end.After(now) {
-		end = now
-	}
+	var gates []trace.Gate
+	known := map[string]bool{}
 	for i := range kiosks {
 		k := &kiosks[i]
 		spot := qrgate.Spot{No: k.PlaceNo}
@@ -104,25 +80,37 @@ func (p *Pages) complete(ctx context.Context, found *trace.Found, at map[qrgate.
 		if !at[spot] || store.IsPhones(k.ID) {
 			continue
 		}
-		c.Kiosks++
-		heard := k.Contact
-		if k.Received.After(heard) {
-			heard = k.Received
+		g := trace.Gate{Kiosk: k.ID, At: spot, Added: milli(k.Added), Revoked: k.State == qrgate.KioskRevoked, Beat: milli(k.Contact)}
+		if b := k.Beat; b != nil {
+			known[k.ID] = true
+			g.Epoch, g.Queued, g.Newest, g.Unrecorded = b.Epoch, min(b.Queued, 1<<40), b.Last, b.Unrecorded
 		}
-		g := missingGate{Kiosk: k.ID, At: spot, Since: heard, Gap: gaps[k.ID]}
-		if k.Beat != nil {
-			g.Known, g.Holds = true, int64(min(k.Beat.Queued, 1<<40))
-		}
-		added := !k.Added.After(end)
-		silent := heard.Before(end.Add(-silentAfter)) && added
-		if silent || g.Holds > 0 || g.Gap > 0 {
-			c.Missing = append(c.Missing, g)
+		gates = append(gates, g)
+	}
+	c.Kiosks = len(gates)
+	if last := now.Add(-justNow); to.After(last) {
+		to = last
+	}
+	for _, d := range trace.Complete(when.Interval{Earliest: from.UnixMilli(), Latest: to.UnixMilli()}, gates, held, found.Scans) {
+		c.Admitted += d.Scans.Admitted
+		c.Unnamed += d.Scans.Unnamed
+		c.Amber += d.Scans.Amber
+		c.Refused += d.Scans.Refused
+		c.Unread += d.Scans.Unread
+		c.Paper += d.Scans.Paper
+		if d.State != trace.Delivered {
+			c.Missing = append(c.Missing, missingGate{d, known[d.Kiosk]})
 		}
 	}
-	slices.SortFunc(c.Missing, func(a, b missingGate) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Kiosk, b.Kiosk))
-	})
 	return c, nil
+}
+
+// milli is a time in Unix milliseconds, 0 if there was none.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 func (c *completeness) bytes() ([]byte, error) { return json.Marshal(c) }

@@ -173,15 +173,19 @@ type contactsPage struct {
 	Other    bool // not the latest run of the case
 }
 
+// Held is how many records the gates hold that have not delivered.
+func (d *contactsPage) Held() int64 { return int64(d.Complete.Holds()) }
+
 type completenessView struct {
 	*completeness
 	Rows []missingRow
 }
 
+// A missingRow is a gate whose check-ins are not all here.
 type missingRow struct {
 	missingGate
 	Place string
-	Ago   string
+	Said  []string
 }
 
 func (p *Pages) completenessView(ctx context.Context, v *page.View, names spots, at time.Time, body []byte) (*completenessView, error) {
@@ -195,13 +199,41 @@ func (p *Pages) completenessView(ctx context.Context, v *page.View, names spots,
 		if err != nil {
 			return nil, err
 		}
-		row := missingRow{missingGate: g, Place: s.Name}
-		if !g.Since.IsZero() {
-			row.Ago = sayAgo(v, max(0, at.Sub(g.Since).Milliseconds()))
-		}
+		row := missingRow{missingGate: g, Place: s.Name, Said: sayDelivery(v, &g, at)}
 		d.Rows = append(d.Rows, row)
 	}
 	return d, nil
+}
+
+// sayDelivery tells what is missing of a gate, in the order of how much it matters.
+func sayDelivery(v *page.View, g *missingGate, at time.Time) (said []string) {
+	switch g.State {
+	case trace.Never:
+		said = append(said, v.T("cases.complete.never"))
+	case trace.Silent:
+		since := time.UnixMilli(g.Since)
+		said = append(said, v.T("cases.complete.since", "at", since.In(qrgate.Zone).Format("02/01/2006 15:04"), "ago", sayAgo(v, max(0, at.Sub(since).Milliseconds()))))
+	case trace.Behind:
+		said = append(said, v.T("cases.complete.behind"))
+	}
+	switch {
+	case g.Holds > 0:
+		said = append(said, v.T("cases.complete.holds", "n", page.Number(int64(g.Holds))))
+	case !g.Known && g.State != trace.Gaps:
+		said = append(said, v.T("cases.complete.unknown"))
+	}
+	for _, n := range []struct {
+		key string
+		n   uint64
+	}{{"gap", g.Missing}, {"lost", g.Lost}, {"unrecorded", g.Unrecorded}} {
+		if n.n > 0 {
+			said = append(said, v.T("cases.complete."+n.key, "n", page.Number(int64(min(n.n, 1<<40)))))
+		}
+	}
+	if g.Forked {
+		said = append(said, v.T("cases.complete.forked"))
+	}
+	return said
 }
 
 // A met is whom a run found, in its order.

@@ -256,11 +256,7 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 	if c != nil {
 		add("cases.sheet.missing", strconv.Itoa(len(c.Rows)))
 		for _, g := range c.Rows {
-			holds := v.T("cases.complete.unknown")
-			if g.Known {
-				holds = v.T("cases.complete.holds", "n", page.Number(g.Holds+g.Gap))
-			}
-			about.Rows = append(about.Rows, []string{g.Kiosk + ", " + g.Place, holds})
+			about.Rows = append(about.Rows, []string{g.Kiosk + ", " + g.Place, strings.Join(g.Said, "; ")})
 		}
 		add("cases.sheet.unnamed", strconv.Itoa(c.Unnamed+c.Amber))
 	}
