@@ -243,6 +243,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View) error
 	if err != nil {
 		return err
 	}
+	if err := p.book.SeeNotices(r.Context(), v.Who.Account.ID, h.ID); err != nil {
+		return err
+	}
 	return p.render(w, r, v, h, nil, "", http.StatusOK)
 }
 
@@ -400,6 +403,11 @@ func (p *Pages) glasses(w http.ResponseWriter, r *http.Request, v *page.View) er
 	d, err := p.glassPage(r, v)
 	if err != nil {
 		return err
+	}
+	for _, g := range d.Rows {
+		if err := p.book.SeeNotices(r.Context(), v.Who.Account.ID, g.Case); err != nil {
+			return err
+		}
 	}
 	return v.Render(w, "cases_glasses", d)
 }

@@ -3,6 +3,7 @@ package cases
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/store/casebook"
@@ -10,6 +11,9 @@ import (
 
 // casesPerPage is how many cases one page lists.
 const casesPerPage = 30
+
+// mostNotices is how much news one page tells.
+const mostNotices = 5
 
 // A listRow is a case in the list. No person is on it.
 type listRow struct {
@@ -22,14 +26,20 @@ type listRow struct {
 }
 
 type listPage struct {
-	Views            []viewRow
-	View             string
-	Rows             []listRow
-	Form             *page.Form
-	From, To, All    int
-	Before, After    string
-	CanOpen, Looking bool
-	Notices          int
+	Views         []viewRow
+	View          string
+	Rows          []listRow
+	Form          *page.Form
+	From, To, All int
+	Before, After string
+	CanOpen       bool
+	Notices       []noticeRow
+}
+
+// A noticeRow is news of a case that somebody has not seen.
+type noticeRow struct {
+	Path, Text string
+	At         time.Time
 }
 
 type viewRow struct {
@@ -116,11 +126,14 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 		row.Todo, row.Urgent = todo(&c, row.Ended, d.View == "cho-duyet")
 		d.Rows = append(d.Rows, row)
 	}
-	notices, err := p.book.Notices(ctx, me, true, 100)
+	notices, err := p.book.Notices(ctx, me, true, mostNotices)
 	if err != nil {
 		return err
 	}
-	d.Notices = len(notices)
+	for i := range notices {
+		n := &notices[i]
+		d.Notices = append(d.Notices, noticeRow{noticePath(n), v.T("cases.notice."+string(n.Kind), "number", n.Number), n.At})
+	}
 	return v.Render(w, "cases_list", d)
 }
 
