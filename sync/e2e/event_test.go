@@ -97,14 +97,20 @@ func TestEventFromInvitationToAttendance(t *testing.T) {
 	}
 }
 
+var organisationOf = regexp.MustCompile(`name="place.org" value="([a-z2-7]+)"`)
+
 // An organiser is the owner of an organisation with one place.
 type organiser struct{ *user }
 
 func (o *organiser) placeOf(name string) {
 	o.t.Helper()
 	o.post("/to-chuc/moi", url.Values{"org.name": {"Sở Văn hóa và Thể thao"}, "org.sector": {"province"}, "org.phone": {"0234 3523 991"}})
+	organisation := organisationOf.FindStringSubmatch(o.get("/dia-diem/moi"))
+	if organisation == nil {
+		o.t.Fatal("no organisation was made")
+	}
 	page := o.post("/dia-diem/moi", url.Values{
-		"place.name": {name}, "place.kind": {"event_venue"}, "place.sector": {"province"}, "place.commune": {"Phường Phú Xuân"}, "place.street": {"11 Lê Lợi"},
+		"place.org": organisation[1:], "place.name": {name}, "place.kind": {"event_venue"}, "place.sector": {"province"}, "place.commune": {"Phường Phú Xuân"}, "place.street": {"11 Lê Lợi"},
 		"place.person": {"Trần Văn Ba"}, "place.phone1": {"0905 123 456"}, "place.doors": {"1"}, "place.pick": {"19753@2025-07-01"}, "place.area": {"19753@2025-07-01"},
 	})
 	if !strings.Contains(page, name) {
