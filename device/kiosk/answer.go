@@ -1,6 +1,8 @@
 package kiosk
 
 import (
+	"time"
+
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -17,11 +19,12 @@ type Answer struct {
 	State  words.State
 	Reason wire.Reason // with Refused always; with Amber and Fault if it is known
 
-	Typed    bool   // a code was typed
-	Test     bool   // it was the morning's test card that was let in
-	Seq      uint64 // the check-in that is on disk; 0 if there is none
-	MayBring bool   // companions may be entered for Seq
-	Brought  int    // with Admitted: so many companions were recorded just now
+	Typed    bool      // a code was typed
+	Test     bool      // it was the morning's test card that was let in
+	Seq      uint64    // the check-in that is on disk; 0 if there is none
+	MayBring bool      // companions may be entered for Seq
+	Brought  int       // with Admitted: so many companions were recorded just now
+	At       time.Time // with Again: when it was recorded; zero if that is not to be told
 }
 
 // signals is what lamps, buzzer and relay do in each state of the door.

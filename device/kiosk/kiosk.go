@@ -71,6 +71,7 @@ type Door struct {
 type Kiosk struct {
 	Door
 	repeats    *scan.Repeats
+	given      answers
 	log        *slog.Logger
 	unrecorded atomic.Uint64
 	touched    chan touch
@@ -86,7 +87,7 @@ func New(door Door, log *slog.Logger) (*Kiosk, error) {
 	if err := door.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("kiosk: %w", err)
 	}
-	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), log: log, touched: make(chan touch)}, nil
+	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), given: newAnswers(), log: log, touched: make(chan touch)}, nil
 }
 
 // Unrecorded returns how many people were let in without a record since start.
@@ -128,11 +129,14 @@ func (k *Kiosk) handle(s scan.Scan) error {
 func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	if ago, seen := k.repeats.Seen(text, at); seen {
 		// A card that lies still is answered once; one that comes back is
-		// told that it need not.
-		if ago >= stillHeld {
-			k.tell(Answer{State: words.Again})
+		// told that it need not, or if it was refused is judged anew.
+		switch {
+		case ago < stillHeld:
+			return nil
+		case !k.given.refused(text):
+			k.tell(Answer{State: words.Again, At: k.given.clock(text, at)})
+			return nil
 		}
-		return nil
 	}
 	k.tell(Answer{State: words.Reading})
 	j := judge()
@@ -154,6 +158,7 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 		k.tell(Answer{State: words.Ready}) // what the answer goes back to
 	}
 	k.last = party{}
+	k.remember(text, at, j)
 	a := k.said(j, seq)
 	if a.MayBring {
 		k.last = party{seq: seq, at: at}
@@ -161,6 +166,15 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	k.tell(a)
 	k.log.Debug("judged", "seq", seq, "verdict", j.verdict, "reason", j.reason, "pass", j.kind, "took", time.Since(at))
 	return nil
+}
+
+// remember notes what is answered, for whoever shows the same again.
+func (k *Kiosk) remember(text string, at time.Time, j judgment) {
+	g := given{refused: j.verdict == wire.Refused, at: at}
+	if state := k.Clock.Read().State; state == when.Synced || state == when.Holding {
+		g.clock = k.Clock.Now()
+	}
+	k.given.give(text, g)
 }
 
 // record seals and stores a judgment, and returns when it is on disk.

@@ -277,6 +277,54 @@ func (s *site) fill(t *testing.T) {
 	}
 }
 
+// A refused card that was taken away and shown again within the window was told that
+// it is recorded already, and the door opened.
+func TestRefusedCardIsRefusedAgain(t *testing.T) {
+	s := newSite(t, 0)
+	ended := s.sign(t, pass.Card, 8, today.AddDate(-1, 0, 0), today.AddDate(0, 0, -40))
+	at := time.Now()
+	for _, after := range []time.Duration{0, 100 * time.Millisecond, 200 * time.Millisecond, 2 * time.Second, 4 * time.Second, 5 * time.Second} {
+		s.src.scans = append(s.src.scans, scan.Scan{Text: ended, At: at.Add(after)})
+	}
+	s.run(t)
+	want := []string{"refused", "refused", "refused", "refused"} // one that lies still is answered once
+	if got := s.lamps.answers(t); !slices.Equal(got, want) {
+		t.Errorf("answers %v, want %v", got, want)
+	}
+	if headers, _ := s.records(t); len(headers) != len(want) {
+		t.Errorf("%d records, want %d", len(headers), len(want))
+	}
+}
+
+// The time is told for a while to whoever shows the same card at this gate, if it is
+// certain.
+func TestAgainTellsTheTime(t *testing.T) {
+	for _, synced := range []bool{true, false} {
+		s := newSite(t, 0)
+		s.door.Config.Repeat = time.Minute
+		if synced {
+			s.door.Clock = when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, func() time.Time { return today }, today.AddDate(0, 0, -30))
+			s.door.Clock.Sample(time.Hour-time.Second, time.Hour, today)
+		}
+		_, src, face := s.live(t)
+		card, at := s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0)), time.Now()
+		show := func(after time.Duration) kiosk.Answer {
+			src <- scan.Scan{Text: card, At: at.Add(after)}
+			return <-face
+		}
+		if got := show(0); got.State != words.Admitted || !got.At.IsZero() {
+			t.Errorf("first %+v", got)
+		}
+		for after := 30 * time.Second; after < 11*time.Minute; after += 30 * time.Second { // it never leaves for long
+			got := show(after)
+			told := synced && after < 10*time.Minute
+			if got.State != words.Again || told != !got.At.IsZero() || told && got.At.Sub(today).Abs() > 2*time.Second {
+				t.Errorf("after %s, synced %t: %+v", after, synced, got)
+			}
+		}
+	}
+}
+
 func TestFullOutboxIsNeverGreen(t *testing.T) {
 	for policy, want := range map[wire.OnFault]panel.Signal{wire.AdmitUnrecorded: panel.Amber, wire.Refuse: panel.Fault} {
 		s := newSite(t, outbox.MinLimit)

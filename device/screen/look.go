@@ -57,6 +57,9 @@ func typedWrong(a kiosk.Answer) bool {
 	return a.State == words.Refused && a.Typed && a.Reason == wire.ReasonMalformed
 }
 
+// vietnam is the time on every clock of the country.
+var vietnam = time.FixedZone("ICT", 7*60*60)
+
 // Words returns what the screen says with an answer.
 func Words(lang words.Lang, a kiosk.Answer) words.Sentence {
 	s := words.Door(lang, a.State)
@@ -65,6 +68,8 @@ func Words(lang words.Lang, a kiosk.Answer) words.Sentence {
 		s = words.Sentence{Head: words.Of(lang, words.TypedWrong), Do: words.Of(lang, words.TypedWrongDo)}
 	case a.State == words.Refused && a.Reason != wire.NoReason:
 		s = words.Reason(lang, a.Reason)
+	case a.State == words.Again && !a.At.IsZero():
+		s.Head = words.Of(lang, words.AgainAt, "time", a.At.In(vietnam).Format("15:04"))
 	case a.Test:
 		s.Do = words.Of(lang, words.TestPass)
 	case a.Brought > 0:

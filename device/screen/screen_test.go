@@ -274,6 +274,22 @@ func TestTimeAndCountAreShownWhereTheyAreKnown(t *testing.T) {
 	}
 }
 
+func TestAgainSaysWhenIfItMay(t *testing.T) {
+	at := time.Date(2026, 11, 26, 1, 5, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		lang words.Lang
+		at   time.Time
+		want string
+	}{
+		{words.Vietnamese, at, "Đã ghi nhận lúc 08:05"}, {words.English, at, "Recorded at 08:05"}, {words.Vietnamese, time.Time{}, "Đã ghi nhận rồi"},
+	} {
+		got := screen.Words(tt.lang, kiosk.Answer{State: words.Again, At: tt.at})
+		if got.Head != tt.want || got.Do != words.Door(tt.lang, words.Again).Do {
+			t.Errorf("Words(again at %s) = %+v, want %q", tt.at, got, tt.want)
+		}
+	}
+}
+
 func TestAgeOfTheListIsShownWhenItMatters(t *testing.T) {
 	age, known := time.Duration(0), false
 	s := screen.New(screen.Options{ListAge: func() (time.Duration, bool) { return age, known }}, quietLog)
