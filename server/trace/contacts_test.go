@@ -275,3 +275,62 @@ func TestScans(t *testing.T) {
 		t.Errorf("scans (-want +got):\n%s", diff)
 	}
 }
+
+// A kiosk's crystal may be as wrong as package when allows: what it counted is
+// not taken for more than it is.
+func TestContactsByADriftingCrystal(t *testing.T) {
+	for _, rate := range []float64{1 - 99e-6, 1 + 99e-6} {
+		w := newTown()
+		drifting := func(who qrgate.Person, t int64, out bool) {
+			w.scan(scan{who: who, place: hotel, at: t, width: 72 * 60 * minutes, boot: 1, out: out, change: func(c *qrgate.Checkin) {
+				c.Since = int64(float64(c.Since) * rate)
+			}})
+		}
+		drifting(ana, at(1, 0, 0), false)
+		drifting(ana, at(1, 22, 0), true)
+		drifting(binh, at(1, 2, 0), false)
+		drifting(binh, at(1, 22, 0), true)
+		found, _ := w.trace(t, ana, profile("tuberculosis"), trace.Rules{})
+		if len(found.Contacts) != 1 {
+			t.Fatalf("rate %f: contacts %+v, want Binh's", rate, found.Contacts)
+		}
+		if c := found.Contacts[0]; c.Sureness != trace.Certain || c.Least > 20*60*minutes || c.Most < 20*60*minutes || c.Most-c.Least > minutes {
+			t.Errorf("rate %f: together for %d to %d ms, it was %d", rate, c.Least, c.Most, 20*60*minutes)
+		}
+	}
+}
+
+// Who came before the place opened, or was still there when it had closed, is
+// found like everybody.
+func TestContactsOutsideOpeningHours(t *testing.T) {
+	w := newTown()
+	w.visit(ana, market, at(1, 17, 0), at(1, 18, 40))
+	w.visit(binh, market, at(1, 4, 20), at(1, 18, 20))
+	w.visit(chi, market, at(1, 18, 20), at(1, 23, 0))
+	found, _ := w.trace(t, ana, profile("covid19"), trace.Rules{})
+	got := map[qrgate.Person]int64{}
+	for _, c := range found.Contacts {
+		if c.Sureness == trace.Certain {
+			got[c.Person] = c.Least / minutes
+		}
+	}
+	if diff := cmp.Diff(map[qrgate.Person]int64{binh: 80, chi: 20}, got); diff != "" {
+		t.Errorf("minutes together (-want +got):\n%s", diff)
+	}
+}
+
+// A check-in that may have been during two traced stays is read twice and counts
+// once.
+func TestCheckinInTwoWindows(t *testing.T) {
+	w := newTown()
+	w.visit(ana, market, at(1, 8, 0), at(1, 10, 0))
+	w.visit(ana, market, at(3, 8, 0), at(3, 10, 0))
+	w.scan(scan{who: binh, place: market, at: at(2, 8, 0), width: 72 * 60 * minutes, boot: 1})
+	found, _ := w.trace(t, ana, profile("measles"), trace.Rules{})
+	if n := found.Scans[0].Admitted + found.Scans[1].Admitted; n != 5 {
+		t.Errorf("%d check-ins read, want 5: %+v", n, found.Scans)
+	}
+	if len(found.Contacts) != 1 || len(found.Contacts[0].Shared) != 2 {
+		t.Errorf("contacts %+v, want Binh, possibly on both days", found.Contacts)
+	}
+}
