@@ -149,7 +149,7 @@ func (p *Pages) cockpit(w http.ResponseWriter, r *http.Request, v *page.View) er
 		}
 		d.Silent = append(d.Silent, shown)
 	}
-	if d.Targets, err = p.shownTargets(r, v); err != nil {
+	if d.Targets, err = p.shownTargets(r, v, false); err != nil {
 		return err
 	}
 	return v.Render(w, "progress", d)

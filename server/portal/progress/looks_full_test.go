@@ -5,6 +5,7 @@ package progress_test
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -95,6 +96,10 @@ func TestLooks(t *testing.T) {
 	if err != nil || len(list) == 0 {
 		t.Fatal(err)
 	}
+	axe, err := os.ReadFile("../testdata/axe/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
 	tab := browser.Start(t).Open()
 	tab.Call(tab.Session, "Network.enable", browser.Args{}, nil)
 	for _, page := range []struct{ name, who, path string }{
@@ -120,6 +125,10 @@ func TestLooks(t *testing.T) {
 				.filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80)).join("\n")`)
 			if small != "" {
 				t.Errorf("%s at %d px is too small to touch: %s", page.name, size.width, small)
+			}
+			tab.Eval(string(axe) + ";0")
+			if found := tab.Eval(`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.filter((v) => v.impact == "serious" || v.impact == "critical").map((v) => v.id + " " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")).join("\n"))`); found != "" {
+				t.Errorf("%s at %d px, %s: %s", page.name, size.width, size.scheme, found)
 			}
 			tab.Shoot(fmt.Sprintf("%s-%d", page.name, size.width))
 		}

@@ -21,8 +21,14 @@ type shownTarget struct {
 	Way         part
 }
 
-// shownTargets returns the targets whose places the viewer may count.
-func (p *Pages) shownTargets(r *http.Request, v *page.View) ([]shownTarget, error) {
+// shownTargets returns the targets whose places the viewer may count, each with the
+// way to it if it is wanted.
+func (p *Pages) shownTargets(r *http.Request, v *page.View, ways bool) ([]shownTarget, error) {
+	done, err := p.turns.Take(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	all, err := p.kept.Targets(r.Context())
 	if err != nil {
 		return nil, err
@@ -38,39 +44,53 @@ func (p *Pages) shownTargets(r *http.Request, v *page.View) ([]shownTarget, erro
 			s.Kind = kindName(v.Lang, g.Kind)
 		}
 		moments := targetMoments(g.Begun, today)
+		if !ways {
+			moments = []qrgate.Day{moments[0], today}
+		}
 		survey, err := p.kept.Survey(r.Context(), p.queryOf(v.Places(seers...), g.Sector, g.Area, g.Kind), moments...)
 		if err != nil {
 			return nil, err
 		}
 		last := len(moments) - 1
 		s.Progress = g.Progress(survey.Funnel(0, nil), survey.Funnel(last, nil), today)
-		have, line := report.Series{Label: say.t("progress.target.have")}, report.Series{Label: say.t("progress.target.line")}
-		start := survey.Funnel(0, nil).Percent(g.Stage)
-		t := &report.Table{Head: []string{say.t("progress.day"), have.Label, line.Label}}
-		days := moments
-		if today < g.Due {
-			days = append(slices.Clone(moments), g.Due)
-		}
-		for m, day := range days {
-			row := []report.Value{report.Words(say.day(day)), report.Words("–"), report.Words(percent(g.Line(start, day), 100))}
-			line.Values = append(line.Values, g.Line(start, day))
-			if m < len(moments) {
-				f := survey.Funnel(m, nil)
-				have.Values = append(have.Values, f.Percent(g.Stage))
-				row[1] = report.Words(percent(f.At(g.Stage), f.At(report.Listed)))
+		if ways {
+			if s.Way, err = wayTo(say, &s, &survey, today); err != nil {
+				return nil, err
 			}
-			t.Rows = append(t.Rows, row)
 		}
-		title := say.t("progress.target.title", "percent", g.Percent, "stage", s.StageName, "scope", s.Scope, "due", say.day(g.Due))
-		chart := report.PercentChart("muc-tieu-"+g.ID, title, say.t("progress.target.desc", "percent", s.Percent(), "wanted", s.Wanted), report.Days(days...), have, line)
-		parts, err := partsOf([]report.Part{{Chart: chart, Table: t}})
-		if err != nil {
-			return nil, err
-		}
-		s.Way = parts[0]
 		shown = append(shown, s)
 	}
 	return shown, nil
+}
+
+// wayTo draws what there was of a target on the days of a survey, and what there
+// should be on its way.
+func wayTo(say words, s *shownTarget, survey *report.Survey, today qrgate.Day) (part, error) {
+	g := s.Target
+	have, line := report.Series{Label: say.t("progress.target.have")}, report.Series{Label: say.t("progress.target.line")}
+	start := survey.Funnel(0, nil).Percent(g.Stage)
+	t := &report.Table{Head: []string{say.t("progress.day"), have.Label, line.Label}}
+	days := survey.Moments
+	if today < g.Due {
+		days = append(slices.Clone(survey.Moments), g.Due)
+	}
+	for m, day := range days {
+		row := []report.Value{report.Words(say.day(day)), report.Words("–"), report.Words(percent(g.Line(start, day), 100))}
+		line.Values = append(line.Values, g.Line(start, day))
+		if m < len(survey.Moments) {
+			f := survey.Funnel(m, nil)
+			have.Values = append(have.Values, f.Percent(g.Stage))
+			row[1] = report.Words(percent(f.At(g.Stage), f.At(report.Listed)))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	title := say.t("progress.target.title", "percent", g.Percent, "stage", s.StageName, "scope", s.Scope, "due", say.day(g.Due))
+	chart := report.PercentChart("muc-tieu-"+g.ID, title, say.t("progress.target.desc", "percent", s.Percent(), "wanted", s.Wanted), report.Days(days...), have, line)
+	parts, err := partsOf([]report.Part{{Chart: chart, Table: t}})
+	if err != nil {
+		return part{}, err
+	}
+	return parts[0], nil
 }
 
 // Percent returns how many per cent there are; [rollout.Target] has those that
@@ -105,7 +125,7 @@ func (p *Pages) targetsPage(r *http.Request, v *page.View, f *page.Form) (d targ
 	for _, s := range report.Stages()[1:] {
 		d.Stages = append(d.Stages, option{Value: s.Name(), Text: v.T("progress.stage." + s.Name())})
 	}
-	d.Targets, err = p.shownTargets(r, v)
+	d.Targets, err = p.shownTargets(r, v, true)
 	return d, err
 }
 
