@@ -251,3 +251,22 @@ func scale(t testing.TB, n, soak int) int {
 		return n * f
 	}
 }
+
+// The order in which a store tells its rows means nothing.
+func TestAnyOrderOfRows(t *testing.T) {
+	p, m, _ := filled(t, province.Options{Seed: 21, People: 200, Days: 6, First: first})
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, who := range ill(p, 21, 3) {
+		before, _ := traceOf(t, m.tracer(), p, who, profile("covid19"))
+		for _, rows := range m.at {
+			r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		}
+		for _, rows := range m.of {
+			r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		}
+		after, _ := traceOf(t, m.tracer(), p, who, profile("covid19"))
+		if d := trace.Compare(before.Contacts, after.Contacts); !d.Empty() || len(before.Contacts) == 0 {
+			t.Errorf("%d of %d contacts of %d are different in another order", len(d.Added)+len(d.Removed)+len(d.Changed), len(before.Contacts), who)
+		}
+	}
+}
