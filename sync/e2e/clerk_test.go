@@ -58,12 +58,19 @@ var secretOf = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
 func newClerk(t *testing.T, s *stage.Stage) *clerk {
 	t.Helper()
 	c := &clerk{signIn(t, s, "hoa", "-role", "clerk", "-scope", "area:19753@2025-07-01")}
-	page := c.get("/dang-nhap/xac-thuc")
-	c.post("/dang-nhap/xac-thuc", url.Values{"account_code": {c.code(secretOf.FindString(page))}, "ve": {"/the"}})
-	if page = c.get("/the"); !strings.Contains(page, "/the/nguoi/moi") {
+	if page := c.confirm("/the"); !strings.Contains(page, "/the/nguoi/moi") {
 		t.Fatalf("the clerk is not let in:\n%.3000s", page)
 	}
 	return c
+}
+
+// confirm sets up the second factor of somebody who has just signed in and returns the
+// page to which that leads.
+func (c *user) confirm(to string) string {
+	c.t.Helper()
+	page := c.get("/dang-nhap/xac-thuc")
+	c.post("/dang-nhap/xac-thuc", url.Values{"account_code": {c.code(secretOf.FindString(page))}, "ve": {to}})
+	return c.get(to)
 }
 
 // code is what an app shows for a secret now (RFC 6238).
