@@ -239,6 +239,7 @@ func TestVisitors(t *testing.T) {
 	w.visit(ana, hospital, at(1, 20, 0), at(10, 9, 0))
 	w.visit(binh, hospital, at(5, 8, 0), at(5, 9, 0))
 	w.visit(chi, hospital, at(5, 12, 0), at(5, 13, 0))
+	w.visit(chi, market, at(6, 12, 0), at(6, 13, 0))
 	stays, err := w.tracer().Visitors(t.Context(), hospital, at(5, 8, 30), at(5, 11, 0), trace.Rules{})
 	if err != nil || len(stays) != 2 || stays[0].Person != ana || stays[1].Person != binh {
 		t.Errorf("Visitors() = %+v, %v, want Ana's and Binh's", stays, err)
@@ -251,6 +252,9 @@ func TestVisitors(t *testing.T) {
 	blurred := []trace.Stay{{In: when.Interval{Earliest: 10, Latest: 20}, Out: when.Interval{Earliest: 30, Latest: 40}}}
 	if diff := cmp.Diff([]trace.Crowd{{5, 0, 0}, {15, 0, 1}, {25, 1, 1}, {35, 0, 1}, {45, 0, 0}}, trace.Crowding(blurred, 5, 45, 10)); diff != "" {
 		t.Errorf("Crowding() of what is not known to the minute (-want +got):\n%s", diff)
+	}
+	if all, err := w.tracer().Visitors(t.Context(), market, 0, 1<<50, trace.Rules{}); err != nil || len(all) != 1 {
+		t.Errorf("Visitors() of all times = %+v, %v, want Chi's", all, err)
 	}
 	if trace.Crowding(stays, 5, 4, 1) != nil || trace.Crowding(stays, 4, 5, 0) != nil {
 		t.Error("Crowding() of no time is not nothing")

@@ -18,6 +18,8 @@ const (
 	early = hour
 	// lunch is the longest pause over which people may stay.
 	lunch = 4 * hour
+	// mostDays is for how long a calendar is laid out.
+	mostDays = 800
 	// unbounded is farther off than any check-in.
 	unbounded = int64(1) << 60
 )
@@ -31,7 +33,7 @@ type calendar struct {
 // newCalendar lays out hours so that every question between two moments finds
 // the opening time before and the closing time after it.
 func newCalendar(hours []qrgate.Hours, from, to int64) calendar {
-	if len(hours) == 0 {
+	if len(hours) == 0 || to-from > mostDays*day { // nobody asks that of what is kept for weeks
 		return calendar{}
 	}
 	var all []when.Interval
