@@ -212,6 +212,21 @@ func TestContactWhoCannotHaveBeenThere(t *testing.T) {
 	}
 }
 
+// A crowd that came to a hotel while it was open is none at night, however long
+// before the traced stay it came.
+func TestCrowdOfWeeksAgo(t *testing.T) {
+	w := newTown()
+	w.venues[hotel] = trace.Venue{Dwell: trace.DwellOf("lodging"), Hours: []qrgate.Hours{{Days: qrgate.EveryDay, Open: 6 * 60, Close: 22 * 60}}}
+	for i := range 25 {
+		w.visit(qrgate.Person(100+i), hotel, at(1, 10, i), at(22, 9, 0))
+	}
+	w.visit(ana, hotel, at(21, 10, 0), at(21, 12, 0))
+	found, _ := w.trace(t, ana, profile("covid19"), trace.Rules{})
+	if len(found.Doubted) > 0 || len(found.Contacts) != 25 {
+		t.Errorf("%d contacts, want 25; doubted %+v", len(found.Contacts), found.Doubted)
+	}
+}
+
 // Whoever replays one card as often as a kiosk can scan makes a trace no slower
 // than its rows.
 func TestManyEventsOfOne(t *testing.T) {

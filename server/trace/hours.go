@@ -114,9 +114,8 @@ func (c *calendar) around(in when.Interval) (from, to int64) {
 // closed reports whether the place was closed during all of in, and for at least
 // margin before and after it.
 func (c *calendar) closed(in when.Interval, margin int64) bool {
-	if len(c.open) == 0 {
-		return false
-	}
 	i := sort.Search(len(c.open), func(i int) bool { return c.open[i].Latest > in.Earliest-margin })
-	return i < len(c.open) && c.open[i].Earliest > in.Latest+margin
+	// What came before the first opening time that is laid out was at a time of
+	// which nothing is known.
+	return 0 < i && i < len(c.open) && c.open[i].Earliest > in.Latest+margin
 }
