@@ -67,7 +67,7 @@ func randomSurvey(r *rand.Rand) report.Survey {
 
 // A funnel never widens, and groups add up to the whole.
 func TestFunnelNarrows(t *testing.T) {
-	for seed := range uint64(500) {
+	for seed := range uint64(150) {
 		s := randomSurvey(rand.New(rand.NewPCG(seed, 1)))
 		for m := range s.Moments {
 			whole := s.Funnel(m, nil)
@@ -151,7 +151,7 @@ func TestSumText(t *testing.T) {
 // published is true.
 func TestHiddenCannotBeWorkedOut(t *testing.T) {
 	number := func(n int64) string { return fmt.Sprint(n) }
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		var cells, others []report.Cell
 		for range 1 + r.IntN(60) {
