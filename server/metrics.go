@@ -51,6 +51,14 @@ func metrics(in *ingest.Ingest, b *broker.Broker, s *store.Store, ready *atomic.
 	counter("qrgate_ingest_visits_total", "Visits by phone committed.", func() uint64 { return in.Stats().Visits })
 	counter("qrgate_ingest_visits_again_total", "Visits by phone that came again.", func() uint64 { return in.Stats().Again })
 	counter("qrgate_ingest_visits_busy_total", "Visits by phone that found a full queue.", func() uint64 { return in.Stats().Busy })
+	gauge("qrgate_list_version", "Version of the list of void cards that kiosks shall hold.", func() float64 {
+		stamp, _ := in.Lists.Newest()
+		return float64(stamp.Version)
+	})
+	gauge("qrgate_list_cards", "Cards in that list.", func() float64 {
+		_, cards := in.Lists.Newest()
+		return float64(cards)
+	})
 	gauge("qrgate_gaps", "Epochs that miss records; -1 if the database does not answer.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

@@ -362,3 +362,40 @@ func TestListOverTheLine(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkTakeChange is one more void card among 100,000, from the message to the
+// disk; BenchmarkOpenList what the same list costs a start.
+func BenchmarkTakeChange(b *testing.B) {
+	l, book, path := largeList(b)
+	for n := uint32(0); b.Loop(); n++ {
+		b.StopTimer()
+		change := book.change(revoked(2_000_000 + n))
+		b.StartTimer()
+		take(b, l, change, true, nil)
+	}
+	if info, err := os.Stat(path); err == nil {
+		b.ReportMetric(float64(info.Size()), "bytes/file")
+	}
+}
+
+func BenchmarkOpenList(b *testing.B) {
+	_, _, path := largeList(b)
+	for b.Loop() {
+		openList(b, path, agent.Checked{})
+	}
+}
+
+// largeList is 100,000 void cards of about a million.
+func largeList(b *testing.B) (*agent.List, *book, string) {
+	path := filepath.Join(b.TempDir(), "void.list")
+	l, book, random, number := openList(b, path, agent.Checked{}), newBook(b), rand.New(rand.NewPCG(1, 2)), uint32(0)
+	for range 100_000 {
+		number += 1 + random.Uint32N(19)
+		book.cards = append(book.cards, revoked(number))
+	}
+	parts := book.whole()
+	for i, p := range parts {
+		take(b, l, p, i == len(parts)-1, nil)
+	}
+	return l, book, path
+}
