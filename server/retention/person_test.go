@@ -103,7 +103,7 @@ func TestErasureGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.once()
-		w.gone(h)
+		w.forgotten(h)
 		all, err := w.rights.Erasures(t.Context(), 10)
 		if err != nil || len(all) != 1 || len(all[0].Proof) == 0 {
 			t.Errorf("Erasures = %+v, %v", all, err)
@@ -125,6 +125,6 @@ func TestNeededByACase(t *testing.T) {
 		w.needed = nil
 		w.to(25)
 		w.once()
-		w.gone(h)
+		w.forgotten(h)
 	})
 }

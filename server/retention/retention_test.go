@@ -160,7 +160,7 @@ func TestLateDeliveries(t *testing.T) {
 		if _, err := w.v.Subject(dayOf(26-41), h.person); !errors.Is(err, vault.ErrDay) {
 			t.Errorf("Subject of an old day = %v", err)
 		}
-		w.gone(h)
+		w.forgotten(h)
 	})
 }
 
@@ -220,7 +220,7 @@ func TestWhatWasBegunIsEnded(t *testing.T) {
 			t.Error("Once of an ended context = nil")
 		}
 		w.once()
-		w.gone(h)
+		w.forgotten(h)
 		if drops, err := w.rights.Drops(t.Context(), 10); err != nil || len(drops) != 1 || drops[0].Done.IsZero() {
 			t.Errorf("Drops = %+v, %v", drops, err)
 		}
@@ -251,7 +251,7 @@ func TestServersAtOnce(t *testing.T) {
 		if version != 1 || c.Checkins != 40 || c.People != 20 {
 			t.Errorf("certificate %d says %+v", version, c)
 		}
-		w.gone(all[20:]...)
+		w.forgotten(all[20:]...)
 	})
 }
 
@@ -320,7 +320,7 @@ func TestRestoredServer(t *testing.T) {
 			if got := w.days(); !slices.Equal(got, []int{10}) {
 				t.Errorf("left are days %v", got)
 			}
-			w.gone(old, erased)
+			w.forgotten(old, erased)
 			if d, err := w.Export(t.Context(), "dpo", "request 2", young.person); err != nil || len(d.Checkins) != 1 {
 				t.Errorf("of who was neither is left %+v, %v", d, err)
 			}

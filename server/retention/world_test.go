@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -31,7 +32,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", found}
 
 // A world is a server's database, keys and folders, and a clock that the test
 // moves.
@@ -235,4 +236,34 @@ func (w *world) backup(name string) string {
 		w.t.Fatal(err)
 	}
 	return path
+}
+
+// founded is an empty database, made once: bringing a schema to this version takes
+// longer than most tests.
+var founded = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "founded-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "qrgate.db")
+	s, err := store.Open(context.Background(), "sqlite:"+path, store.Options{})
+	if err == nil {
+		err = s.Close()
+	}
+	b, readErr := os.ReadFile(path)
+	if err := errors.Join(err, readErr); err != nil {
+		panic(err)
+	}
+	return b
+})
+
+// found returns the data source name of a new database.
+func found(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "qrgate.db")
+	if err := os.WriteFile(path, founded(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -90,7 +92,7 @@ func newWorld(t testing.TB) *world {
 	w.now.Store(time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone).UnixMilli())
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	var err error
-	w.s, err = store.Open(t.Context(), "sqlite:"+filepath.Join(w.dir, "qrgate.db"), store.Options{Now: w.time})
+	w.s, err = store.Open(t.Context(), found(t), store.Options{Now: w.time})
 	w.must(err)
 	t.Cleanup(func() { w.s.Close() })
 	keys, master := vault.Dir(t.TempDir()), vault.NewMaster()
@@ -252,4 +254,34 @@ func (w *world) take(who string, form url.Values) string {
 		w.t.Fatalf("take a request = %d %s\n%.600s", code, h.Get("Location"), body)
 	}
 	return h.Get("Location")
+}
+
+// founded is an empty database, made once: bringing a schema to this version takes
+// longer than most tests.
+var founded = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "founded-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "qrgate.db")
+	s, err := store.Open(context.Background(), "sqlite:"+path, store.Options{})
+	if err == nil {
+		err = s.Close()
+	}
+	b, readErr := os.ReadFile(path)
+	if err := errors.Join(err, readErr); err != nil {
+		panic(err)
+	}
+	return b
+})
+
+// found returns the data source name of a new database.
+func found(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "qrgate.db")
+	if err := os.WriteFile(path, founded(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
 }

@@ -2,8 +2,12 @@ package rights_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
+	"errors"
+	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +24,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", found}
 
 // A world is the tables and a clock that the test moves.
 type world struct {
@@ -92,4 +96,34 @@ func (w *world) verify() *rights.Chain {
 		w.t.Fatal(err)
 	}
 	return c
+}
+
+// founded is an empty database, made once: bringing a schema to this version takes
+// longer than most tests.
+var founded = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "founded-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "qrgate.db")
+	s, err := store.Open(context.Background(), "sqlite:"+path, store.Options{})
+	if err == nil {
+		err = s.Close()
+	}
+	b, readErr := os.ReadFile(path)
+	if err := errors.Join(err, readErr); err != nil {
+		panic(err)
+	}
+	return b
+})
+
+// found returns the data source name of a new database.
+func found(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "qrgate.db")
+	if err := os.WriteFile(path, founded(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
 }
