@@ -52,6 +52,7 @@ type Config struct {
 	Metrics     string // address of metrics; empty means none
 
 	Mail      *mail.Config       // nil if this server sends none
+	SMS       string             // e-mail address of a gateway of text messages, with {phone}; empty if there is none
 	Providers []account.Provider // whose accounts sign in
 
 	Workers    int
@@ -252,6 +253,7 @@ func parseConfig(text string) (Config, error) {
 		}
 	}
 	c.Mail, c.Providers = raw.Mail.parse(bad), parseSignIn(raw.SignIn, bad)
+	c.SMS = raw.Mail.parseSMS(bad)
 	if c.Workers < 0 || c.Workers > 64 {
 		bad("ingest.workers: must be 0 (one a processor) to 64")
 	}

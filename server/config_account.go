@@ -23,6 +23,21 @@ type rawMail struct {
 	FromName     string `toml:"from_name"`
 	User         string
 	PasswordFile string `toml:"password_file"`
+	SMSAddress   string `toml:"sms_address"`
+}
+
+// parseSMS returns where text messages go as letters, or "" if they do not.
+func (raw rawMail) parseSMS(bad func(format string, args ...any)) string {
+	if raw.SMSAddress == "" {
+		return ""
+	}
+	if raw.Host == "" {
+		bad("mail.sms_address: needs mail.host")
+	}
+	if _, err := mail.Address(strings.ReplaceAll(raw.SMSAddress, "{phone}", "84905123456")); err != nil || strings.Count(raw.SMSAddress, "{phone}") != 1 {
+		bad("mail.sms_address: must be an address with {phone} once, not %q", raw.SMSAddress)
+	}
+	return raw.SMSAddress
 }
 
 // parse returns how letters leave, or nil if they do not. bad is called for what

@@ -73,6 +73,8 @@ func TestParseMailAndSignInMistakes(t *testing.T) {
 		{"no host", "[mail]\nfrom = \"a@b.vn\"", "mail.host"},
 		{"no sender", "[mail]\nhost = \"a\"", "from"},
 		{"security", "[mail]\nhost = \"a\"\nfrom = \"a@b.vn\"\nsecurity = \"ssl\"", "ssl"},
+		{"messages without a telephone", "[mail]\nhost = \"a\"\nfrom = \"a@b.vn\"\nsms_address = \"x@sms.vn\"", "mail.sms_address"},
+		{"messages without mail", "[mail]\nsms_address = \"{phone}@sms.example.vn\"", "mail.host"},
 		{"port", "[mail]\nhost = \"a\"\nfrom = \"a@b.vn\"\nport = 70000", "70000"},
 		{"no password", "[mail]\nhost = \"a\"\nfrom = \"a@b.vn\"\nuser = \"u\"", "password_file"},
 		{"missing password file", "[mail]\nhost = \"a\"\nfrom = \"a@b.vn\"\nuser = \"u\"\npassword_file = \"/does/not/exist\"", "mail.password_file"},

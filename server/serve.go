@@ -25,6 +25,7 @@ import (
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/movement"
 	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/cases"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/events"
@@ -108,6 +109,9 @@ func serve(ctx context.Context, env environment) error {
 	}
 	if letters != nil {
 		o.Mail = letters
+		if c.SMS != "" {
+			o.Text = cases.MailGateway{Mail: letters, Address: c.SMS}
+		}
 	}
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
