@@ -1,6 +1,6 @@
 // Package print draws what is put on walls and into hands: the poster of a
-// place as wall poster, table stand, sign for a post and sticker, and people's
-// cards, one or thousands.
+// place as wall poster, table stand, sign for a post and sticker, people's cards,
+// one or thousands, and letters to people.
 //
 //	err := print.Poster(w, print.PDF, print.Sheet{
 //		Kind: print.PosterA4, URL: "https://qr.example.vn/p/AAADAOM2-3",
@@ -8,6 +8,7 @@
 //		...
 //	})
 //	err := print.Cards(w, print.Deck{Layout: print.CardDuplex, ...}, cards)
+//	err := print.Notices(w, print.Letters{Office: "...", ...}, letters)
 //
 // Its promise: what it draws can be read. A poster's code is black on white at
 // error correction level H, with its quiet zone, and is read with 15 per cent of

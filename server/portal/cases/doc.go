@@ -2,8 +2,9 @@
 // the person found, a colleague approves, stays and contacts are looked at, people
 // are called, and what other systems need is exported.
 //
-//	pages := cases.New(frame, book, tracer, cases.Options{...})
+//	pages := cases.New(frame, cases.Options{Store: s, Register: reg, Vault: v, Book: book, ...})
 //	table = append(table, pages.Routes()...)
+//	go pages.Run(ctx) // traces again what check-ins came late to, and tells the officers
 //
 // The promise: nobody sees a person except within a case that is open, that they
 // may work on and, where the disease demands it, that a second officer approved;
