@@ -57,6 +57,11 @@ type Visit struct {
 	Said, Sent time.Time
 	Arrived    time.Time     // when it reached the server, by the server's clock; default now
 	Trip       time.Duration // how long it may have been on its way; 0 if nobody measured it
+
+	// Paper, if it is not 0, says that the visit was written on paper and typed in
+	// later: it happened at Said, by a clock on the wall that is as wrong as this at
+	// most, and Sent is not needed.
+	Paper time.Duration
 }
 
 // A Visitor is somebody who checks in.
@@ -93,6 +98,7 @@ const (
 	maxNumber  = 200 // bytes, of an account
 	maxClient  = 100
 	maxBody    = 32
+	MaxPaper   = 12 * time.Hour
 	posterGate = "poster"
 )
 
@@ -148,13 +154,19 @@ func (in *Ingest) admit(v Visit) (*delivery, error) {
 		return nil, err
 	}
 	span := v.date(now)
-	if past(span.latest, now, in.o.Retention) {
+	switch {
+	case past(span.latest, now, in.o.Retention):
 		in.nLate.Add(1)
 		return nil, ErrTooLate
+	case span.earliest > span.latest: // written on paper before it happened
+		return nil, fmt.Errorf("time on paper: %w", qrgate.ErrInvalid)
 	}
 	header := wire.Header{
 		Kind: wire.KindCheckin, Wall: span.said, Clock: when.Chip, Error: span.err, Gate: v.Gate, Lane: v.Poster,
 		Direction: v.Direction, Pass: pass.Phone, Verdict: wire.Admitted, Presence: wire.Claimed,
+	}
+	if v.Paper > 0 {
+		header.Presence = wire.Paper
 	}
 	if !sound(header) {
 		return nil, fmt.Errorf("gate or time: %w", qrgate.ErrInvalid)
@@ -232,7 +244,9 @@ func (v *Visit) check() error {
 		return bad("nobody")
 	case v.Unnamed < 0 || v.Unnamed > MaxPeople || len(v.People)+v.Unnamed > MaxPeople:
 		return bad("number of people")
-	case v.Said.IsZero() != v.Sent.IsZero():
+	case v.Paper < 0 || v.Paper > MaxPaper || v.Paper > 0 && (v.Said.IsZero() || !v.Sent.IsZero()):
+		return bad("time on paper")
+	case v.Paper == 0 && v.Said.IsZero() != v.Sent.IsZero():
 		return bad("a time without the clock that it was read from")
 	case v.Trip < 0:
 		return bad("trip")
@@ -292,6 +306,12 @@ func (v *Visit) date(now time.Time) dated {
 	arrived := v.Arrived
 	if arrived.IsZero() || arrived.After(now) {
 		arrived = now
+	}
+	if v.Paper > 0 {
+		return dated{
+			happened: v.Said.UnixMilli(), earliest: v.Said.Add(-v.Paper).UnixMilli(), latest: min(v.Said.Add(v.Paper).UnixMilli(), arrived.UnixMilli()),
+			said: v.Said.UnixMilli(), err: v.Paper.Milliseconds(),
+		}
 	}
 	trip := v.Trip
 	if trip == 0 || trip > unmeasured {

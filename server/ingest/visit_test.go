@@ -236,6 +236,9 @@ func TestUnusableVisits(t *testing.T) {
 		"clock without time":      with(func(v *ingest.Visit) { v.Sent = noon }),
 		"time beyond all numbers": with(func(v *ingest.Visit) { v.Said, v.Sent = time.Unix(1<<60, 0), time.Unix(1<<60, 0) }),
 		"trip back in time":       with(func(v *ingest.Visit) { v.Trip = -1 }),
+		"paper without a time":    with(func(v *ingest.Visit) { v.Paper = time.Minute }),
+		"paper of tomorrow":       with(func(v *ingest.Visit) { v.Paper, v.Said = time.Minute, noon.Add(24*time.Hour) }),
+		"paper of any time":       with(func(v *ingest.Visit) { v.Paper, v.Said = 13*time.Hour, noon }),
 	} {
 		if _, err := s.Visit(t.Context(), v); !errors.Is(err, qrgate.ErrInvalid) {
 			t.Errorf("%s: Visit() = %v, want %v", name, err, qrgate.ErrInvalid)
@@ -344,5 +347,32 @@ func TestVisitEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := in.Visit(ctx, visitOf(1, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Visit() = %v, want %v", err, context.Canceled)
+	}
+}
+
+// What was written on paper keeps the time that was written, and how wrong it may be.
+func TestVisitFromPaper(t *testing.T) {
+	w := newWorld(t, sqlite)
+	s := w.serve()
+	v := visitOf(1, 1)
+	v.Said, v.Paper = w.now().Add(-3*time.Hour), 15*time.Minute
+	if _, err := s.Visit(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	late := visitOf(2, 2)
+	late.Said, late.Paper = w.now().Add(-5*time.Minute), 15*time.Minute
+	if _, err := s.Visit(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	rows := w.rows(phones)
+	if len(rows) != 2 {
+		t.Fatalf("%d rows, want 2", len(rows))
+	}
+	r := rows[0]
+	if r.Presence != wire.Paper || r.Earliest != v.Said.Add(-v.Paper).UnixMilli() || r.Latest != v.Said.Add(v.Paper).UnixMilli() || r.Said != v.Said.UnixMilli() || r.Error != v.Paper.Milliseconds() {
+		t.Errorf("the row says %+v", r)
+	}
+	if got := rows[1].Latest; got > w.now().UnixMilli() {
+		t.Errorf("it happened before %s, after it was typed in at %s", time.UnixMilli(got), w.now())
 	}
 }

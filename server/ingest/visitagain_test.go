@@ -76,33 +76,6 @@ func TestVisitAgain(t *testing.T) {
 		if n := len(w.rows(phones)); n != 2 {
 			t.Errorf("%d rows, want 2", n)
 		}
-
-		// A key is forgotten when its visit would be too late.
-		left := func() (n int) {
-			err := w.store.Intake(t.Context(), nil, func(in *store.Intake) error {
-				k := key(1)
-				n = 0
-				keys := []store.VisitKey{ingest.VisitKey(ingest.Visit{Key: k}), ingest.VisitKey(ingest.Visit{Key: k, Client: "hue-s"})}
-				if err := in.ExpectVisits(keys); err != nil {
-					return err
-				}
-				for _, k := range keys {
-					if _, ok := in.Answered(k); ok {
-						n++
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-			return n
-		}
-		if n := left(); n != 2 {
-			t.Errorf("%d answers are kept, want 2", n)
-		}
-		w.clock.advance(4 * 24 * time.Hour)
-		w.until("the first is forgotten", func() bool { return left() == 1 })
 	})
 }
 
