@@ -214,8 +214,15 @@ func TestInspections(t *testing.T) {
 		if got := w.survey(everywhere, w.today()).Funnel(0, nil).At(report.Live); got != 1 {
 			t.Errorf("a door whose poster was seen is not live")
 		}
+		w.pass(30 * 24 * time.Hour)
+		if err := w.AddInspection(t.Context(), "hoa", &progress.Inspection{Place: market, Checks: good.Checks, Result: progress.Good}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.survey(everywhere, w.today()-20).Funnel(0, nil).At(report.Live); got != 1 {
+			t.Errorf("a door is live from the last visit on, not from the first that saw its poster")
+		}
 		of, err := w.InspectionsOf(t.Context(), market, 10)
-		if err != nil || len(of) != 2 || of[0].Result != progress.Good || of[1].Open() || of[1].Note != bad.Note {
+		if err != nil || len(of) != 3 || of[0].Result != progress.Good || of[2].Open() || of[2].Note != bad.Note {
 			t.Errorf("InspectionsOf = %+v, %v", of, err)
 		}
 		if _, err := w.Inspection(t.Context(), "none"); !errors.Is(err, qrgate.ErrNotFound) {

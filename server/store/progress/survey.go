@@ -110,8 +110,8 @@ func (p *Progress) doors(ctx context.Context) (map[uint32]qrgate.Day, error) {
 			doors[no] = dayOf(at)
 		}
 		return err
-	}, `SELECT i.place, i.at FROM inspections i WHERE i.poster = 1
-		AND i.at = (SELECT MAX(j.at) FROM inspections j WHERE j.place = i.place)`)
+	}, `SELECT i.place, MIN(i.at) FROM inspections i WHERE i.poster = 1
+		AND 1 = (SELECT j.poster FROM inspections j WHERE j.place = i.place ORDER BY j.at DESC, j.id DESC LIMIT 1) GROUP BY i.place`)
 	return doors, err
 }
 
