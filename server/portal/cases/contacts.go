@@ -80,10 +80,8 @@ func (p *Pages) keep(ctx context.Context, by string, task *casebook.Task) (*case
 	if err != nil {
 		return nil, err
 	}
-	if task.Ring == 1 {
-		if _, err := p.book.AddCalls(ctx, by, task.Case, run.Refs()); err != nil {
-			return nil, err
-		}
+	if _, err := p.book.AddCalls(ctx, by, task.Case, run.Refs()); err != nil {
+		return nil, err
 	}
 	return run, nil
 }
@@ -528,13 +526,12 @@ func (p *Pages) renderContact(w http.ResponseWriter, r *http.Request, v *page.Vi
 	d := &contactPage{
 		head: h, Call: call, Form: form, Field: field, Statuses: casebook.Statuses(), Channels: casebook.Channels(), Letter: letterCode(ref), Mail: p.o.Mail != nil, Text: p.o.Text != nil,
 	}
-	run, err := p.book.Run(ctx, me, h.ID, 0)
+	run, found, at, err := p.metBy(ctx, me, h.ID, ref)
 	if err != nil {
 		return err
 	}
 	homes := map[casebook.Ref]*casebook.Call{ref: call}
-	found := metIn(run)
-	if at := slices.IndexFunc(found, func(m met) bool { return m.ref == ref }); at >= 0 {
+	if at >= 0 {
 		rows, err := p.contactRows(ctx, v, h, run, found[at:at+1], homes, spots{})
 		if err != nil {
 			return err
@@ -560,6 +557,35 @@ func (p *Pages) renderContact(w http.ResponseWriter, r *http.Request, v *page.Vi
 	}
 	return v.RenderStatus(w, status, "cases_contact", d)
 }
+
+// metBy returns the latest run that has found somebody, of the first ring before
+// those of the second, whom it found, and where among them; -1 if none has.
+func (p *Pages) metBy(ctx context.Context, by, id string, ref casebook.Ref) (*casebook.Run, []met, int, error) {
+	numbers := []int{0}
+	heads, err := p.book.Runs(ctx, by, id)
+	if err != nil {
+		return nil, nil, -1, err
+	}
+	for _, h := range heads {
+		if h.Ring == 2 && len(numbers) < maxRings {
+			numbers = append(numbers, h.No)
+		}
+	}
+	for _, no := range numbers {
+		run, err := p.book.Run(ctx, by, id, no)
+		if err != nil {
+			return nil, nil, -1, err
+		}
+		found := metIn(run)
+		if at := slices.IndexFunc(found, func(m met) bool { return m.ref == ref }); at >= 0 {
+			return run, found, at, nil
+		}
+	}
+	return nil, nil, -1, nil
+}
+
+// maxRings is in how many runs somebody is looked for.
+const maxRings = 10
 
 // alike offers who may be the same human: who shares the telephone, and the person
 // of the case.

@@ -242,8 +242,18 @@ func TestDoubtsSecondRingAndMerge(t *testing.T) {
 
 	chi := lan.contact(at, "Lê Thị Chi")
 	lan.want(200, lan.post(chi+"/vong-hai", nil), "Vòng hai quanh", "Lê Thị Chi", "Phạm Dũng")
+	// Somebody whom only the second ring finds has a page too.
+	w.now.Add(time.Hour.Milliseconds())
+	w.people["xa"] = w.visitor("+84988000222", "Ngô Thị Xa")
+	w.stay("xa", "cho-cua-b", time.Date(2026, 11, 20, 9, 45, 0, 0, qrgate.Zone), time.Date(2026, 11, 20, 12, 0, 0, 0, qrgate.Zone))
+	body = lan.want(200, lan.post(chi+"/vong-hai", nil), "Ngô Thị Xa")
+	xa := regexp.MustCompile(`href="(` + at + `/tiep-xuc/[a-z2-7]{26})"><bdi>Ngô Thị Xa`).FindStringSubmatch(body)
+	if body := lan.want(200, lan.get(xa[1]), "0988 000 222", "Chợ Đông Ba"); strings.Contains(body, "không còn người này") {
+		t.Error("whom the second ring found is said to be gone")
+	}
 
 	// Bình and Bông share a telephone, and turn out to be one.
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Ngô Thị Xa")
 	binh := lan.contact(at, "Trần Thị Bình")
 	body = lan.want(200, lan.get(binh), "Trần Văn Bông, 1990")
 	bong := regexp.MustCompile(`<option value="([a-z2-7]{26})">Trần Văn Bông`).FindStringSubmatch(body)[1]
