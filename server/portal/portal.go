@@ -22,6 +22,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/movement"
 	"github.com/qrgate/qrgate/server/portal/office"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/paper"
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/portal/poster"
 	"github.com/qrgate/qrgate/server/portal/progress"
@@ -164,6 +165,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		gatherings,
 		tracing.Routes(),
 		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
+		paper.New(f, p.Desk).Routes(),
 		introductions.Routes(),
 		protection,
 		visits.Routes(),
