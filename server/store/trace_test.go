@@ -14,8 +14,11 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/trace"
 	"github.com/qrgate/qrgate/sync/wire"
 )
+
+var _ trace.Rows = (*store.Store)(nil)
 
 // A tester is a test, or a history of one.
 type tester interface {
