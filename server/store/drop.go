@@ -320,6 +320,9 @@ func (t *tx) waitsAfter(no int64, subjects map[qrgate.Day]qrgate.Subject) error 
 	return err
 }
 
+// peopleAtOnce is how many people one statement forgets.
+const peopleAtOnce = 500
+
 // ForgetPeople drops all that is known of people: what identifies them, what they
 // said, and their keys. Their check-ins stay, under subjects that stand for
 // nobody. Rows of other tables that name them must have gone before. Whoever
@@ -328,7 +331,7 @@ func (t Tx) ForgetPeople(people ...qrgate.Person) error {
 	if err := t.t.holdIntakes(); err != nil {
 		return kindOf(err)
 	}
-	for some := range slices.Chunk(people, placesAtOnce) {
+	for some := range slices.Chunk(people, peopleAtOnce) {
 		args := make([]any, len(some))
 		for i, p := range some {
 			args[i] = int64(p)

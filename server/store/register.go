@@ -144,7 +144,7 @@ func unanswered(err error) bool {
 		return lite.Code()&0xff == busy
 	}
 	code := pgCode(err)
-	return strings.HasPrefix(code, connection) || strings.HasPrefix(code, shutdown) || code == tooMany
+	return strings.HasPrefix(code, connection) || strings.HasPrefix(code, shutdown) || code == tooMany || code == lockTimeout
 }
 
 // Lock makes other transactions wait that lock the same table, until this one

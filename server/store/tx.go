@@ -45,12 +45,16 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 }
 
 func overtaken(err error) bool {
-	const serializationFailure, deadlock, lockTimeout = "40001", "40P01", "55P03"
+	const serializationFailure, deadlock = "40001", "40P01"
 	return errors.Is(err, errAgain) || errors.Is(err, errHeld) || errors.Is(err, errStale) || pgCode(err) == serializationFailure || pgCode(err) == deadlock || pgCode(err) == lockTimeout
 }
 
-// uniqueViolation is PostgreSQL's code for a row that is there already.
-const uniqueViolation = "23505"
+// PostgreSQL's codes for a row that is there already, and for a lock that was not
+// to be had in time; see holdIntakes.
+const (
+	uniqueViolation = "23505"
+	lockTimeout     = "55P03"
+)
 
 // pgCode returns PostgreSQL's code of an error, or "".
 func pgCode(err error) string {
