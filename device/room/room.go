@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/quota"
@@ -88,7 +89,7 @@ var (
 // waits for events and rights from the server.
 func Open(path string, key ed25519.PrivateKey) (*Room, error) {
 	r, err := open(path, key)
-	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, errTimeout) {
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, bolterrors.ErrTimeout) {
 		return r, err
 	}
 	damaged := err
@@ -100,8 +101,6 @@ func Open(path string, key ed25519.PrivateKey) (*Room, error) {
 	}
 	return r, err
 }
-
-var errTimeout = bbolt.ErrTimeout
 
 func open(path string, key ed25519.PrivateKey) (*Room, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})

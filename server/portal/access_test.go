@@ -88,7 +88,7 @@ func fill(path string, values map[string]string) string {
 // nowhere fills paths with what there is not, so that whom a route lets in is told
 // that, and changes nothing.
 var nowhere = map[string]string{
-	"no": "4000000000", "id": "nothing", "file": "a4.pdf", "code": pass.PosterCode(4_000_000_000, 1), "name": "x", "provider": "x", "version": "999", "role": "x",
+	"no": "4000000000", "id": "nothing", "file": "a4.pdf", "code": pass.PosterCode(4_000_000_000, 1), "name": "x", "provider": "x", "version": "999", "role": "x", "pass": "4000000000",
 }
 
 // Every route as everybody: what the portal answers is what the table says, and

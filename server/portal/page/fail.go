@@ -45,6 +45,7 @@ var problems = []struct {
 	{qrgate.ErrNotFound, problem{"not_found", http.StatusNotFound}},
 	{qrgate.ErrForbidden, problem{"forbidden", http.StatusForbidden}},
 	{qrgate.ErrConflict, problem{"conflict", http.StatusConflict}},
+	{qrgate.ErrRevoked, problem{"conflict", http.StatusConflict}},
 	{qrgate.ErrInvalid, problem{"invalid", http.StatusBadRequest}},
 	{qrgate.ErrUnavailable, problem{"busy", http.StatusServiceUnavailable}},
 	{errMethod, problem{"method", http.StatusMethodNotAllowed}},
