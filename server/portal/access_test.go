@@ -88,7 +88,7 @@ func fill(path string, values map[string]string) string {
 // nowhere fills paths with what there is not, so that whom a route lets in is told
 // that, and changes nothing.
 var nowhere = map[string]string{
-	"no": "4000000000", "id": "nothing", "file": "a4.pdf", "code": pass.PosterCode(4_000_000_000, 1), "name": "x", "provider": "x", "version": "999", "role": "x", "pass": "4000000000",
+	"no": "4000000000", "id": "nothing", "file": "a4.pdf", "code": pass.PosterCode(4_000_000_000, 1), "name": "x", "provider": "x", "version": "999", "role": "x", "pass": "4000000000", "day": "2026-01-01",
 }
 
 // Every route as everybody: what the portal answers is what the table says, and
@@ -199,7 +199,7 @@ func covering(who string, n int) bool {
 func TestOtherScopesDoNotExist(t *testing.T) {
 	t.Parallel()
 	c := newTown(t)
-	public := []string{"/gt/{no}", "/anh/{id}", "/p/{code}", "/p/{code}/xong", "/p/{code}/gui", "/icon/{name}", "/huong-dan/{role}"}
+	public := []string{"/gt/{no}", "/anh/{id}", "/p/{code}", "/p/{code}/xong", "/p/{code}/gui", "/icon/{name}", "/huong-dan/{role}", "/ve/{pass}", "/ve/{pass}/ma.png"}
 	gone := func(b *browser, method, path string, a answer) bool {
 		for _, sheets := range []string{"/nhap-dia-diem/", "/tien-do/danh-sach/nhap/"} {
 			if strings.HasPrefix(path, sheets) { // they do not last: one that was is as one that never was
@@ -222,7 +222,7 @@ func TestOtherScopesDoNotExist(t *testing.T) {
 				if !strings.Contains(path, "{") || slices.Contains(public, path) || should(route.Allow, qrgate.Role(role), true, true) != yes {
 					continue
 				}
-				values := map[string]string{"no": fmt.Sprint(s.place.No), "id": s.difficulty, "file": "a4.pdf", "version": "1", "provider": "x", "role": "x"}
+				values := map[string]string{"no": fmt.Sprint(s.place.No), "id": s.difficulty, "file": "a4.pdf", "version": "1", "provider": "x", "role": "x", "code": "x", "pass": fmt.Sprint(s.guest)}
 				switch {
 				case strings.HasPrefix(path, "/nhap-dia-diem/"):
 					values["id"] = s.upload
@@ -230,7 +230,9 @@ func TestOtherScopesDoNotExist(t *testing.T) {
 					values["id"] = s.picture
 				}
 				for _, place := range []*qrgate.Place{s.place, s.gone} {
-					values["no"] = fmt.Sprint(place.No)
+					if values["no"] = fmt.Sprint(place.No); strings.HasPrefix(path, "/su-kien/") {
+						values["no"] = fmt.Sprint(s.event)
+					}
 					var form url.Values
 					if method == http.MethodPost {
 						form = url.Values{"version": {fmt.Sprint(place.Version)}, "organisation": {s.organisation}, "name": {"taken"}, "sure": {"1"}}

@@ -16,8 +16,11 @@ import (
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/retention"
+	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
 )
@@ -42,6 +45,7 @@ type world struct {
 	t     *testing.T
 	store *store.Store
 	reg   *register.Register
+	vault *vault.Vault
 	desk  *desk
 	log   record
 }
@@ -91,8 +95,17 @@ func newWorld(t *testing.T, o portal.Options) *world {
 	}
 	cards := &portal.Cards{Keys: pass.Keys{1: {Public: public}}, Sign: func() (uint32, ed25519.PrivateKey, error) { return 1, private, nil },
 		SignEvent: func() (uint32, ed25519.PrivateKey, error) { return 2, private, nil }}
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	signer, people := proof.Signer{ID: 1, Key: private}, rights.New(s, time.Now)
+	protection := &portal.Protection{
+		Rights: people,
+		Keeper: retention.New(retention.Parts{Store: s, Rights: people, Register: w.reg, Vault: v, Sign: signer, Log: log}, retention.Options{}),
+		Sealer: &retention.Sealer{Store: s, Rights: people, Sign: signer, Keys: proof.Keys{1: public}, Log: log},
+	}
+	w.vault = v
 	w.Portal, err = portal.New(portal.Parts{
-		Store: s, Register: w.reg, Vault: v, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: master.Derive, Cards: cards, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Protection: protection,
+		Store:      s, Register: w.reg, Vault: v, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: master.Derive, Cards: cards, Log: log,
 	}, o)
 	if err != nil {
 		t.Fatal(err)

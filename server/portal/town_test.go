@@ -13,11 +13,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/signin"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
@@ -31,6 +33,8 @@ type side struct {
 	difficulty   string        // id of one that was reported about place
 	upload       string        // id of a sheet of places that its owner has sent
 	picture      string        // id of a picture of its introduction
+	event        uint32        // at place
+	guest        uint32        // whose pass it is
 }
 
 // A town is a whole portal with two sides and people in every role.
@@ -95,6 +99,15 @@ func (c *town) settle(i int, s *side) {
 	p := register.Picture{Place: s.place.No, Title: "Ảnh " + s.name, Width: 400, Height: 300, JPEG: blank(400, 300)}
 	c.must(c.reg.AddPicture(ctx, owner, &p))
 	s.picture = p.ID
+	all := events.New(c.store, c.vault, time.Now)
+	e := events.Event{
+		Organisation: o.ID, Place: s.place.No, Name: "Hội " + s.name, Starts: time.Now().Add(time.Hour), Ends: time.Now().Add(2 * time.Hour),
+		Categories: []events.Category{{No: 1, Kind: events.Delegate}},
+	}
+	c.must(all.Add(ctx, owner, &e))
+	g := events.Guest{Category: 1, Details: events.Details{Name: "Khách của " + s.name, Phone: "+84905123456"}}
+	c.must(all.Invite(ctx, owner, e.No, []*events.Guest{&g}))
+	s.event, s.guest = e.No, g.Number
 	var err error
 	s.upload, err = c.reg.AddUpload(ctx, owner, s.name+".xlsx", []byte(`{"Organisation":"`+s.organisation+`"}`))
 	c.must(err)
