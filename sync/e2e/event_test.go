@@ -3,9 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"image/png"
-	"net"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,54 +11,16 @@ import (
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
-
-	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
 // An organiser opens an event and invites guests in the portal. Their passes open the
 // door, once each, whether it has a network or not, and the portal sees who came.
 func TestEventFromInvitationToAttendance(t *testing.T) {
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
-	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
-		t.Fatal(err)
-	}
-	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	const place = "Trung tâm Văn hóa"
-	k, err := s.AddKiosk(t.Context(), "trung-tam-van-hoa-1", place, fmt.Sprintf("[[serial]]\ndevice = %q\n", scanner.Path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
-	p.startServers()
-	o := &organiser{user: signIn(t, s, "lan")}
+	p, said := atOneDoor(t, "trung-tam-van-hoa-1", place, "")
+	o := &organiser{user: signIn(t, p.stage, "lan")}
 	o.placeOf(place)
-	p.command("kiosk", "move", k.ID, "-place", place, "-place-number", "1")
+	p.command("kiosk", "move", p.kiosk.ID, "-place", place, "-place-number", "1")
 	o.open()
 	an, binh, cuong := o.invite("Nguyễn Văn An"), o.invite("Trần Thị Bình"), o.invite("Lê Văn Cường")
 	o.replace(2)

@@ -3,15 +3,12 @@ package e2e_test
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
 // A card that a clerk revokes or replaces in the portal is refused at the door: at
@@ -117,45 +114,9 @@ func TestVoidCardsAreRefusedAtTheDoor(t *testing.T) {
 // can be cut.
 func setCards(t *testing.T, config string) (*play, *clerk) {
 	t.Helper()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
-	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
-		t.Fatal(err)
-	}
-	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := s.AddKiosk(t.Context(), "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n%s", scanner.Path, config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
-	p.startServers()
+	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", config)
 	p.kiosk.start()
-	return p, newClerk(t, s)
+	return p, newClerk(t, p.stage)
 }
 
 var versionTold = regexp.MustCompile(`\(version (\d+)\)\s+\d{4}-`)

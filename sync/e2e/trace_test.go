@@ -3,50 +3,18 @@ package e2e_test
 import (
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
 // Three people without telephones hold their cards before a door that has no network.
 // Once it has one again a health officer finds by a card who was there with its holder,
 // and whom to call; a check-in that comes later is told as what is new.
 func TestFromTheDoorToTheCallList(t *testing.T) {
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
-	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := s.AddKiosk(t.Context(), "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[[serial]]\ndevice = %q\n", scanner.Path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
-	p.startServers()
-	clerk := newClerk(t, s)
+	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", "")
+	clerk := newClerk(t, p.stage)
 	for _, name := range []string{"Nguyễn Văn An", "Trần Thị Bình", "Lê Văn Cường"} {
 		clerk.issue(name, "card")
 	}
@@ -54,7 +22,7 @@ func TestFromTheDoorToTheCallList(t *testing.T) {
 	for no := range 3 {
 		cards = append(cards, p.command("card", "-number", fmt.Sprint(no+1)))
 	}
-	doctor := &officer{signIn(t, s, "bac.si", "-role", "health_officer", "-scope", "all")}
+	doctor := &officer{signIn(t, p.stage, "bac.si", "-role", "health_officer", "-scope", "all")}
 	doctor.confirm("/ca-benh")
 	at := doctor.open()
 

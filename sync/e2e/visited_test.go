@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -173,4 +176,48 @@ func (v *visited) lamps() (greens, reds int) {
 		}
 	}
 	return greens, reds
+}
+
+// atOneDoor starts a server, and enrols a kiosk with one scanner on a line that can be
+// cut. It does not run yet; config is added to its configuration.
+func atOneDoor(t *testing.T, kiosk, place, config string) (*play, *log) {
+	t.Helper()
+	programs, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(log)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the programs said at last:\n%s", said.tail(60))
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	scanner, err := s.StartScanner(filepath.Join(s.Dir, "scanner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := s.AddKiosk(t.Context(), kiosk, place, fmt.Sprintf("[[serial]]\ndevice = %q\n%s", scanner.Path, config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
+	p.startServers()
+	return p, said
 }
