@@ -37,6 +37,8 @@ deps:
 # The same tests at the size of the promises: hours.
 soak: deps
 	QRGATE_SCALE=soak go test -tags full -timeout 6h -v -run 'Soak|PowerCut|Scenario|TenMillion' ./...
+	@dpkg -s libreoffice-calc-nogui >/dev/null 2>&1 || apt-get install -y --no-install-recommends libreoffice-calc-nogui
+	go test -tags full,soak -timeout 30m -run LibreOffice ./server/portal/cases
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 8m ./hw/camera
 	go test -run '^$$' -fuzz FuzzRead -fuzztime 8m ./hw/qrread
 	go test -run '^$$' -fuzz FuzzMatrix -fuzztime 8m ./hw/qrread
