@@ -4,8 +4,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 func TestCaseFromOpeningToCallList(t *testing.T) {
@@ -69,4 +72,25 @@ func (w *world) cardText() string {
 	text, err := pass.Sign(pass.OwnCard{Kind: pass.Card, Key: 3, Number: w.card, Issue: 1, First: today, Last: today + 365}, w.key)
 	w.must(err)
 	return text
+}
+
+// What was left out because it is doubtful is told, and counts again when the officer
+// says so.
+func TestDoubtfulCheckinsComeBack(t *testing.T) {
+	w := newWorld(t)
+	w.people["lap"] = w.visitor("+84936000999", "Khách Quét Nhiều")
+	for i := range 8 { // one person more often than anybody comes
+		w.checkin("lap", "cho-cua-a", wire.In, time.Date(2026, 11, 20, 8, 10+i, 0, 0, qrgate.Zone), 20*time.Second)
+	}
+	lan := w.as("lan")
+	at := lan.index("measles")
+	body := lan.want(200, lan.post(at+"/truy-vet", nil), "Lượt đáng ngờ, không được tính", "7 lượt.", "Một thẻ quét quá nhiều lần")
+	form := url.Values{"version": {w.found(body, ver)}, "lan": {"1"}, "nhom": {"0"}}
+	for _, bad := range []url.Values{{"version": form["version"], "lan": {"1"}, "nhom": {"9"}}, {"version": form["version"], "lan": {"7"}, "nhom": {"0"}}, {"version": form["version"], "lan": {"1"}, "nhom": {"-1"}}} {
+		lan.want(404, lan.post(at+"/nghi-ngo", bad))
+	}
+	lan.want(200, lan.post(at+"/nghi-ngo", form), "Các lượt này được tính")
+	if body := lan.want(200, lan.post(at+"/truy-vet", nil), "Khách Quét Nhiều"); strings.Contains(body, "Lượt đáng ngờ") {
+		t.Error("check-ins that count again are still left out")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -30,6 +31,45 @@ type completeness struct {
 	Unread   int
 	Paper    int
 	Unopened int
+	Doubted  []doubted
+}
+
+// A doubted is check-ins of one gate that were left out because they are doubtful in
+// the same way.
+type doubted struct {
+	At    qrgate.Spot
+	Gate  string
+	Doubt trace.Doubt
+	N     int
+	IDs   []trace.ID // of them, at most maxDoubted
+}
+
+// maxDoubted bounds the check-ins that can be taken back in at once, and so what is kept
+// of them.
+const maxDoubted = 1000
+
+// leftOut groups the doubtful check-ins that did not count.
+func leftOut(all []trace.Suspicion, rules trace.Rules) (groups []doubted) {
+	if rules.Doubtful {
+		return nil
+	}
+	seen := map[trace.ID]bool{}
+	for _, s := range all {
+		if rules.Restored[s.ID] || seen[s.ID] {
+			continue
+		}
+		seen[s.ID] = true
+		i := slices.IndexFunc(groups, func(g doubted) bool { return g.At == s.At && g.Gate == s.Gate && g.Doubt == s.Doubt })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, doubted{At: s.At, Gate: s.Gate, Doubt: s.Doubt})
+		}
+		if groups[i].N++; len(groups[i].IDs) < maxDoubted {
+			groups[i].IDs = append(groups[i].IDs, s.ID)
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b doubted) int { return b.N - a.N })
+	return groups
 }
 
 // Whole reports whether nothing is known to be missing.
@@ -47,8 +87,8 @@ func (c *completeness) Holds() (n uint64) {
 const justNow = 10 * time.Minute
 
 // complete returns what a trace of places over some time could not know.
-func (p *Pages) complete(ctx context.Context, found *trace.Found, at map[qrgate.Spot]bool, from, to time.Time) (*completeness, error) {
-	c := &completeness{Unopened: found.Unopened}
+func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Rules, at map[qrgate.Spot]bool, from, to time.Time) (*completeness, error) {
+	c := &completeness{Unopened: found.Unopened, Doubted: leftOut(found.Doubted, rules)}
 	now := p.f.Now()
 	kiosks, err := p.o.Store.Kiosks(ctx)
 	if err != nil {

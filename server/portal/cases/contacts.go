@@ -41,7 +41,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 			return nil, err
 		}
 	}
-	c, err := p.complete(ctx, &res.Found, at, task.From, task.To)
+	c, err := p.complete(ctx, &res.Found, task.Rules, at, task.From, task.To)
 	if err == nil {
 		res.Completeness, err = c.bytes()
 	}
@@ -90,6 +90,42 @@ func (p *Pages) keep(ctx context.Context, by string, task *casebook.Task) (*case
 // [casebook.WatchOptions].
 func (p *Pages) Again(ctx context.Context, task *casebook.Task, rows *casebook.Recorder) (*casebook.Result, error) {
 	return p.trace(ctx, task, rows)
+}
+
+// restoreMany takes doubtful check-ins of one gate back in.
+func (p *Pages) restoreMany(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	h, err := p.seen(r, v)
+	if err != nil {
+		return err
+	}
+	form, err := page.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	n, err := version(form)
+	if err != nil {
+		return err
+	}
+	no, err := strconv.Atoi(form.Values.Get("lan"))
+	if err != nil {
+		return qrgate.ErrInvalid
+	}
+	run, err := p.book.Run(r.Context(), v.Who.Account.ID, h.ID, no)
+	if err != nil {
+		return err
+	}
+	c, err := readCompleteness(run.Completeness)
+	if err != nil {
+		return err
+	}
+	group, err := strconv.Atoi(form.Values.Get("nhom"))
+	if err != nil || c == nil || group < 0 || group >= len(c.Doubted) {
+		return qrgate.ErrNotFound
+	}
+	if err := p.book.Restore(r.Context(), v.Who.Account.ID, h.ID, n, true, c.Doubted[group].IDs...); err != nil {
+		return err
+	}
+	return v.Go(w, h.Path("tiep-xuc"), "cases.doubted.restored")
 }
 
 // second traces whom a contact met.
@@ -176,7 +212,15 @@ func (d *contactsPage) Held() int64 { return int64(d.Complete.Holds()) }
 
 type completenessView struct {
 	*completeness
-	Rows []missingRow
+	Rows   []missingRow
+	Doubts []doubtedRow
+}
+
+// A doubtedRow is doubtful check-ins that did not count.
+type doubtedRow struct {
+	doubted
+	No    int // in the run's list
+	Place string
 }
 
 // A missingRow is a gate whose check-ins are not all here.
@@ -199,6 +243,13 @@ func (p *Pages) completenessView(ctx context.Context, v *page.View, names spots,
 		}
 		row := missingRow{missingGate: g, Place: s.Name, Said: sayDelivery(v, &g, at)}
 		d.Rows = append(d.Rows, row)
+	}
+	for i, g := range c.Doubted {
+		s, err := p.name(ctx, v, names, g.At)
+		if err != nil {
+			return nil, err
+		}
+		d.Doubts = append(d.Doubts, doubtedRow{g, i, s.Name})
 	}
 	return d, nil
 }

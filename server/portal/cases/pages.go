@@ -89,6 +89,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET /ca-benh/{id}/lich-trinh", Allow: officer, Handler: p.stays},
 		{Pattern: "POST /ca-benh/{id}/lich-trinh", Allow: officer, Handler: p.chooseStays},
 		{Pattern: "POST /ca-benh/{id}/luot", Allow: officer, Handler: p.restore},
+		{Pattern: "POST /ca-benh/{id}/nghi-ngo", Allow: officer, Handler: p.restoreMany},
 		{Pattern: "POST /ca-benh/{id}/truy-vet", Allow: officer, Handler: p.run},
 
 		{Pattern: "GET /ca-benh/{id}/tiep-xuc", Allow: officer, Handler: p.contacts},

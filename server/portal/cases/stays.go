@@ -342,7 +342,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *page.View) er
 		return qrgate.ErrNotFound
 	}
 	counts := form.Values.Get("tinh") == "1"
-	if err := p.book.Restore(r.Context(), v.Who.Account.ID, h.ID, n, id, counts); err != nil {
+	if err := p.book.Restore(r.Context(), v.Who.Account.ID, h.ID, n, counts, id); err != nil {
 		return err
 	}
 	notice := "cases.doubt.left_out"

@@ -145,7 +145,7 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 			"Ask":       func(by, id string) error { return w.Ask(ctx, by, id, v) },
 			"Glass":     func(by, id string) error { return w.BreakGlass(ctx, by, id, v, why) },
 			"Choose":    func(by, id string) error { return w.Choose(ctx, by, id, v, nil) },
-			"Restore":   func(by, id string) error { return w.Restore(ctx, by, id, v, trace.ID{}, true) },
+			"Restore":   func(by, id string) error { return w.Restore(ctx, by, id, v, true, trace.ID{}) },
 			"Merge":     func(by, id string) error { return w.Merge(ctx, by, id, v, ref, c.Index, true) },
 			"Unmerge":   func(by, id string) error { return w.Unmerge(ctx, by, id, v, ref, c.Index) },
 			"Decide":    func(by, id string) error { return w.Decide(ctx, by, id, v, true) },

@@ -102,22 +102,26 @@ func (b *Book) Choose(ctx context.Context, by, id string, version int, stays []t
 	})
 }
 
-// Restore says that a check-in counts although it is doubtful, or that it does not
+// Restore says that check-ins count although they are doubtful, or that they do not
 // after all.
-func (b *Book) Restore(ctx context.Context, by, id string, version int, checkin trace.ID, counts bool) error {
+func (b *Book) Restore(ctx context.Context, by, id string, version int, counts bool, checkins ...trace.ID) error {
 	action := "restore check-in"
 	if !counts {
 		action = "doubt check-in"
 	}
+	meant := map[trace.ID]bool{}
+	for _, c := range checkins {
+		meant[c] = true
+	}
 	return b.change(ctx, action, by, id, version, b.persons, func(t store.Tx, f *file) (string, error) {
-		f.body.Restored = slices.DeleteFunc(f.body.Restored, func(c trace.ID) bool { return c == checkin })
+		f.body.Restored = slices.DeleteFunc(f.body.Restored, func(c trace.ID) bool { return meant[c] })
 		if counts {
-			f.body.Restored = append(f.body.Restored, checkin)
+			f.body.Restored = append(f.body.Restored, checkins...)
 		}
 		if len(f.body.Restored) > maxChosen {
 			return "", ErrTooMany
 		}
-		return "", nil
+		return fmt.Sprint(len(checkins)), nil
 	})
 }
 

@@ -143,9 +143,9 @@ func TestRules(t *testing.T) {
 		w.holder(an)
 		c := w.approved()
 		a, b := trace.ID{Seq: 1}, trace.ID{Seq: 2}
-		w.must(w.Restore(ctx, "lan", c.ID, c.Version, a, true))
-		w.must(w.Restore(ctx, "lan", c.ID, c.Version+1, b, true))
-		w.must(w.Restore(ctx, "lan", c.ID, c.Version+2, a, false))
+		w.must(w.Restore(ctx, "lan", c.ID, c.Version, true, a))
+		w.must(w.Restore(ctx, "lan", c.ID, c.Version+1, true, b))
+		w.must(w.Restore(ctx, "lan", c.ID, c.Version+2, false, a))
 		w.must(w.Choose(ctx, "lan", c.ID, c.Version+3, []trace.ID{a, b}))
 		task, err := w.Task(ctx, "lan", c.ID)
 		w.must(err)
