@@ -1,3 +1,8 @@
+//go:build full || !race
+
+// Ten thousand requests, which the race detector makes five minutes of. Each page's own
+// tests run under it.
+
 package portal_test
 
 import (
