@@ -1,8 +1,3 @@
-//go:build full || !race
-
-// Ten thousand requests, which the race detector makes five minutes of. Each page's own
-// tests run under it.
-
 package portal_test
 
 import (
