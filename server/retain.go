@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
+	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/server/vault"
 )
 
@@ -57,6 +58,9 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 		},
 		Sweeps: map[string]func(context.Context) error{
 			"cases": func(ctx context.Context) error { _, err := cases.Expire(ctx); return err },
+			"rooms": func(ctx context.Context) error {
+				return rooms.New(s, time.Now).DropEvents(ctx, time.Now().AddDate(0, 0, -1))
+			},
 			"guests": func(ctx context.Context) error {
 				for more := true; more && ctx.Err() == nil; {
 					var err error

@@ -187,3 +187,53 @@ func TestAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// What was counted of an event goes when the event is long over, and nothing else.
+func TestDropEvents(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		a := quota.Tally{Period: 1}
+		w.beat("gate-0001", &a, 10)
+		err := w.s.Write(ctx, func(t store.Tx) error {
+			for _, query := range []string{
+				"INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES ('o', 'o', 'o', 'trade', '', '', 0)",
+				`INSERT INTO places (no, organisation, name, folded, sector, kind, area, area_now, street, person, phones, email, capacity, hours, doors, version, poster, created, changed)
+					VALUES (5, 'o', 'p', 'p', 'trade', 'hall', 'a', 'a', '', '', '[]', '', 0, '[]', 1, 1, 0, 0, 0)`,
+				`INSERT INTO events (no, organisation, place, name, about, starts, ends, early, capacity, open, reentry, version, bundle, last_pass, made_by, made, changed)
+					VALUES (9, 'o', 5, 'e', '', 1, 1000, 0, 0, 0, 0, 1, 1, 0, '', 0, 0)`,
+			} {
+				if _, err := t.Exec(query); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Exchange(ctx, "gate-0001", 5, []wire.CountBeat{{Scope: wire.Scope{Event: 9}, Count: quota.Count{In: 3}}}, func(wire.Scope) uint64 { return 10 }, connected); err != nil {
+			t.Fatal(err)
+		}
+		inside := func(s wire.Scope, period int64) int64 {
+			c, err := w.Inside(ctx, 5, s, period, connected)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.In
+		}
+		enter(&a)
+		w.beat("gate-0001", &a, 10)
+		for _, before := range []time.Time{time.UnixMilli(1000), time.UnixMilli(1001)} {
+			if err := w.DropEvents(ctx, before); err != nil {
+				t.Fatal(err)
+			}
+			want := int64(3)
+			if before.UnixMilli() > 1000 {
+				want = 0
+			}
+			if event, place := inside(wire.Scope{Event: 9}, 0), inside(wire.Scope{}, 1); event != want || place != 10 {
+				t.Errorf("counts of events that ended before %d are dropped: %d of the event and %d of the place are left, want %d and 10", before.UnixMilli(), event, place, want)
+			}
+		}
+	})
+}
