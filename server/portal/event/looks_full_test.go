@@ -1,0 +1,44 @@
+//go:build full
+
+package event_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/server/portal/pagetest"
+	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+func TestLooks(t *testing.T) {
+	w := newWorld(t)
+	at := w.open(w.tomorrow())
+	var guests []*events.Guest
+	for i, name := range []string{"Nguyễn Thị Lan", "Trần Văn Huy", "Công Tằng Tôn Nữ Thị Ngọc Hạnh Dung", "Lê Văn Tám"} {
+		guests = append(guests, &events.Guest{Category: uint8(1 + i%2*3), Details: events.Details{Name: name, From: "Báo Huế và Đài Phát thanh Truyền hình", Phone: "+84905123456", Email: "khach.moi.dai.lam@toasoan.example.vn"}})
+	}
+	if err := w.events.Invite(t.Context(), "owner", 1, guests); err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.events.Event(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tell(guests[0], "A1", wire.In, e.Starts)
+	w.tell(guests[1], "A1", wire.In, e.Starts.Add(time.Minute))
+	w.tell(guests[1], "A2", wire.In, e.Starts.Add(5*time.Minute))
+	_, list, _ := w.Get("owner", at+"/khach")
+	_, link, _ := strings.Cut(list, "qrgate.example")
+	link, _, _ = strings.Cut(link, `"`)
+	w.Looks(t, nil, []pagetest.Look{
+		{"list", "owner", "/su-kien"}, {"list-officer", "commune", "/su-kien"}, {"new", "owner", "/su-kien/moi"}, {"event", "owner", at}, {"event-guard", "guard", at},
+		{"guests", "owner", at + "/khach"}, {"cancel", "owner", at + "/huy"}, {"pass", "guard", link},
+	}...)
+	if status, _, _ := w.Post("owner", fmt.Sprintf("%s/huy", at), map[string][]string{"version": {"1"}}); status != 303 {
+		t.Fatal(status)
+	}
+	w.Looks(t, nil, pagetest.Look{"event-off", "owner", at}, pagetest.Look{"pass-off", "owner", link})
+}
