@@ -38,6 +38,7 @@ type guestsPage struct {
 type guestRow struct {
 	*events.Guest
 	Category string
+	Phone    string // as it is shown
 	Link     string
 }
 
@@ -67,7 +68,7 @@ func (p *Pages) guestsPage(r *http.Request, v *page.View, e *events.Event) (gues
 			return nil
 		}
 		if data.Total++; data.Total <= maxShown {
-			row := guestRow{Guest: g, Category: called[g.Category]}
+			row := guestRow{Guest: g, Category: called[g.Category], Phone: page.ShowPhone(g.Details.Phone)}
 			if g.Cancelled.IsZero() {
 				row.Link = p.link(g)
 			}
