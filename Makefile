@@ -30,9 +30,10 @@ test: check
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(subst $() ,|,$(ALONE)))$$')
 	go test -timeout 15m $(addprefix ./,$(ALONE))
 
-# All tests: with PostgreSQL, Mosquitto, FUSE and zbar. Needs root, for FUSE and apt-get.
+# The packages that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. Of the others
+# make test has run all that there is. Needs root, for FUSE and apt-get.
 test-full: deps
-	go test -tags full -timeout 30m ./...
+	go test -tags full -timeout 30m $$(grep -rl --include='*.go' '^//go:build full' device hw server sync | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 # Debian's packages that test-full, soak and bench use.
 deps:

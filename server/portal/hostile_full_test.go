@@ -331,9 +331,11 @@ func (c *town) pages(role string) []string {
 		}
 		values := map[string]string{
 			"no": fmt.Sprint(c.market.place.No), "id": c.people["member"], "role": "owner", "version": "1", "provider": "x", "name": "x", "file": "a5.svg",
-			"code": pass.PosterCode(c.market.place.No, 1),
+			"code": pass.PosterCode(c.market.place.No, 1), "pass": fmt.Sprint(c.market.guest), "day": "2026-01-01",
 		}
 		switch {
+		case strings.HasPrefix(path, "/su-kien/"):
+			values["no"] = fmt.Sprint(c.market.event)
 		case strings.HasPrefix(path, "/vuong-mac/"):
 			values["id"] = c.market.difficulty
 		case strings.HasPrefix(path, "/nhap-dia-diem/"):
