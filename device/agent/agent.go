@@ -38,6 +38,7 @@ type Agent struct {
 	// set before Run.
 	Room *room.Room
 
+	also    []Part
 	links   atomic.Uint32 // connections since start
 	up      chan struct{}
 	answers chan answer
@@ -74,6 +75,36 @@ func conditionOf(b *wire.Beat) condition {
 		c.list, c.parts = b.List.Stamp, string(b.List.Have)
 	}
 	return c
+}
+
+// A Part is something else on the kiosk that speaks with the server through the
+// agent. Each of its functions may be nil, is called by one goroutine at a time, and
+// must not wait.
+type Part struct {
+	// Take gets each message on Channel.
+	Channel wire.Channel
+	Take    func(b []byte)
+
+	Fill     func(b *wire.Beat)                           // fills in its share of a beat
+	Answered func(a *wire.BeatAnswer)                     // gets the answer to the newest beat, verified
+	News     func() bool                                  // reports whether the server shall hear of it before the next beat
+	Up       func(ctx context.Context, link deliver.Link) // the link is connected
+}
+
+// Add adds a part, before Run.
+func (a *Agent) Add(p Part) { a.also = append(a.also, p) }
+
+// news reports whether a part has something to tell.
+func (a *Agent) news() bool {
+	if a.Room != nil && a.Room.News() {
+		return true
+	}
+	for _, p := range a.also {
+		if p.News != nil && p.News() {
+			return true
+		}
+	}
+	return false
 }
 
 type answer struct {
@@ -131,6 +162,12 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 		}
 		a.subscribe(ctx, link, wire.DownEvent, func(b []byte) { offer(a.events, b) })
 	}
+	taken := make(chan func(), 16)
+	for _, p := range a.also {
+		if p.Take != nil {
+			a.subscribe(ctx, link, p.Channel, func(b []byte) { offer(taken, func() { p.Take(b) }) })
+		}
+	}
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	look := time.NewTicker(lookEvery)
@@ -144,6 +181,11 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			return nil
 		case <-a.up:
 			a.announce(ctx, link)
+			for _, p := range a.also {
+				if p.Up != nil {
+					p.Up(ctx, link)
+				}
+			}
 			a.beat(ctx, link, a.condition())
 		case <-beat.C:
 			a.beat(ctx, link, a.condition())
@@ -151,7 +193,7 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			if a.nonce != ([16]byte{}) {
 				continue // a second beat would make the answer to the first one late
 			}
-			if b := a.condition(); conditionOf(&b).news(a.told) || a.Room != nil && a.Room.News() {
+			if b := a.condition(); conditionOf(&b).news(a.told) || a.news() {
 				a.beat(ctx, link, b)
 			}
 		case <-floor.C:
@@ -166,6 +208,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			a.takeList(b)
 		case b := <-a.events:
 			a.takeEvent(b)
+		case take := <-taken:
+			take()
 		}
 	}
 }
@@ -223,6 +267,11 @@ func (a *Agent) condition() wire.Beat {
 		b.Room = a.Room.Beat()
 	}
 	a.health(&b)
+	for _, p := range a.also {
+		if p.Fill != nil {
+			p.Fill(&b)
+		}
+	}
 	b.Scanners = b.Scanners[:min(len(b.Scanners), wire.MaxScanners)]
 	return b
 }
@@ -256,6 +305,11 @@ func (a *Agent) take(r answer) error {
 		}
 	}
 	a.keepChecked()
+	for _, p := range a.also {
+		if p.Answered != nil {
+			p.Answered(got)
+		}
+	}
 	anchor, due := a.clock.Sample(a.sent, r.at, time.UnixMilli(got.Time))
 	if !due {
 		return nil

@@ -34,7 +34,7 @@ const rootID = 1
 
 // purposes are what [Init] makes a key for. Answers to beats are signed with
 // the receipt key, which is therefore listed for both.
-var purposes = []wire.Purpose{wire.ForSeal, wire.ForReceipt, wire.ForConfig, wire.ForCard, wire.ForEvent}
+var purposes = []wire.Purpose{wire.ForSeal, wire.ForReceipt, wire.ForConfig, wire.ForOrder, wire.ForCard, wire.ForEvent}
 
 // Keys are the server's own keys. Private keys are read when they are asked
 // for, so that a process holds no more than it uses. It is safe for concurrent

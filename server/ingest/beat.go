@@ -45,10 +45,14 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 		return
 	}
 	newest, grants := in.offerList(m, b), in.offerEvents(ctx, m, b)
+	a := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, List: newest, Grants: grants}
+	for _, tell := range in.Beats {
+		tell(m.kiosk, b, &a)
+	}
 	in.offer(func() (string, []byte) {
 		// The time is taken as late as can be: what passed since the beat
 		// arrived is part of the round trip that the kiosk measures.
-		a := wire.BeatAnswer{V: wire.Version, Kiosk: m.kiosk, Nonce: b.Nonce, Time: in.now().UnixMilli(), List: newest, Grants: grants}
+		a.Time = in.now().UnixMilli()
 		in.nBeats.Add(1)
 		return wire.Topic(m.kiosk, wire.DownBeat), wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, a)
 	})

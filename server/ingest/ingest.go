@@ -35,6 +35,10 @@ type Parts struct {
 	Feed   *Feed
 	Lists  *lists.Lists // what kiosks are told of void cards; nil tells nothing
 	Doors  *doors.Doors // what kiosks are told of events and limits; nil tells nothing
+
+	// Beats are told of each beat that verifies, by one goroutine, and may add to its
+	// answer, which is signed after them. They must not wait.
+	Beats []func(kiosk string, b *wire.Beat, a *wire.BeatAnswer)
 }
 
 // A Signer is the key that signs receipts and answers to beats.
@@ -111,7 +115,7 @@ type message struct {
 // are signed at once and while the next transaction runs.
 type answer func() (topic string, payload []byte)
 
-// New returns an Ingest of parts, all of which but Lists and Doors are required.
+// New returns an Ingest of parts, all of which but Lists, Doors and Beats are required.
 func New(p Parts, o Options) (*Ingest, error) {
 	if p.Store == nil || p.Vault == nil || p.Opener == nil || p.Link == nil || p.Feed == nil || len(p.Sign.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("ingest: a part is missing")

@@ -21,10 +21,11 @@ const (
 	ForBeat    Purpose = "beat"    // a beat and its answer
 	ForKeys    Purpose = "keys"    // the root's key list
 	ForList    Purpose = "list"    // the list of void cards
-	ForConfig  Purpose = "config"
-	ForSeal    Purpose = "seal"  // names a key in the key list; nothing is signed for it
-	ForCard    Purpose = "card"  // names a key in the key list; cards are signed by package pass
-	ForEvent   Purpose = "event" // the same for event passes; card and event keys share one row of ids up to 255
+	ForConfig  Purpose = "config"  // a kiosk's configuration
+	ForOrder   Purpose = "order"   // what a kiosk shall do, and by itself what it did
+	ForSeal    Purpose = "seal"    // names a key in the key list; nothing is signed for it
+	ForCard    Purpose = "card"    // names a key in the key list; cards are signed by package pass
+	ForEvent   Purpose = "event"   // the same for event passes; card and event keys share one row of ids up to 255
 )
 
 // packOver is the size in bytes over which a body is compressed; random ids

@@ -46,7 +46,7 @@ func OpenKeyList(data []byte, root ed25519.PublicKey) (*KeyList, error) {
 	}
 	for _, k := range l.Keys {
 		switch k.Purpose {
-		case ForReceipt, ForConfig, ForSeal, ForCard, ForEvent:
+		case ForReceipt, ForConfig, ForOrder, ForSeal, ForCard, ForEvent:
 			if len(k.Public) != publicBytes {
 				return nil, fmt.Errorf("wire: %s key %d of %d bytes: %w", k.Purpose, k.ID, len(k.Public), ErrMalformed)
 			}
