@@ -42,6 +42,9 @@ func (in *Ingest) fail(failed []*delivery, err error) {
 			answerVisit(d, outcome{err: err})
 			continue
 		}
+		if d.bearer != nil {
+			d.bearer <- brought{err: err}
+		}
 		if first == nil {
 			first = d.batch
 		}
@@ -96,6 +99,7 @@ type intake struct {
 	counts   map[string]int
 	seen     []store.Sighting
 	outcomes map[*delivery]outcome // of visits
+	brought  map[*delivery]brought // of batches that were carried here
 
 	batches, checkins, repeated, rejected, late, forks, scattered uint64
 	visits, again                                                 uint64
@@ -127,7 +131,7 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	err := in.Store.Intake(ctx, kiosks, func(t *store.Intake) error {
 		k = &intake{
 			in: in, t: t, now: in.now(), fresh: map[identity]person{}, answered: map[*store.Epoch][]wire.Reject{}, counts: map[string]int{},
-			outcomes: map[*delivery]outcome{},
+			outcomes: map[*delivery]outcome{}, brought: map[*delivery]brought{},
 		}
 		if in.known.renew(t.Forgotten, all) {
 			unknown = in.unknown(all)
@@ -169,6 +173,7 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	for d, o := range k.outcomes {
 		answerVisit(d, o)
 	}
+	k.tellBearers(batches)
 	in.known.add(k.fresh)
 	for _, r := range k.refused {
 		in.refuse(r.kiosk, "batch", r.err)
@@ -251,6 +256,7 @@ func (k *intake) take(d *delivery) error {
 	taken, err := e.Ledger.Take(b, func(from, to uint64) ([]wire.Digest, error) { return k.t.Known(e, from, to) })
 	if errors.Is(err, deliver.ErrScattered) {
 		k.scattered++
+		k.brought[d] = brought{scattered: true}
 		return nil
 	}
 	if err != nil {
@@ -261,9 +267,11 @@ func (k *intake) take(d *delivery) error {
 	if taken.Fork {
 		k.answered[e] = nil
 		k.forks++
+		k.brought[d] = brought{fork: true}
 		return nil
 	}
 	k.repeated += uint64(len(d.records) - len(taken.Fresh))
+	before := k.rejected
 	var came map[int]bool // under a later epoch already
 	for _, i := range taken.Carried {
 		if came == nil {
@@ -285,6 +293,9 @@ func (k *intake) take(d *delivery) error {
 		if err := k.enter(&d.records[i], e, b.First+uint64(i), came[i]); err != nil {
 			return err
 		}
+	}
+	if d.bearer != nil {
+		k.brought[d] = brought{fresh: len(taken.Fresh), rejected: int(k.rejected - before)}
 	}
 	return nil
 }

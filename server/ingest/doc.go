@@ -5,6 +5,9 @@
 // A check-in by phone goes the same way: [Ingest.Visit] -> tray -> committer, and
 // returns after the commit.
 //
+// So do the batches that somebody carries here on a stick: [Ingest.Carry] -> tray ->
+// committer, and their receipts go back with the stick.
+//
 //	in, err := ingest.New(ingest.Parts{Store: s, Vault: v, Opener: o, Sign: sign, Link: link, Feed: feed}, ingest.Options{Log: log})
 //	err = in.Run(ctx)
 //

@@ -27,6 +27,7 @@ type delivery struct {
 	records []record
 	// forgotten is the store's count, see persons, when the records were opened.
 	forgotten uint64
+	bearer    bearer // who carried the batch here and waits; nil as a rule
 }
 
 // A record is one entry of a batch, opened.

@@ -23,16 +23,21 @@ func newTray(limit int) *tray {
 	return t
 }
 
-// put waits until there is room. One batch always finds it in an empty tray.
-func (t *tray) put(d *delivery) {
+// put waits until there is room. One batch always finds it in an empty tray. It
+// reports whether the tray took it: it takes nothing once it is closed.
+func (t *tray) put(d *delivery) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.records > 0 && t.records+len(d.records) > t.limit {
+	for !t.closed && t.records > 0 && t.records+len(d.records) > t.limit {
 		t.changed.Wait()
+	}
+	if t.closed {
+		return false
 	}
 	t.all = append(t.all, d)
 	t.records += len(d.records)
 	t.changed.Broadcast()
+	return true
 }
 
 // offer puts a visit, unless the visits that are waiting would have more than
