@@ -37,7 +37,47 @@ type Beat struct {
 
 	List *ListBeat `cbor:"22,keyasint,omitempty"` // nil of a kiosk that takes no list
 	Room *RoomBeat `cbor:"23,keyasint,omitempty"` // nil of a kiosk that counts nobody
+
+	Config *ConfigBeat `cbor:"41,keyasint,omitempty"` // nil of a kiosk that takes no configuration
+
+	Oldest    int64      `cbor:"24,keyasint,omitempty"` // age of the oldest record without a receipt in milliseconds, 0 if there is none or it cannot be dated
+	DiskTotal int64      `cbor:"25,keyasint,omitempty"` // bytes; ReadOnly and DiskFree are known with it
+	ReadOnly  bool       `cbor:"26,keyasint,omitempty"` // the file system has found an error
+	Power     PowerFlags `cbor:"27,keyasint,omitempty"`
+	Memory    int64      `cbor:"28,keyasint,omitempty"` // bytes of the machine
+	Available int64      `cbor:"29,keyasint,omitempty"` // of them; known with Memory
+	Links     uint32     `cbor:"30,keyasint,omitempty"` // connections since start, this one included
+	RoundTrip int64      `cbor:"31,keyasint,omitempty"` // microseconds from the last answered beat to its answer
+	Offset    *int64     `cbor:"32,keyasint,omitempty"` // milliseconds by which the system's clock was behind the server's then; nil if no beat was answered
+	Opened    OpenedBy   `cbor:"33,keyasint,omitempty"` // why the epoch began
+	Moved     bool       `cbor:"34,keyasint,omitempty"` // for the storage is another machine's, or was put back
+	Lost      uint64     `cbor:"35,keyasint,omitempty"` // records that the epoch before held and this one does not
+	Model     string     `cbor:"36,keyasint,omitempty"` // of the machine, at most MaxModel bytes
+	Serial    string     `cbor:"37,keyasint,omitempty"` // hash of its serial number, in hex
+
+	Update *UpdateBeat `cbor:"43,keyasint,omitempty"` // nil of a kiosk that takes no updates
 }
+
+// PowerFlags are what a machine says of its supply. Zero is nothing.
+type PowerFlags uint8
+
+// The flags. None of the others is set without PowerKnown.
+const (
+	PowerKnown     PowerFlags = 1 << iota
+	UnderVoltage              // now
+	Throttled                 // slowed down now, for heat or for lack of power
+	WasUnder                  // at any time since boot
+	WasThrottled              // at any time since boot
+	powerFlagsEnd             // of this version
+	powerFlagsMask = powerFlagsEnd - 1
+)
+
+// Has reports whether f holds every flag of g.
+func (f PowerFlags) Has(g PowerFlags) bool { return f&powerFlagsMask&g == g }
+
+// MaxModel is the longest name of a machine in bytes, and the longest hash of its
+// serial number.
+const MaxModel = 80
 
 // MaxScanners is the largest number of scanners and cameras in a [Beat].
 const MaxScanners = 16
@@ -58,10 +98,17 @@ func OpenBeat(data []byte, key ed25519.PublicKey) (*Beat, error) {
 		return nil, fmt.Errorf("wire: beat version %d: %w", b.V, ErrVersion)
 	case len(b.Scanners) > MaxScanners:
 		return nil, fmt.Errorf("wire: beat of %d scanners: %w", len(b.Scanners), ErrTooLarge)
+	case max(len(b.Model), len(b.Serial)) > MaxModel:
+		return nil, fmt.Errorf("wire: beat of a machine with %d bytes of name: %w", max(len(b.Model), len(b.Serial)), ErrTooLarge)
 	case b.List != nil && len(b.List.Have) > MaxListParts/8:
 		return nil, fmt.Errorf("wire: beat of %d bytes of parts: %w", len(b.List.Have), ErrTooLarge)
+	case b.Config != nil && len(b.Config.Detail) > MaxConfigDetail:
+		return nil, fmt.Errorf("wire: beat of a refusal of %d bytes: %w", len(b.Config.Detail), ErrTooLarge)
 	case b.Room != nil && (len(b.Room.Events) > MaxHeldEvents || len(b.Room.Counts) > MaxCounts):
 		return nil, fmt.Errorf("wire: beat of %d events and %d counts: %w", len(b.Room.Events), len(b.Room.Counts), ErrTooLarge)
+	}
+	if err := b.Update.check(); err != nil {
+		return nil, err
 	}
 	return &b, nil
 }
@@ -74,6 +121,8 @@ type ScannerBeat struct {
 	Scans    uint64 `cbor:"4,keyasint,omitempty"` // since start
 	Bad      uint64 `cbor:"5,keyasint,omitempty"` // frames that were no code, since start
 	Fault    string `cbor:"6,keyasint,omitempty"`
+	Share    uint8  `cbor:"7,keyasint,omitempty"` // per cent of its latest frames that were no code; known once it gave any
+	Unplugs  uint32 `cbor:"8,keyasint,omitempty"` // times it went away, since start
 }
 
 // A BeatAnswer echoes a beat's nonce with the server's time, signed by the
@@ -86,6 +135,10 @@ type BeatAnswer struct {
 	List  Stamp    `cbor:"5,keyasint,omitzero"` // of the newest list of void cards; zero if the server does not know it
 
 	Grants []GrantAnswer `cbor:"6,keyasint,omitempty"` // to the beat's counts
+
+	Orders *OrderAnswer `cbor:"8,keyasint,omitempty"`
+
+	Update *UpdateAnswer `cbor:"10,keyasint,omitempty"` // nil if the kiosk shall go on with what it runs
 }
 
 // OpenBeatAnswer verifies and decodes the answer to a beat of kiosk. key returns
@@ -103,6 +156,8 @@ func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.Publi
 		return nil, fmt.Errorf("wire: beat answer for kiosk %q: %w", a.Kiosk, ErrSignature)
 	case len(a.Grants) > MaxCounts:
 		return nil, fmt.Errorf("wire: beat answer of %d grants: %w", len(a.Grants), ErrTooLarge)
+	case a.Orders != nil && len(a.Orders.Open) > MaxOrderAnswer:
+		return nil, fmt.Errorf("wire: beat answer with an order of %d bytes: %w", len(a.Orders.Open), ErrTooLarge)
 	}
 	return &a, nil
 }

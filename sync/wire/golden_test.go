@@ -43,12 +43,21 @@ func goldens() []golden {
 	heard, told := *beat, *answer
 	heard.List = &wire.ListBeat{Stamp: wire.Stamp{Generation: 3, Version: 7}, Cards: 120, Checked: 1_795_500_000_000, Getting: wire.Stamp{Generation: 3, Version: 9}, Have: []byte{5}}
 	told.List = wire.Stamp{Generation: 3, Version: 9}
+	healthy := *beat
+	behind := int64(-1_250)
+	healthy.Oldest, healthy.DiskTotal, healthy.ReadOnly, healthy.Power = 90_000, 32<<30, true, wire.PowerKnown|wire.UnderVoltage|wire.WasUnder
+	healthy.Memory, healthy.Available, healthy.Links, healthy.RoundTrip, healthy.Offset = 1<<30, 600<<20, 4, 38_000, &behind
+	healthy.Opened, healthy.Moved, healthy.Lost, healthy.Model, healthy.Serial = wire.OpenedMoved, true, 3, "Raspberry Pi 4 Model B Rev 1.4", "5f0c1b7a9d3e4f60"
+	healthy.Scanners = []wire.ScannerBeat{{Name: "usb-1", Present: true, Scans: 812, Bad: 90, Fault: "babbling", Share: 40, Unplugs: 2}}
 	inside, grants := *beat, *answer
 	inside.Room = &wire.RoomBeat{
 		Events: []wire.EventBeat{{No: 7, Stamp: wire.Stamp{Generation: 3, Version: 14}}},
 		Counts: []wire.CountBeat{{Period: 20_783, Count: quota.Count{Granted: 50, Returned: 5, In: 40, Out: 12}}, {Scope: wire.Scope{Event: 7, Category: 1}, Count: quota.Count{In: 3}}},
 	}
 	grants.Grants = []wire.GrantAnswer{{Scope: wire.Scope{Event: 7, Category: 1}, Period: 1, Grant: quota.Grant{Granted: 60, Return: 2, Inside: -3, Cut: true, More: 9, Limit: 200}}}
+	updating, updated := *beat, *answer
+	updating.Update = &wire.UpdateBeat{Stage: wire.UpdateReturned, Version: "1.4.0", Reason: wire.UpdateCrashed, Loaded: 100, Launcher: "1.2.0", Arch: "arm64"}
+	updated.Update = &wire.UpdateAnswer{Version: "1.4.0", URL: "https://qr.example.vn/cap-nhat/", Now: true}
 	gathering := aGathering()
 	gathering.V = wire.Version
 	whole := &wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Generation: 3, Version: 9}, Digest: wire.Hash{7}, Alone: true, Parts: 1}}
@@ -73,6 +82,8 @@ func goldens() []golden {
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer.cbor", answer, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, answer) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"beat-health.cbor", &healthy, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, healthy) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-list.cbor", &heard, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, heard) },
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer-list.cbor", &told, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, told) },
@@ -80,6 +91,10 @@ func goldens() []golden {
 		{"beat-room.cbor", &inside, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, inside) },
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer-grants.cbor", &grants, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, grants) },
+			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"beat-update.cbor", &updating, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, updating) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"beat-answer-update.cbor", &updated, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, updated) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
 		{"event.cbor", gathering, func() []byte { return wire.SealEvent(gathering, 1, serverKey) },
 			func(b []byte) (any, error) { return wire.OpenEvent(b, find) }},
