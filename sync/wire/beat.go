@@ -38,7 +38,9 @@ type Beat struct {
 	List *ListBeat `cbor:"22,keyasint,omitempty"` // nil of a kiosk that takes no list
 	Room *RoomBeat `cbor:"23,keyasint,omitempty"` // nil of a kiosk that counts nobody
 
+	Cert   *CertBeat   `cbor:"40,keyasint,omitempty"`
 	Config *ConfigBeat `cbor:"41,keyasint,omitempty"` // nil of a kiosk that takes no configuration
+	Orders *OrderBeat  `cbor:"42,keyasint,omitempty"` // nil of a kiosk that takes no orders
 
 	Oldest    int64      `cbor:"24,keyasint,omitempty"` // age of the oldest record without a receipt in milliseconds, 0 if there is none or it cannot be dated
 	DiskTotal int64      `cbor:"25,keyasint,omitempty"` // bytes; ReadOnly and DiskFree are known with it
@@ -48,7 +50,7 @@ type Beat struct {
 	Available int64      `cbor:"29,keyasint,omitempty"` // of them; known with Memory
 	Links     uint32     `cbor:"30,keyasint,omitempty"` // connections since start, this one included
 	RoundTrip int64      `cbor:"31,keyasint,omitempty"` // microseconds from the last answered beat to its answer
-	Offset    *int64     `cbor:"32,keyasint,omitempty"` // milliseconds by which the system's clock was behind the server's then; nil if no beat was answered
+	Offset    *int64     `cbor:"32,keyasint,omitempty"` // milliseconds by which the kiosk's clock was behind the server's then; nil if no beat was answered
 	Opened    OpenedBy   `cbor:"33,keyasint,omitempty"` // why the epoch began
 	Moved     bool       `cbor:"34,keyasint,omitempty"` // for the storage is another machine's, or was put back
 	Lost      uint64     `cbor:"35,keyasint,omitempty"` // records that the epoch before held and this one does not
@@ -136,6 +138,8 @@ type BeatAnswer struct {
 
 	Grants []GrantAnswer `cbor:"6,keyasint,omitempty"` // to the beat's counts
 
+	Certificate []byte `cbor:"7,keyasint,omitempty"` // PEM, for the key of the old one; at most MaxCertificate bytes
+
 	Orders *OrderAnswer `cbor:"8,keyasint,omitempty"`
 
 	Update *UpdateAnswer `cbor:"10,keyasint,omitempty"` // nil if the kiosk shall go on with what it runs
@@ -154,6 +158,8 @@ func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.Publi
 		return nil, fmt.Errorf("wire: beat answer version %d: %w", a.V, ErrVersion)
 	case a.Kiosk != kiosk:
 		return nil, fmt.Errorf("wire: beat answer for kiosk %q: %w", a.Kiosk, ErrSignature)
+	case len(a.Certificate) > MaxCertificate:
+		return nil, fmt.Errorf("wire: beat answer with a certificate of %d bytes: %w", len(a.Certificate), ErrTooLarge)
 	case len(a.Grants) > MaxCounts:
 		return nil, fmt.Errorf("wire: beat answer of %d grants: %w", len(a.Grants), ErrTooLarge)
 	case a.Orders != nil && len(a.Orders.Open) > MaxOrderAnswer:

@@ -23,6 +23,8 @@ const (
 	ForList    Purpose = "list"    // the list of void cards
 	ForConfig  Purpose = "config"  // a kiosk's configuration
 	ForOrder   Purpose = "order"   // what a kiosk shall do, and by itself what it did
+	ForEnrol   Purpose = "enrol"   // a new kiosk's request, and its answer
+	ForRenew   Purpose = "renew"   // a kiosk's request for a certificate, and its answer
 	ForSeal    Purpose = "seal"    // names a key in the key list; nothing is signed for it
 	ForCard    Purpose = "card"    // names a key in the key list; cards are signed by package pass
 	ForEvent   Purpose = "event"   // the same for event passes; card and event keys share one row of ids up to 255
