@@ -59,37 +59,54 @@ const maxBackoff = time.Minute
 // lost. It is safe for concurrent use.
 type Link struct {
 	o        Options
-	url      *url.URL
 	log      *slog.Logger
 	inFlight chan struct{}
+	moved    chan struct{} // to another broker, which is asked at once
 	tasks    sync.WaitGroup
 
 	mu   sync.Mutex
+	at   broker
+	part func()          // ends the connection or the attempt at one; nil while there is none
 	run  context.Context // nil while Run is not running
 	conn *connection     // nil while down
 	subs map[*subscription]struct{}
 }
 
-// New returns a Link that does nothing before [Link.Run]. It refuses settings
-// that no waiting cures.
-func New(o Options) (*Link, error) {
-	u, err := url.Parse(o.URL)
+// A broker is where a link goes. It does not change.
+type broker struct {
+	url *url.URL
+	tls *tls.Config
+}
+
+func brokerAt(address string, c *tls.Config) (broker, error) {
+	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("mqttlink: broker address: %w", err)
+		return broker{}, fmt.Errorf("mqttlink: broker address: %w", err)
 	}
 	switch {
 	case u.Scheme != "tls" && u.Scheme != "mqtt":
-		return nil, fmt.Errorf("mqttlink: broker address %q: scheme is neither tls nor mqtt", u.Redacted())
+		return broker{}, fmt.Errorf("mqttlink: broker address %q: scheme is neither tls nor mqtt", u.Redacted())
 	case u.Hostname() == "" || u.Port() == "":
-		return nil, fmt.Errorf("mqttlink: broker address %q: host and port are needed", u.Redacted())
-	case u.Scheme == "tls" && o.TLS == nil:
-		return nil, errors.New("mqttlink: TLS is required by the broker address and not configured")
-	case o.ClientID == "":
-		return nil, errors.New("mqttlink: no client id")
+		return broker{}, fmt.Errorf("mqttlink: broker address %q: host and port are needed", u.Redacted())
+	case u.Scheme == "tls" && c == nil:
+		return broker{}, errors.New("mqttlink: TLS is required by the broker address and not configured")
 	}
-	if u.Scheme == "tls" && o.TLS.ServerName == "" {
-		o.TLS = o.TLS.Clone()
-		o.TLS.ServerName = u.Hostname()
+	if u.Scheme == "tls" && c.ServerName == "" {
+		c = c.Clone()
+		c.ServerName = u.Hostname()
+	}
+	return broker{u, c}, nil
+}
+
+// New returns a Link that does nothing before [Link.Run]. It refuses settings
+// that no waiting cures.
+func New(o Options) (*Link, error) {
+	at, err := brokerAt(o.URL, o.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if o.ClientID == "" {
+		return nil, errors.New("mqttlink: no client id")
 	}
 	setDefault(&o.KeepAlive, 30*time.Second)
 	setDefault(&o.Timeout, 30*time.Second)
@@ -101,7 +118,7 @@ func New(o Options) (*Link, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Link{
-		o: o, url: u, log: o.Log,
+		o: o, at: at, log: o.Log, moved: make(chan struct{}, 1),
 		inFlight: make(chan struct{}, o.InFlight),
 		subs:     map[*subscription]struct{}{},
 	}, nil
@@ -134,9 +151,15 @@ func (l *Link) Run(ctx context.Context) error {
 	bound, said := l.o.Backoff, false
 	for ctx.Err() == nil {
 		began := time.Now()
-		up, err := l.session(ctx)
+		up, err := l.stay(ctx)
 		if ctx.Err() != nil {
 			break
+		}
+		select {
+		case <-l.moved:
+			bound, said = l.o.Backoff, false
+			continue
+		default:
 		}
 		// A broker that accepts and then drops us, for a message it will not
 		// take or an id used twice, must not be asked again every second.
@@ -154,7 +177,42 @@ func (l *Link) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
+		case <-l.moved:
+			bound, said = l.o.Backoff, false
 		}
+	}
+	return nil
+}
+
+// stay is session at the broker where the link is to go now. It ends when that is
+// another one.
+func (l *Link) stay(ctx context.Context) (up bool, err error) {
+	ctx, part := context.WithCancel(ctx)
+	defer part()
+	l.mu.Lock()
+	l.part = part
+	at := l.at
+	l.mu.Unlock()
+	return l.session(ctx, at)
+}
+
+// Move makes the link go to another broker, or to the same by another name, and
+// returns at once: a connection ends, with its will published, and the next one is
+// made there. It refuses what [New] refuses, and then changes nothing.
+func (l *Link) Move(address string, c *tls.Config) error {
+	at, err := brokerAt(address, c)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = at
+	select {
+	case l.moved <- struct{}{}:
+	default:
+	}
+	if l.part != nil {
+		l.part()
 	}
 	return nil
 }
@@ -231,18 +289,18 @@ func (l *Link) handle(run context.Context, s *subscription) {
 }
 
 // dial opens the transport. paho's own dialing knows no context.
-func (l *Link) dial(ctx context.Context) (net.Conn, error) {
+func (l *Link) dial(ctx context.Context, at broker) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", l.url.Host)
+	raw, err := d.DialContext(ctx, "tcp", at.url.Host)
 	if err != nil {
 		return nil, err
 	}
-	if l.url.Scheme != "tls" {
+	if at.url.Scheme != "tls" {
 		return newGuard(raw, l.o.Timeout), nil
 	}
-	c := tls.Client(raw, l.o.TLS)
+	c := tls.Client(raw, at.tls)
 	if err := c.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, err

@@ -41,6 +41,7 @@ func testLink(t *testing.T, start func(testing.TB) *broker) {
 		{"slow receiver", slowReceiver},
 		{"silent line", silentLine},
 		{"end of a subscription", endOfSubscription},
+		{"move", move},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, start(t)) })
 	}
@@ -85,6 +86,38 @@ func restart(t *testing.T, b *broker) {
 			t.Errorf("received %q after the restart, want what was published then", m.payload)
 		}
 	}
+}
+
+// A link that moves takes its subscriptions along, leaves its will behind, and comes
+// back from where nobody answers.
+func move(t *testing.T, b *broker) {
+	l := newLine(t, b.addr)
+	o := b.options(t, kiosk)
+	o.Will = func() mqttlink.Will { return mqttlink.Will{Topic: status, Payload: []byte("offline")} }
+	c := run(t, o)
+	receive(t, c.up, "up")
+	watch := run(t, b.options(t, "watcher-1"))
+	receive(t, watch.up, "watcher")
+	wills, got := watch.listen(t, status), c.listen(t, batch)
+	if err := c.Move("tls://"+freeAddr(t), o.TLS); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, c.down, "down")
+	if m := receive(t, wills, "will"); m.payload != "offline" {
+		t.Errorf("will = %q", m.payload)
+	}
+	if err := c.Move("tls://"+l.addr, o.TLS); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, c.up, "up by another way")
+	c.send(t, batch, "hello")
+	if m := receive(t, got, "message"); m.payload != "hello" {
+		t.Errorf("received %q", m.payload)
+	}
+	if err := c.Move("http://nowhere", o.TLS); err == nil {
+		t.Error("moved to what is no broker")
+	}
+	c.send(t, batch, "still there")
 }
 
 func willOnCut(t *testing.T, b *broker) {

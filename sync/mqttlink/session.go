@@ -60,7 +60,7 @@ func (c *connection) hand(fn func()) error {
 
 // session makes one connection and returns when it has ended, with whether it
 // was ever up.
-func (l *Link) session(ctx context.Context) (up bool, err error) {
+func (l *Link) session(ctx context.Context, at broker) (up bool, err error) {
 	var once sync.Once
 	c := &connection{link: l, down: make(chan struct{})}
 	c.lose = func(cause error) {
@@ -73,7 +73,7 @@ func (l *Link) session(ctx context.Context) (up bool, err error) {
 	if l.o.Will != nil {
 		will = l.o.Will()
 	}
-	c.client = mqtt.NewClient(l.clientOptions(ctx, will, c.lose))
+	c.client = mqtt.NewClient(l.clientOptions(ctx, at, will, c.lose))
 	connect := c.client.Connect()
 	<-connect.Done() // bounded by ctx and Options.Timeout in open and by paho's own deadline
 	if err := connect.Error(); err != nil {
@@ -95,7 +95,7 @@ func (l *Link) session(ctx context.Context) (up bool, err error) {
 				l.log.Warn("subscription refused", "filter", s.filter, "err", err)
 			}
 		}
-		l.log.Info("link up", "broker", l.url.Host)
+		l.log.Info("link up", "broker", at.url.Host)
 		if l.o.OnUp != nil && upCtx.Err() == nil {
 			l.o.OnUp(upCtx)
 		}
@@ -128,7 +128,7 @@ func (l *Link) session(ctx context.Context) (up bool, err error) {
 	return true, err
 }
 
-func (l *Link) clientOptions(ctx context.Context, will Will, lose func(error)) *mqtt.ClientOptions {
+func (l *Link) clientOptions(ctx context.Context, at broker, will Will, lose func(error)) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
 		SetProtocolVersion(4).
 		SetClientID(l.o.ClientID).SetUsername(l.o.User).SetPassword(l.o.Password).
@@ -138,8 +138,8 @@ func (l *Link) clientOptions(ctx context.Context, will Will, lose func(error)) *
 		SetKeepAlive(l.o.KeepAlive).SetPingTimeout(l.o.KeepAlive / 2).
 		SetConnectTimeout(l.o.Timeout).SetWriteTimeout(handing).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(err) }).
-		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l.dial(ctx) })
-	o.Servers = []*url.URL{l.url}
+		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return l.dial(ctx, at) })
+	o.Servers = []*url.URL{at.url}
 	if will.Topic != "" {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, true)
 	}

@@ -58,6 +58,11 @@ func goldens() []golden {
 	updating, updated := *beat, *answer
 	updating.Update = &wire.UpdateBeat{Stage: wire.UpdateReturned, Version: "1.4.0", Reason: wire.UpdateCrashed, Loaded: 100, Launcher: "1.2.0", Arch: "arm64"}
 	updated.Update = &wire.UpdateAnswer{Version: "1.4.0", URL: "https://qr.example.vn/cap-nhat/", Now: true}
+	configured := *beat
+	configured.Config = &wire.ConfigBeat{
+		Wanted: wire.Stamp{Generation: 3, Version: 17}, Running: wire.Stamp{Generation: 3, Version: 16},
+		Refused: wire.Stamp{Generation: 3, Version: 17}, Fault: wire.ConfigNoAnswer, Detail: "nobody answered",
+	}
 	gathering := aGathering()
 	gathering.V = wire.Version
 	whole := &wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Generation: 3, Version: 9}, Digest: wire.Hash{7}, Alone: true, Parts: 1}}
@@ -96,6 +101,10 @@ func goldens() []golden {
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-answer-update.cbor", &updated, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, updated) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
+		{"beat-config.cbor", &configured, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, configured) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"config.cbor", aConfigDoc(), func() []byte { return wire.Seal(wire.ForConfig, 1, serverKey, aConfigDoc()) },
+			func(b []byte) (any, error) { return wire.OpenConfig(b, kiosk, find) }},
 		{"event.cbor", gathering, func() []byte { return wire.SealEvent(gathering, 1, serverKey) },
 			func(b []byte) (any, error) { return wire.OpenEvent(b, find) }},
 		{"list.cbor", whole, func() []byte { return sealList(whole) }, func(b []byte) (any, error) { return wire.OpenListPart(b, find) }},
