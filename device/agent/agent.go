@@ -49,6 +49,9 @@ type Agent struct {
 	nonce [16]byte      // of the beat that waits for its answer; zero if none does
 	sent  time.Duration // since boot, when it was sent
 	told  condition     // in that beat
+
+	trip   trip
+	oldest oldest
 }
 
 // A condition is what is told at once when it changes.
@@ -58,16 +61,19 @@ type condition struct {
 	scanners  string
 	list      wire.Stamp
 	parts     string // that have come of another list
+	power     wire.PowerFlags
+	readOnly  bool
 }
 
 // news reports whether c is worth a beat of its own after told. That a record
 // waits for its receipt is no news: with each visitor one does.
 func (c condition) news(told condition) bool {
-	return c.clock != told.clock || c.scanners != told.scanners || c.delivered && !told.delivered || c.list != told.list || c.parts != told.parts
+	return c.clock != told.clock || c.scanners != told.scanners || c.delivered && !told.delivered || c.list != told.list || c.parts != told.parts ||
+		c.power != told.power || c.readOnly != told.readOnly
 }
 
 func conditionOf(b *wire.Beat) condition {
-	c := condition{clock: b.State, delivered: b.Queued == 0}
+	c := condition{clock: b.State, delivered: b.Queued == 0, power: b.Power, readOnly: b.ReadOnly}
 	for _, s := range b.Scanners {
 		c.scanners += fmt.Sprintf("%s %t %s\n", s.Name, s.Present, s.Fault)
 	}
@@ -266,6 +272,7 @@ func (a *Agent) condition() wire.Beat {
 	if a.Room != nil {
 		b.Room = a.Room.Beat()
 	}
+	a.fill(&b)
 	a.health(&b)
 	for _, p := range a.also {
 		if p.Fill != nil {
@@ -298,6 +305,7 @@ func (a *Agent) take(r answer) error {
 		return nil // the answer to an older beat, or one that is played again
 	}
 	a.nonce = [16]byte{}
+	a.trip = a.tripOf(r.at, got.Time, a.clock.Read())
 	a.list.newest(Checked{got.List, time.UnixMilli(got.Time)})
 	if a.Room != nil {
 		if err := a.Room.Answer(got.Grants, time.UnixMilli(got.Time)); err != nil {

@@ -102,6 +102,15 @@ func (b *Board) Identity() Identity {
 	return Identity{CPU: b.cpu(), Card: b.card()}
 }
 
+// Model returns what the machine calls itself, "Raspberry Pi 4 Model B Rev 1.4" for
+// example, or "" if it does not say.
+func (b *Board) Model() string {
+	if model := b.line("sys/firmware/devicetree/base/model"); model != "" {
+		return model
+	}
+	return b.line("sys/class/dmi/id/product_name")
+}
+
 func (b *Board) cpu() string {
 	serial := b.line("sys/firmware/devicetree/base/serial-number")
 	if serial == "" {

@@ -77,6 +77,15 @@ var tables = []table{
 	newTable("movements", "day, run, upto, seen, made, body:b"),
 	newTable("crowds", "day, place_no, peak, body:b"),
 	newTable("room_counts", "place, event, category, kiosk_no, period, granted, returned, ins, outs, told"),
+	newTable("releases", "version:t, arches:t, note:t, published, withdrawn"),
+	newTable("rollouts", "no, version:t, state:t, reason:t, stages:t, stage, hold, error_share, at_once, made_by:t, begun, moved, changed, edition"),
+	newTable("release_states", "kiosk_no, running:t, launcher:t, arch:t, stage, version:t, reason:t, loaded, since, wanted:t, asked, told"),
+	newTable("fleet_alarms", "kiosk_no, kind:t, since, grave, value, about:t, seen, ended, acked_by:t, acked, together, told, told_end"),
+	newTable("fleet_mutes", "kiosk_no, kind:t, until, made_by:t, made"),
+	newTable("fleet_subscriptions", "id:t, account:t, scope:t, address:t, grave, made"),
+	newTable("enrolments", `id:t, hash:b, kiosk:t, place_no, place:t, gate:t, lane, direction, replaces:t, state, tries, public:b, words:t, model:t, made_by:t, made, until,
+		asked, decided_by:t, decided, collected`),
+	newTable("kiosk_identities", "kiosk_no, gate:t, lane, direction, replaces:t, revoked, revoked_by:t, wipe, wiped, cloned"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 

@@ -25,7 +25,7 @@ func Inventory() []Entry {
 		{"visits", []string{"visits"}},
 		{"letters", []string{"dead_letters"}},
 		{"cases", []string{"cases", "case_glasses", "case_runs", "case_calls", "case_notices"}},
-		{"accounts", []string{"accounts", "links", "signins", "sessions", "secrets", "grants", "invitations", "uploads", "tokens"}},
+		{"accounts", []string{"accounts", "links", "signins", "sessions", "secrets", "grants", "invitations", "uploads", "tokens", "fleet_subscriptions"}},
 		{"places", []string{"organisations", "places", "introductions", "pictures", "posters", "listed"}},
 		{"difficulties", []string{"difficulties", "inspections"}},
 		{"requests", []string{"rights_requests", "erasures"}},
@@ -37,8 +37,11 @@ func Inventory() []Entry {
 // Nameless returns the tables that hold nothing of people.
 func Nameless() []string {
 	return []string{
+		"enrolments", "kiosk_identities",
 		"meta", "kiosks", "presences", "epochs", "boots", "anchors", "redates", "gates", "tallies", "backups", "templates", "leases",
 		"certificates", "drops", "copies_gone", "forgotten", "targets", "reports", "report_versions", "lists", "events", "event_categories",
+		"fleet_samples", "fleet_presences", "fleet_alarms", "fleet_mutes", "fleet_posts",
+		"releases", "rollouts", "release_states",
 		"movements", "crowds", "movement_turns", "room_counts", // cells of ten and more
 	}
 }
