@@ -140,3 +140,22 @@ func (a About) Is(version, arch string) error {
 	}
 	return nil
 }
+
+// A Reason is why a kiosk did not keep or did not take a version. Texts of later
+// versions are passed on as they are.
+type Reason string
+
+// The reasons.
+const (
+	Crashed   Reason = "crashed"   // ended again and again
+	NoHealth  Reason = "no-health" // started and was not ready in time, or fell silent
+	Damaged   Reason = "damaged"   // its file was not what was downloaded
+	Unsigned  Reason = "unsigned"  // its metadata or file is not what was signed
+	Expired   Reason = "expired"   // the metadata's time is over
+	Older     Reason = "older"     // not newer than what runs
+	Unlisted  Reason = "unlisted"  // no such release for this machine
+	NoRoom    Reason = "no-room"   // on the disk
+	Unfit     Reason = "unfit"     // refuses this kiosk's configuration, or does not start at all
+	Unreached Reason = "unreached" // the files are not to be had
+	NoRoot    Reason = "no-root"   // the kiosk has nobody whose signature it trusts
+)

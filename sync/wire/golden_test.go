@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/quota"
+	"github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -56,7 +57,7 @@ func goldens() []golden {
 	}
 	grants.Grants = []wire.GrantAnswer{{Scope: wire.Scope{Event: 7, Category: 1}, Period: 1, Grant: quota.Grant{Granted: 60, Return: 2, Inside: -3, Cut: true, More: 9, Limit: 200}}}
 	updating, updated := *beat, *answer
-	updating.Update = &wire.UpdateBeat{Stage: wire.UpdateReturned, Version: "1.4.0", Reason: wire.UpdateCrashed, Loaded: 100, Launcher: "1.2.0", Arch: "arm64"}
+	updating.Update = &wire.UpdateBeat{Stage: wire.UpdateReturned, Version: "1.4.0", Reason: release.Crashed, Loaded: 100, Launcher: "1.2.0", Arch: "arm64"}
 	updated.Update = &wire.UpdateAnswer{Version: "1.4.0", URL: "https://qr.example.vn/cap-nhat/", Now: true}
 	configured := *beat
 	configured.Config = &wire.ConfigBeat{

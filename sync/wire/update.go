@@ -1,6 +1,10 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/qrgate/qrgate/sync/release"
+)
 
 // An UpdateStage says how far a kiosk is with the version that the server wants.
 type UpdateStage uint8
@@ -25,36 +29,17 @@ func (s UpdateStage) String() string {
 	return fmt.Sprintf("stage %d", uint8(s))
 }
 
-// An UpdateReason is why a kiosk did not keep or did not take a version. Texts of
-// later versions are passed on as they are.
-type UpdateReason string
-
-// The reasons.
-const (
-	UpdateCrashed   UpdateReason = "crashed"   // ended again and again
-	UpdateNoHealth  UpdateReason = "no-health" // started and was not ready in time, or fell silent
-	UpdateDamaged   UpdateReason = "damaged"   // its file was not what was downloaded
-	UpdateUnsigned  UpdateReason = "unsigned"  // its metadata or file is not what was signed
-	UpdateExpired   UpdateReason = "expired"   // the metadata's time is over
-	UpdateOlder     UpdateReason = "older"     // not newer than what runs
-	UpdateUnlisted  UpdateReason = "unlisted"  // no such release for this machine
-	UpdateNoRoom    UpdateReason = "no-room"   // on the disk
-	UpdateUnfit     UpdateReason = "unfit"     // refuses this kiosk's configuration, or does not start at all
-	UpdateUnreached UpdateReason = "unreached" // the server's files are not to be had
-	UpdateNoRoot    UpdateReason = "no-root"   // the kiosk has nobody whose signature it trusts
-)
-
 // maxUpdateText bounds a version and a reason.
 const maxUpdateText = 32
 
 // An UpdateBeat is what a kiosk tells of its versions.
 type UpdateBeat struct {
-	Stage    UpdateStage  `cbor:"1,keyasint,omitempty"`
-	Version  string       `cbor:"2,keyasint,omitempty"` // that the stage is about
-	Reason   UpdateReason `cbor:"3,keyasint,omitempty"` // of returned and refused; of loading, what holds it up
-	Loaded   uint8        `cbor:"4,keyasint,omitempty"` // per cent of the file
-	Launcher string       `cbor:"5,keyasint,omitempty"` // version of what starts the program; "" has none, and takes no updates
-	Arch     string       `cbor:"6,keyasint,omitempty"` // that programs must be built for
+	Stage    UpdateStage    `cbor:"1,keyasint,omitempty"`
+	Version  string         `cbor:"2,keyasint,omitempty"` // that the stage is about
+	Reason   release.Reason `cbor:"3,keyasint,omitempty"` // of returned and refused; of loading, what holds it up
+	Loaded   uint8          `cbor:"4,keyasint,omitempty"` // per cent of the file
+	Launcher string         `cbor:"5,keyasint,omitempty"` // version of what starts the program; "" has none, and takes no updates
+	Arch     string         `cbor:"6,keyasint,omitempty"` // that programs must be built for
 }
 
 func (u *UpdateBeat) check() error {
