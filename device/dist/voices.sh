@@ -29,10 +29,10 @@ sentence() { # name, key
 	say "$1" "$(text "$2" | sed 's/[.!?]*$/./') $(text "$2.do")"
 }
 
-for s in admitted leaving again refused amber full wrong_lane fault locked; do
+for s in admitted leaving again refused amber full wrong_lane fault locked ordered here; do
 	sentence "$s" "state.$s"
 done
-for r in unknown malformed signature key not_yet expired revoked poster kind stale_list event tries used; do
+for r in unknown malformed signature key not_yet expired revoked poster kind stale_list event tries used kiosk order repeated; do
 	sentence "reason.$r" "reason.$r"
 done
 sentence typed.wrong typed.wrong

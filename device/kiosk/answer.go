@@ -40,6 +40,8 @@ var signals = map[words.State]panel.Signal{
 	words.WrongLane: panel.WrongLane,
 	words.Fault:     panel.Fault,
 	words.Locked:    panel.Locked,
+	words.Ordered:   panel.Ordered,
+	words.Here:      panel.Here,
 }
 
 // Signal returns what the panel shows with an answer of the given state.

@@ -32,6 +32,8 @@ var looks = map[words.State]look{
 	words.WrongLane: {pitch: []float64{494, 494, 330}, explain: true},
 	words.Fault:     {pitch: []float64{659}, standing: true},
 	words.Locked:    {pitch: []float64{262}, standing: true},
+	words.Ordered:   {pitch: []float64{880, 1174}, explain: true},
+	words.Here:      {pitch: []float64{988}, explain: true},
 	words.Starting:  {standing: true},
 }
 

@@ -180,7 +180,7 @@ func TestAnswersGoBackByThemselves(t *testing.T) {
 			switch a.State {
 			case words.Ready, words.Fault, words.Locked, words.Starting:
 				want = 0
-			case words.Again, words.Refused, words.Amber, words.Full, words.WrongLane, words.Reading:
+			case words.Again, words.Refused, words.Amber, words.Full, words.WrongLane, words.Reading, words.Ordered, words.Here:
 				want = 7 * time.Second
 			}
 			if got := events.last(); got.State != a.State || got.Left != want.Milliseconds() {

@@ -28,7 +28,7 @@ type Recorder struct {
 // one.
 type Line struct {
 	At     time.Time `json:"at"`
-	Signal string    `json:"signal"` // Signal.String
+	Signal string    `json:"signal"` // Signal.String, or PulseLine
 	Green  bool      `json:"green"`  // the green lamp is on
 	Pulse  bool      `json:"pulse"`  // the signal opens the door
 }
@@ -45,6 +45,12 @@ func NewRecorder(w io.Writer, c Config, log *slog.Logger) *Recorder {
 	}
 }
 
+// Adjust is as [GPIO.Adjust].
+func (r *Recorder) Adjust(reset time.Duration, egress bool) (err error) {
+	r.change(func(time.Time) { err = r.face.adjust(reset, egress) })
+	return err
+}
+
 // Show implements Panel. The line is written before it returns.
 func (r *Recorder) Show(s Signal) {
 	r.change(func(now time.Time) {
@@ -53,8 +59,16 @@ func (r *Recorder) Show(s Signal) {
 	})
 }
 
-// Pulse implements Panel.
-func (r *Recorder) Pulse() { r.change(r.face.pulse) }
+// Pulse implements Panel. It writes a line of its own.
+func (r *Recorder) Pulse() {
+	r.change(func(now time.Time) {
+		r.face.pulse(now)
+		r.write(Line{At: now.UTC(), Signal: PulseLine, Pulse: true})
+	})
+}
+
+// PulseLine is the Signal of a line that says that the door was opened without one.
+const PulseLine = "pulse"
 
 // Events implements Panel. It returns nil.
 func (r *Recorder) Events() <-chan Event { return nil }
@@ -75,17 +89,21 @@ func (r *Recorder) change(alter func(now time.Time)) {
 func (r *Recorder) record(now time.Time) {
 	s := r.face.signal
 	r.shown = s
-	line, err := json.Marshal(Line{
+	r.write(Line{
 		At:     now.UTC(),
 		Signal: s.String(),
 		Green:  looks[s].lamps&green != 0,
 		Pulse:  r.face.opens(s),
 	})
+	r.log.Debug("signal", "signal", s.String())
+}
+
+func (r *Recorder) write(l Line) {
+	line, err := json.Marshal(l)
 	if err == nil {
 		_, err = r.w.Write(append(line, '\n'))
 	}
 	r.err = err
-	r.log.Debug("signal", "signal", s.String())
 }
 
 // Run implements Panel.

@@ -22,6 +22,8 @@ const (
 	WrongLane               // this code belongs to another lane
 	Fault                   // the kiosk cannot do its work
 	Locked                  // revoked by its operator
+	Ordered                 // an order was followed
+	Here                    // this is the kiosk that somebody looks for
 )
 
 // String returns the signal's name as records and tests spell it, for example
@@ -95,6 +97,10 @@ var looks = [...]look{
 		blink: ms(100, 1900), beep: ms(60, 60, 60, 60, 60, 60, 60), standing: true},
 	Locked: {name: "locked", lamps: red | amber,
 		blink: ms(2700, 300), beep: ms(1500), standing: true},
+	Ordered: {name: "ordered", lamps: amber,
+		blink: ms(100, 300, 600, 400), beep: ms(60, 60, 250)},
+	Here: {name: "here", lamps: red | amber,
+		blink: ms(200, 200, 200, 400), beep: ms(100, 300, 100, 300, 100, 300, 100, 300, 100)},
 }
 
 func ms(steps ...int) []time.Duration {

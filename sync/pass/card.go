@@ -105,19 +105,9 @@ func parseCard(text string) (Pass, error) {
 	if len(text) != CardText {
 		return Pass{}, fmt.Errorf("pass: %w: card of %d characters", ErrMalformed, len(text))
 	}
-	// CapsLock turns a card's text into lower case as a whole, and a guard at a
-	// market cannot be asked to find the key. Mixed case comes from no reader.
-	if text[:len(capsPrefix)] == capsPrefix {
-		upper := []byte(text)
-		for i, c := range upper {
-			switch {
-			case c >= 'a' && c <= 'z':
-				upper[i] = c - 'a' + 'A'
-			case c >= 'A' && c <= 'Z':
-				return Pass{}, fmt.Errorf("pass: %w: card in mixed case", ErrMalformed)
-			}
-		}
-		text = string(upper)
+	text, err := unCaps(text, capsPrefix)
+	if err != nil {
+		return Pass{}, err
 	}
 	// Go's decoder skips line ends, so comparing with the encoding is what makes
 	// the text the only one.
@@ -130,6 +120,25 @@ func parseCard(text string) (Pass, error) {
 		return Pass{}, fmt.Errorf("pass: %w: card of kind %d", ErrUnknown, uint8(c.Kind))
 	}
 	return Pass{Kind: c.Kind, Card: c, Signature: [64]byte(raw[bodyBytes:])}, nil
+}
+
+// unCaps returns text that begins with caps in upper case. CapsLock turns a text into
+// lower case as a whole, and a guard at a market cannot be asked to find the key. Mixed
+// case comes from no reader.
+func unCaps(text, caps string) (string, error) {
+	if text[:len(caps)] != caps {
+		return text, nil
+	}
+	upper := []byte(text)
+	for i, c := range upper {
+		switch {
+		case c >= 'a' && c <= 'z':
+			upper[i] = c - 'a' + 'A'
+		case c >= 'A' && c <= 'Z':
+			return "", fmt.Errorf("pass: %w: card in mixed case", ErrMalformed)
+		}
+	}
+	return string(upper), nil
 }
 
 // A Key verifies cards. It is accepted on the days From to To, both included;

@@ -71,6 +71,7 @@ var prefixes = []struct {
 	kind   Kind
 }{
 	{CommandPrefix, Command},
+	{capsCommand, Command},
 	{EnrolmentPrefix, Enrolment},
 	{"HC1:", HC1},
 	{"shc:/", SHC},

@@ -57,6 +57,9 @@ const (
 	ReasonLocked    Reason = 25 // the kiosk was revoked by the server
 	ReasonTries     Reason = 26 // too many wrong tries of typed codes
 	ReasonUsed      Reason = 27 // an event pass that has come in already
+	ReasonKiosk     Reason = 28 // an order for another kiosk
+	ReasonOrder     Reason = 29 // an order that this kiosk cannot follow, here or now
+	ReasonRepeated  Reason = 30 // an order that was followed before
 )
 
 // Reasons of the server for a record that it sets aside (a dead letter).
@@ -76,6 +79,7 @@ var reasonNames = map[Reason]string{
 	ReasonKind: "kind", ReasonStaleList: "stale_list", ReasonFull: "full",
 	ReasonWrongLane: "wrong_lane", ReasonEvent: "event", ReasonDisk: "disk",
 	ReasonSpace: "space", ReasonLocked: "locked", ReasonTries: "tries", ReasonUsed: "used",
+	ReasonKiosk: "kiosk", ReasonOrder: "order", ReasonRepeated: "repeated",
 	ReasonVersion: "version", ReasonSealKey: "seal_key", ReasonSeal: "seal",
 	ReasonRecord: "record", ReasonTooLate: "too_late", ReasonConflict: "conflict",
 }

@@ -46,6 +46,7 @@ const (
 	KindCheckin Kind = 1 // somebody was judged at the door
 	KindAnchor  Kind = 2 // the true time at one moment of one boot
 	KindOpened  Kind = 3 // first record of an epoch: what came before it
+	KindOrder   Kind = 4 // an order was judged
 )
 
 // A Direction is the way through a lane.
@@ -100,6 +101,8 @@ type Header struct {
 
 	Anchor *Anchor `cbor:"20,keyasint,omitempty"` // with KindAnchor
 	Opened *Opened `cbor:"21,keyasint,omitempty"` // with KindOpened
+
+	Order *OrderUse `cbor:"22,keyasint,omitempty"` // with KindOrder; Reason says why it was refused
 }
 
 // Reading returns what the kiosk knew of the time.
@@ -244,7 +247,7 @@ func DecodeRecord(b []byte) (Record, Header, error) {
 	if h.Seq == 0 || h.Seq > maxSeq || h.Kind == 0 {
 		return r, h, fmt.Errorf("wire: record without number or kind: %w", ErrMalformed)
 	}
-	if (h.Kind == KindAnchor) != (h.Anchor != nil) || (h.Kind == KindOpened) != (h.Opened != nil) {
+	if (h.Kind == KindAnchor) != (h.Anchor != nil) || (h.Kind == KindOpened) != (h.Opened != nil) || (h.Kind == KindOrder) != (h.Order != nil) {
 		return r, h, fmt.Errorf("wire: record %d contradicts its kind: %w", h.Seq, ErrMalformed)
 	}
 	return r, h, nil

@@ -59,12 +59,14 @@ const (
 	WrongLane State = "wrong_lane" // this lane goes the other way
 	Fault     State = "fault"      // cannot work
 	Locked    State = "locked"     // revoked by the server
+	Ordered   State = "ordered"    // has followed a command card
+	Here      State = "here"       // tells whoever looks for it which kiosk it is
 	Starting  State = "starting"   // the program is not there, or not yet
 )
 
 // States returns every state.
 func States() []State {
-	return []State{Ready, Reading, Admitted, Leaving, Again, Refused, Amber, Full, WrongLane, Fault, Locked, Starting}
+	return []State{Ready, Reading, Admitted, Leaving, Again, Refused, Amber, Full, WrongLane, Fault, Locked, Ordered, Here, Starting}
 }
 
 // A Key names one text of the catalogue.
@@ -89,6 +91,10 @@ const (
 	BringAsk     Key = "bring.ask"  // before the numbers of companions
 	BringDone    Key = "bring.done" // placeholder "count"
 	Inside       Key = "inside"     // how many are inside; placeholder "count"
+
+	CarryBusy   Key = "carry.busy"   // check-ins are being written on a stick
+	CarryDone   Key = "carry.done"   // they are; placeholder "count", of what waits for a receipt
+	CarryFailed Key = "carry.failed" // they cannot be
 )
 
 //go:embed vi.txt

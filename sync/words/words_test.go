@@ -74,7 +74,7 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 		}
 		for _, key := range []words.Key{words.Help, words.AgainAt, words.FullFor, words.ListNone, words.ListAge, words.TestPass,
 			words.TypedWrong, words.TypedWrongDo, words.TypedAsk, words.TypedHint, words.TypedEnter, words.TypedErase, words.TypedClose,
-			words.BringAsk, words.BringDone, words.Inside} {
+			words.BringAsk, words.BringDone, words.Inside, words.CarryBusy, words.CarryDone, words.CarryFailed} {
 			say(key, words.Of(lang, key))
 		}
 		for _, key := range words.Keys(lang) {
