@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -49,6 +50,22 @@ const (
 	cameWith
 
 	columns // how many they are
+)
+
+// placeColumns are those of check-ins at a gate, all of which are in the index by
+// which these are found; placeNumbers are the numbers among them.
+const placeColumns = `seq, digest, day, subject, pass, verdict, reason, presence, direction,
+	lane, boot_no, since, earliest, latest, received, level, came_with`
+
+var (
+	placeNumbers = []int{seq, digest, day, passKind, verdict, reason, presence, direction, lane, bootNo, since, earliest, latest, received, level, cameWith}
+	allNumbers   = func() []int {
+		all := make([]int, columns)
+		for i := range all {
+			all[i] = i
+		}
+		return all
+	}()
 )
 
 // beforeSubject is how many numbers stand before the subject.
@@ -116,16 +133,28 @@ func (c *checkin) tell(kiosk string, epoch wire.Epoch, at gate, boot when.Boot) 
 	}
 }
 
-// into returns where to scan the columns; subject gets the bytes.
-func (c *checkin) into(subject *[]byte) []any {
+// into returns where to scan the subject and these numbers, in the order of the
+// columns; subject gets the bytes.
+func (c *checkin) into(subject *[]byte, numbers []int) []any {
 	var to []any
-	for i := range c.n {
-		if i == beforeSubject {
-			to = append(to, subject)
-		}
-		to = append(to, &c.n[i])
+	for _, i := range numbers {
+		to = append(to, (*number)(&c.n[i]))
 	}
-	return to
+	behind := slices.IndexFunc(numbers, func(i int) bool { return i >= beforeSubject })
+	return slices.Insert(to, behind, any(subject))
+}
+
+// A number is scanned without the reflection that an int64 is.
+type number int64
+
+// Scan implements [database/sql.Scanner].
+func (n *number) Scan(v any) error {
+	i, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a number in a column of %T", v)
+	}
+	*n = number(i)
+	return nil
 }
 
 // encodings says how many numbers there are in encoded check-ins, by their first

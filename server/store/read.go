@@ -114,7 +114,7 @@ func (s *Store) recent(ctx context.Context, n int) ([]Sighting, error) {
 func (s *Store) eachCheckin(ctx context.Context, in querier, fn func(*checkin) error, query string, args ...any) error {
 	var c checkin
 	var subject []byte
-	into := c.into(&subject)
+	into := c.into(&subject, allNumbers)
 	return s.eachIn(ctx, in, func(r *sql.Rows) error {
 		if err := r.Scan(into...); err != nil {
 			return err

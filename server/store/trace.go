@@ -40,7 +40,7 @@ var (
 			where := "WHERE day IN (?" + strings.Repeat(", ?", n-1) + ") AND epoch_no = ? AND gate_no = ? AND earliest <= ? AND latest >= ?"
 			// SQLite does not know how many rows a day has, and takes the
 			// primary key.
-			all[n] = byDialect("SELECT "+rowColumns+" FROM checkins INDEXED BY checkins_place "+where, "SELECT "+rowColumns+" FROM checkins "+where)
+			all[n] = byDialect("SELECT "+placeColumns+" FROM checkins INDEXED BY checkins_place "+where, "SELECT "+placeColumns+" FROM checkins "+where)
 		}
 		return all
 	}()
@@ -106,8 +106,9 @@ func (s *Store) checkinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.S
 }
 
 // CheckinsAt calls fn with every check-in at a place that may have happened
-// between two moments (Unix milliseconds, both included), also those of nobody.
-// Their order is any, and what fn is handed is valid until it returns.
+// between two moments (Unix milliseconds, both included), also those of nobody;
+// what the kiosk believed the time to be (Said, Clock, Error) is left out. Their
+// order is any, and what fn is handed is valid until it returns.
 func (s *Store) CheckinsAt(ctx context.Context, at qrgate.Spot, from, to int64, fn func(*qrgate.Checkin) error) error {
 	if err := s.checkinsAt(ctx, at, from, to, fn); err != nil {
 		return fmt.Errorf("store: check-ins at a place: %w", err)
@@ -139,6 +140,7 @@ func (s *Store) checkinsAt(ctx context.Context, at qrgate.Spot, from, to int64, 
 	for no, k := range desks {
 		tell := func(c *checkin) error {
 			told := c.tell(k.kiosk, k.epoch, k.gate, k.boots[c.n[bootNo]])
+			told.Said, told.Clock, told.Error = 0, 0, 0 // of those that wait it is known
 			return fn(&told)
 		}
 		days := held
@@ -148,8 +150,11 @@ func (s *Store) checkinsAt(ctx context.Context, at qrgate.Spot, from, to int64, 
 		for ; days.from <= days.to; days.from += daysAtOnce {
 			args := days.args()
 			n := len(args)
-			err := v.eachCheckin(func(c *checkin) error {
-				delete(waiting, c.key())
+			err := v.eachOf(placeNumbers, func(c *checkin) error {
+				c.n[epochNo], c.n[gateNo] = no.epoch, no.gate
+				if len(waiting) > 0 {
+					delete(waiting, c.key())
+				}
 				return tell(c)
 			}, atGate[n][s.dialect], append(args, no.epoch, no.gate, to, from)...)
 			if err != nil {
@@ -233,9 +238,15 @@ func (v *view) each(scan func(*sql.Rows) error, bound string, args ...any) error
 
 // eachCheckin runs a query of rowColumns. fn may run no other.
 func (v *view) eachCheckin(fn func(*checkin) error, bound string, args ...any) error {
+	return v.eachOf(allNumbers, fn, bound, args...)
+}
+
+// eachOf runs a query of the subject and, in the order of rowColumns, of some
+// numbers.
+func (v *view) eachOf(numbers []int, fn func(*checkin) error, bound string, args ...any) error {
 	var c checkin
 	var subject sql.RawBytes
-	into := c.into((*[]byte)(&subject))
+	into := c.into((*[]byte)(&subject), numbers)
 	return v.each(func(r *sql.Rows) error {
 		if err := r.Scan(into...); err != nil {
 			return err
