@@ -90,6 +90,21 @@ func New(door Door, log *slog.Logger) (*Kiosk, error) {
 	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), given: newAnswers(), log: log, touched: make(chan touch)}, nil
 }
 
+// Reconfigure makes config the door's between two scans: it waits until the one that
+// is being served has its answer. What was just seen stays seen. An error means that
+// nothing has changed.
+func (k *Kiosk) Reconfigure(config wire.KioskConfig) error {
+	if err := config.Validate(); err != nil {
+		return fmt.Errorf("kiosk: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Config = config
+	k.repeats.Within(config.Repeat)
+	k.last = party{} // companions are of the door as it was
+	return nil
+}
+
 // Unrecorded returns how many people were let in without a record since start.
 func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
 

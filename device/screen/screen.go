@@ -42,17 +42,21 @@ type Options struct {
 	// ListAge returns how old the list of void cards is, and false if there is none
 	// whose age is known. Nil shows nothing.
 	ListAge func() (time.Duration, bool)
+
+	// Notice returns what whoever looks after the kiosk is told now, "" if nothing. It
+	// stands where the age of the list does. Nil tells nothing.
+	Notice func() string
 }
 
 // A Screen is the page and what it shows now.
 type Screen struct {
-	Options
 	log   *slog.Logger
-	boot  string // of this process: a page of an earlier one loads again
 	token string // that the page sends with what is entered on it
 
 	mu       sync.Mutex
-	number   int // of the answer
+	o        Options
+	boot     string // of this process and configuration: a page of an earlier one loads again
+	number   int    // of the answer
 	answer   kiosk.Answer
 	since    time.Time
 	standing kiosk.Answer
@@ -61,17 +65,45 @@ type Screen struct {
 
 // New returns a screen that shows that the kiosk is starting.
 func New(o Options, log *slog.Logger) *Screen {
+	o.setDefaults()
+	starting := kiosk.Answer{State: words.Starting}
+	return &Screen{
+		o: o, log: log, boot: rand.Text(), token: rand.Text(),
+		answer: starting, standing: starting, changed: make(chan struct{}),
+	}
+}
+
+func (o *Options) setDefaults() {
 	if o.Reset == 0 {
 		o.Reset = DefaultReset
 	}
 	if o.Explain == 0 {
 		o.Explain = DefaultExplain
 	}
-	starting := kiosk.Answer{State: words.Starting}
-	return &Screen{
-		Options: o, log: log, boot: rand.Text(), token: rand.Text(),
-		answer: starting, standing: starting, changed: make(chan struct{}),
-	}
+}
+
+// Reconfigure alters what the screen shows beside answers, and has the page loaded
+// again.
+func (s *Screen) Reconfigure(alter func(*Options)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	alter(&s.o)
+	s.o.setDefaults()
+	s.boot = rand.Text()
+	s.wake()
+}
+
+// wake has what is shown looked at again. s.mu is held.
+func (s *Screen) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// now returns the options and the page's name as they are.
+func (s *Screen) now() (o Options, boot string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.o, s.boot
 }
 
 // Show implements kiosk.Face. The page shows it as soon as the browser draws.
@@ -83,25 +115,24 @@ func (s *Screen) Show(a kiosk.Answer) {
 	if looks[a.State].standing {
 		s.standing = a
 	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.wake()
 }
 
 // duration returns how long an answer is shown, 0 for one that stands.
-func (s *Screen) duration(a kiosk.Answer) time.Duration {
+func (o Options) duration(a kiosk.Answer) time.Duration {
 	l := looks[a.State]
 	switch {
 	case l.standing:
 		return 0
 	case a.State == words.Reading:
 		// The answer follows at once. If it never does, something is broken.
-		return s.Explain
-	case a.MayBring && s.Companions:
-		return max(s.Reset, s.Explain)
+		return o.Explain
+	case a.MayBring && o.Companions:
+		return max(o.Reset, o.Explain)
 	case l.explain:
-		return s.Explain
+		return o.Explain
 	}
-	return s.Reset
+	return o.Reset
 }
 
 // A said is the words of one language.
@@ -129,41 +160,41 @@ type view struct {
 // never), and a channel that is closed when it changes before.
 func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan struct{}) {
 	s.mu.Lock()
-	a, number, changed := s.answer, s.number, s.changed
-	if d := s.duration(a); d > 0 {
+	a, number, changed, o, boot := s.answer, s.number, s.changed, s.o, s.boot
+	if d := o.duration(a); d > 0 {
 		if next = d - now.Sub(s.since); next <= 0 {
 			a, next = s.standing, 0
 		}
 	}
 	s.mu.Unlock()
-	v = view{Boot: s.boot, Number: number, State: a.State, Left: next.Milliseconds()}
-	if a.MayBring && s.Companions {
+	v = view{Boot: boot, Number: number, State: a.State, Left: next.Milliseconds()}
+	if a.MayBring && o.Companions {
 		v.Bring = a.Seq
 	}
 	v.VI, v.EN = said(Words(words.Vietnamese, a)), said(Words(words.English, a))
-	v.Time, v.Date = s.clock()
-	v.Inside, v.List = s.inside(), s.list()
+	v.Time, v.Date = o.clock()
+	v.Inside, v.List = o.inside(), o.list()
 	return v, next, changed
 }
 
 var weekdays = [...]string{"Chủ Nhật", "Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy"}
 
-func (s *Screen) clock() (hour, date string) {
-	if s.Now == nil {
+func (o Options) clock() (hour, date string) {
+	if o.Now == nil {
 		return "", ""
 	}
-	now, certain := s.Now()
+	now, certain := o.Now()
 	if !certain {
 		return "", ""
 	}
 	return now.Format("15:04"), weekdays[now.Weekday()] + now.Format(" 2/1/2006")
 }
 
-func (s *Screen) inside() string {
-	if s.Inside == nil {
+func (o Options) inside() string {
+	if o.Inside == nil {
 		return ""
 	}
-	least, most, known := s.Inside()
+	least, most, known := o.Inside()
 	if !known {
 		return ""
 	}
@@ -172,12 +203,17 @@ func (s *Screen) inside() string {
 
 // list returns what is to be said of the list of void cards: nothing while it is of
 // today.
-func (s *Screen) list() string {
-	if s.ListAge == nil {
+func (o Options) list() string {
+	if o.Notice != nil {
+		if said := o.Notice(); said != "" {
+			return said
+		}
+	}
+	if o.ListAge == nil {
 		return ""
 	}
 	const day = 24 * time.Hour
-	switch age, known := s.ListAge(); {
+	switch age, known := o.ListAge(); {
 	case !known:
 		return words.Of(words.Vietnamese, words.ListNone)
 	case age >= day:

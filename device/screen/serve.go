@@ -99,8 +99,8 @@ func (s *Screen) Handler(door Door) http.Handler {
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(static)))
-	mux.Handle("POST /code", s.entered(s.Typed, func(r *http.Request, e entry) error { return door.Enter(r.Context(), e.Code) }))
-	mux.Handle("POST /companions", s.entered(s.Companions, func(r *http.Request, e entry) error { return door.Bring(r.Context(), e.With, e.Number) }))
+	mux.Handle("POST /code", s.entered(func(o Options) bool { return o.Typed }, func(r *http.Request, e entry) error { return door.Enter(r.Context(), e.Code) }))
+	mux.Handle("POST /companions", s.entered(func(o Options) bool { return o.Companions }, func(r *http.Request, e entry) error { return door.Bring(r.Context(), e.With, e.Number) }))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A name that somebody points at this machine is another site to the browser.
 		if host, _, err := net.SplitHostPort(r.Host); err != nil || CheckListen(net.JoinHostPort(host, "1")) != nil {
@@ -138,13 +138,14 @@ type pageData struct {
 }
 
 func (s *Screen) page(w http.ResponseWriter, _ *http.Request) {
+	o, boot := s.now()
 	d := pageData{
-		Place: s.Place, Gate: s.Gate, Token: s.token, Boot: s.boot, Typed: s.Typed, Companions: s.Companions,
+		Place: o.Place, Gate: o.Gate, Token: s.token, Boot: boot, Typed: o.Typed, Companions: o.Companions,
 		Starting: [2]words.Sentence{words.Door(words.Vietnamese, words.Starting), words.Door(words.English, words.Starting)},
 		Beat:     beatEvery.Milliseconds(),
 	}
-	if s.HelpLine != "" {
-		d.Help = say(words.Help, "number", s.HelpLine)
+	if o.HelpLine != "" {
+		d.Help = say(words.Help, "number", o.HelpLine)
 	}
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" { // of a typed code
 		d.Keys = append(d.Keys, string(c))
@@ -203,11 +204,11 @@ type entry struct {
 
 // entered takes an entry from this process's page and from nowhere else. What the
 // door makes of it is shown like any other answer.
-func (s *Screen) entered(wanted bool, do func(r *http.Request, e entry) error) http.Handler {
+func (s *Screen) entered(wanted func(Options) bool, do func(r *http.Request, e entry) error) http.Handler {
 	// The token would do; that a browser says where a request comes from is free.
 	guard := http.NewCrossOriginProtection()
 	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !wanted {
+		if o, _ := s.now(); !wanted(o) {
 			http.NotFound(w, r)
 			return
 		}

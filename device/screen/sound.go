@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os/exec"
+	"sync/atomic"
 	"time"
 
 	"github.com/qrgate/qrgate/device/dist"
@@ -70,19 +71,32 @@ type SoundOptions struct {
 	Now func() (time.Time, bool)
 }
 
+// An Audible is what is heard, as far as it changes while a sound runs.
+type Audible struct {
+	Volume  int // percent
+	Quiet   Hours
+	InQuiet Quiet
+}
+
 // A Sound plays a tone and a voice for each answer, never two at once.
 type Sound struct {
-	SoundOptions
-	log    *slog.Logger
-	own    fs.FS
-	next   chan kiosk.Answer // holds the newest answer alone
-	broken bool              // playing has failed, and that was said
+	o       SoundOptions
+	audible atomic.Pointer[Audible]
+	log     *slog.Logger
+	own     fs.FS
+	next    chan kiosk.Answer // holds the newest answer alone
+	broken  bool              // playing has failed, and that was said
 }
 
 // NewSound returns a sound that plays through a command.
 func NewSound(o SoundOptions, log *slog.Logger) *Sound {
-	return &Sound{SoundOptions: o, log: log, own: dist.Voices(), next: make(chan kiosk.Answer, 1)}
+	s := &Sound{o: o, log: log, own: dist.Voices(), next: make(chan kiosk.Answer, 1)}
+	s.Reconfigure(Audible{o.Volume, o.Quiet, o.InQuiet})
+	return s
 }
+
+// Reconfigure makes a what is heard from the next answer on.
+func (s *Sound) Reconfigure(a Audible) { s.audible.Store(&a) }
 
 // Show implements kiosk.Face. An answer that is heard cuts the one before.
 func (s *Sound) Show(a kiosk.Answer) {
@@ -116,12 +130,12 @@ func (s *Sound) Run(ctx context.Context) error {
 // it returns.
 func (s *Sound) play(ctx context.Context, a kiosk.Answer) (next kiosk.Answer, waiting bool) {
 	clip := s.clip(a)
-	if len(clip) == 0 || len(s.Command) == 0 {
+	if len(clip) == 0 || len(s.o.Command) == 0 {
 		return a, false
 	}
 	playing, cut := context.WithCancel(ctx)
 	defer cut()
-	cmd := exec.CommandContext(playing, s.Command[0], s.Command[1:]...)
+	cmd := exec.CommandContext(playing, s.o.Command[0], s.o.Command[1:]...)
 	cmd.Stdin = bytes.NewReader(clip.WAV())
 	cmd.WaitDelay = time.Second // for a child that holds its pipe
 	done := make(chan error, 1)
@@ -143,7 +157,7 @@ func (s *Sound) say(ctx context.Context, err error) {
 	case ctx.Err() != nil || (err != nil) == s.broken:
 		return
 	case err != nil:
-		s.log.Warn("no sound", "command", s.Command[0], "err", err)
+		s.log.Warn("no sound", "command", s.o.Command[0], "err", err)
 	default:
 		s.log.Info("sound again")
 	}
@@ -155,31 +169,32 @@ const pause = 120 * time.Millisecond
 
 // clip returns what is heard for an answer now; nothing is empty.
 func (s *Sound) clip(a kiosk.Answer) Clip {
-	if s.Volume == 0 {
+	is := *s.audible.Load()
+	if is.Volume == 0 {
 		return nil
 	}
-	tone, quiet := Tone(rhythm(a.State), looks[a.State].pitch), s.quiet()
+	tone, quiet := Tone(rhythm(a.State), looks[a.State].pitch), s.quiet(is.Quiet)
 	switch {
-	case quiet && s.InQuiet == QuietNothing:
+	case quiet && is.InQuiet == QuietNothing:
 		return nil
 	case quiet:
-		return tone.at(s.Volume)
+		return tone.at(is.Volume)
 	}
 	voice, err := s.voice(Line(a))
 	if err != nil {
 		// The tone says the most important.
 		s.log.Warn("voice cannot be played", "err", err)
-		return tone.at(s.Volume)
+		return tone.at(is.Volume)
 	}
-	return append(append(tone, silence(pause)...), voice...).at(s.Volume)
+	return append(append(tone, silence(pause)...), voice...).at(is.Volume)
 }
 
-func (s *Sound) quiet() bool {
-	if s.Now == nil || s.Quiet == (Hours{}) {
+func (s *Sound) quiet(of Hours) bool {
+	if s.o.Now == nil || of == (Hours{}) {
 		return false
 	}
-	now, certain := s.Now()
-	return certain && s.Quiet.Holds(now)
+	now, certain := s.o.Now()
+	return certain && of.Holds(now)
 }
 
 // voice returns the recording of a line: the place's if there is one that can be
@@ -188,7 +203,7 @@ func (s *Sound) quiet() bool {
 func (s *Sound) voice(line string) (Clip, error) {
 	var errs []error
 	for _, name := range []string{line, "refused"} {
-		for _, files := range []fs.FS{s.Recordings, s.own} {
+		for _, files := range []fs.FS{s.o.Recordings, s.own} {
 			if files == nil {
 				continue
 			}

@@ -36,6 +36,15 @@ func newFace(c Config) face {
 	return face{reset: c.Reset, open: c.Relay.Open, egress: c.Egress, energiseToOpen: c.Relay.EnergiseToOpen}
 }
 
+func (f *face) adjust(reset time.Duration, egress bool) error {
+	c := Config{Reset: reset, Egress: egress, Relay: Relay{EnergiseToOpen: f.energiseToOpen}}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	f.reset, f.egress = c.withDefaults().Reset, egress
+	return nil
+}
+
 func (f *face) show(s Signal, now time.Time) {
 	f.shown, f.signal, f.since, f.back = true, s, now, false
 	if looks[s].standing {

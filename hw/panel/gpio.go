@@ -136,6 +136,14 @@ func byName(part, pin string) (gpio.PinIO, error) {
 	return nil, fmt.Errorf("panel: %s: no pin %q on this machine", part, pin)
 }
 
+// Adjust changes how long an answer is shown and whether people leave through the
+// door, between two signals. The error is [ErrEgressWiring] for a way out whose relay
+// energises to open; nothing changes then.
+func (g *GPIO) Adjust(reset time.Duration, egress bool) (err error) {
+	g.change(func(time.Time) { err = g.face.adjust(reset, egress) })
+	return err
+}
+
 // Show implements Panel.
 func (g *GPIO) Show(s Signal) {
 	g.change(func(now time.Time) { g.face.show(s, now) })

@@ -31,6 +31,9 @@ func NewRepeats(window time.Duration) *Repeats {
 	return &Repeats{window: window, key: key, seen: make(map[[sha256.Size]byte]time.Time)}
 }
 
+// Within makes window the filter's from now on. What was seen stays seen.
+func (r *Repeats) Within(window time.Duration) { r.window = window }
+
 // Seen reports whether text was in view less than a window before now, and if
 // so how long before. Each call starts the window of its text again, so that a
 // card left on the scanner stays one showing for as long as it lies there; a
