@@ -36,6 +36,8 @@ type Config struct {
 	Door  wire.KioskConfig
 	Limit int64 // bytes that the outbox may grow to
 
+	Sticks string // folders on sticks that check-ins are carried away on; "" looks for none
+
 	Serial   []serialLine
 	Keyboard []keyboard
 	Cameras  []cameraConfig
@@ -116,6 +118,7 @@ type rawConfig struct {
 	Outbox struct {
 		LimitMiB int64 `toml:"limit_mib"`
 	}
+	Carry  struct{ Sticks string }
 	Serial []struct {
 		Device, Driver, Profile string
 		Baud                    int
@@ -198,6 +201,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
 	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
+	raw.Carry.Sticks = "/media/*/qrgate"
 	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
 	md, err := toml.Decode(text, &raw)
@@ -231,6 +235,10 @@ func parseConfig(text string) (Config, error) {
 	}
 	if raw.Outbox.LimitMiB < 4 || raw.Outbox.LimitMiB > 1<<20 {
 		bad("outbox.limit_mib: must be 4 to 1048576, not %d", raw.Outbox.LimitMiB)
+	}
+	c.Sticks = raw.Carry.Sticks
+	if _, err := filepath.Match(c.Sticks, ""); err != nil || c.Sticks != "" && !filepath.IsAbs(c.Sticks) {
+		bad("carry.sticks: must be an absolute path, in which * stands for any name, not %q", c.Sticks)
 	}
 	c.Door = raw.door(bad)
 	if err := c.Door.Validate(); err != nil {

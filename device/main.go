@@ -9,6 +9,7 @@
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/room.db        who is inside, events and passes that came in; package room
 //	state/void.list      the list of void cards; package agent
+//	state/carry.sock     where export asks a door that runs; package carry
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75
 // storage fault: start again, what is on disk is the truth.
@@ -72,6 +73,7 @@ var commands = []command{
 	{"run", "", "serve the door", serve},
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
+	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
 	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
@@ -146,7 +148,7 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  qrgate-kiosk %-22s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
 	}
-	fmt.Fprint(w, "\nrun, check-config and ledger take -config FILE.\n")
+	fmt.Fprint(w, "\nrun, check-config, ledger and export take -config FILE.\n")
 }
 
 func printVersion(_ context.Context, env environment) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/device/screen"
@@ -117,7 +119,8 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()) }
+	which := nameplateOf(machine)
+	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()); which.fill(b) }
 	heart := agent.New(id, state, list, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
 	heart.Room = inside
 
@@ -138,6 +141,8 @@ func serve(ctx context.Context, env environment) error {
 	notify := board.NewNotifier(os.Getenv)
 
 	tasks, ctx := errgroup.WithContext(ctx)
+	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
+	face.Reconfigure(func(o *screen.Options) { o.Notice = notice })
 	tasks.Go(func() error { return lamps.Run(ctx) })
 	tasks.Go(func() error { return sources.Run(ctx) })
 	if c.Screen.listen != "" {
@@ -286,13 +291,17 @@ func fillBeat(b *wire.Beat, h board.Health, scanners []scan.Health, unrecorded u
 	if h.Power.Known && h.Power.UnderVoltageSinceBoot {
 		b.PowerFaults = 1
 	}
+	b.Power = powerOf(h.Power)
+	if h.Memory.Known {
+		b.Memory, b.Available = int64(h.Memory.Total), int64(h.Memory.Available)
+	}
 	for _, d := range h.Disks {
 		if d.Known {
-			b.DiskFree = int64(d.Free)
+			b.DiskFree, b.DiskTotal, b.ReadOnly = int64(d.Free), int64(d.Total), d.ReadOnly
 		}
 	}
 	for _, s := range scanners {
-		sb := wire.ScannerBeat{Name: s.Source, Present: s.Present, Scans: s.Scans, Bad: s.Bad}
+		sb := wire.ScannerBeat{Name: s.Source, Present: s.Present, Scans: s.Scans, Bad: s.Bad, Share: shareOf(s.BadShare), Unplugs: uint32(min(s.Unplugs, math.MaxUint32))}
 		if !s.LastScan.IsZero() {
 			sb.LastScan = s.LastScan.UnixMilli()
 		}

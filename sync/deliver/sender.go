@@ -65,7 +65,7 @@ type Sender struct {
 	o     SenderOptions
 
 	wake     chan struct{} // the link has come or gone
-	receipts chan []byte
+	receipts chan handed
 	sent     chan *flight // a publish has ended
 	tasks    sync.WaitGroup
 
@@ -116,7 +116,7 @@ func NewSender(kiosk string, key ed25519.PrivateKey, q *outbox.Queue, link Link,
 	}
 	return &Sender{
 		kiosk: kiosk, key: key, queue: q, link: link, keys: keys, o: o,
-		wake: make(chan struct{}, 1), receipts: make(chan []byte, 16), sent: make(chan *flight, window),
+		wake: make(chan struct{}, 1), receipts: make(chan handed, 16), sent: make(chan *flight, window),
 		limit: wire.MaxBatchRecords, forkWait: minForkWait,
 	}
 }
@@ -136,13 +136,36 @@ func (s *Sender) Connected(up bool) {
 	}
 }
 
-// Receipt hands over a receipt that came another way than by the link, on a USB
-// stick or as a code. It never blocks; a receipt that finds no room is dropped
-// and comes again.
+// A handed is a receipt, and who waits to hear what became of it, if anybody.
+type handed struct {
+	envelope []byte
+	done     chan error // has room for the one
+}
+
+// Receipt hands over a receipt from the link. It never blocks; a receipt that
+// finds no room is dropped and comes again.
 func (s *Sender) Receipt(envelope []byte) {
 	select {
-	case s.receipts <- envelope:
+	case s.receipts <- handed{envelope: envelope}:
 	default:
+	}
+}
+
+// Hand hands over a receipt that came another way than by the link, on a USB stick
+// or as a code, and returns when it is on disk. The error says why it was refused.
+// Run must be running.
+func (s *Sender) Hand(ctx context.Context, envelope []byte) error {
+	h := handed{envelope, make(chan error, 1)}
+	select {
+	case s.receipts <- h:
+	case <-ctx.Done():
+		return fmt.Errorf("deliver: receipt: %w", ctx.Err())
+	}
+	select {
+	case err := <-h.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("deliver: receipt: %w", ctx.Err())
 	}
 }
 
@@ -192,8 +215,8 @@ func (s *Sender) Run(ctx context.Context) error {
 			if f.given { // else another connection waits for it
 				f.due = time.Now().Add(resendAfter(f.tries))
 			}
-		case envelope := <-s.receipts:
-			if err := s.apply(envelope); err != nil {
+		case h := <-s.receipts:
+			if err := s.take(h); err != nil {
 				return fmt.Errorf("deliver: %w", err)
 			}
 		}
@@ -408,14 +431,34 @@ func seal(kiosk string, key ed25519.PrivateKey, run outbox.Run, st outbox.Stats,
 	return b.Seal(key)
 }
 
-// apply verifies a receipt and hands it to the outbox.
-func (s *Sender) apply(envelope []byte) error {
-	r, err := wire.OpenReceipt(envelope, s.kiosk, s.keys)
+// take verifies a receipt and hands it to the outbox.
+func (s *Sender) take(h handed) error {
+	r, err := wire.OpenReceipt(h.envelope, s.kiosk, s.keys)
 	if err != nil {
 		s.count(func(st *SenderStats) { st.Refused++ })
 		s.o.Log.Warn("receipt refused", "err", err)
+		if h.done != nil {
+			h.done <- err
+		}
 		return nil
 	}
+	if err := s.apply(r); err != nil {
+		return err
+	}
+	if h.done == nil {
+		return nil
+	}
+	// Whoever carried it goes away with the stick.
+	s.flushAt = time.Time{}
+	if err := s.queue.Flush(); err != nil {
+		return err
+	}
+	h.done <- nil
+	return nil
+}
+
+// apply hands a verified receipt to the outbox.
+func (s *Sender) apply(r *wire.Receipt) error {
 	s.count(func(st *SenderStats) { st.Receipts++ })
 	if s.o.OnReceipt != nil {
 		s.o.OnReceipt(time.UnixMilli(r.Time))
