@@ -45,6 +45,15 @@ func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
 	return nil
 }
 
+// AddKiosk is [Store.AddKiosk] within a transaction that does more, and says so in an
+// audit row of its own.
+func (t Tx) AddKiosk(k qrgate.Kiosk) error {
+	if !wire.ValidKiosk(k.ID) || !validPlace(k.Place) || len(k.Public) != 32 || k.State != qrgate.KioskActive {
+		return fmt.Errorf("store: add kiosk %q: %w", k.ID, qrgate.ErrInvalid)
+	}
+	return t.t.addSource(k, kindKiosk)
+}
+
 // What a row of kiosks stands for. The numbers stand in the database.
 const (
 	kindKiosk  = 0

@@ -1,0 +1,5 @@
+//go:build !full
+
+package enrolment_test
+
+var engines = []engine{sqlite}
