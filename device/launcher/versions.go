@@ -30,6 +30,9 @@ func (v Versions) Part(version string) string { return file(v.Dir, version) + pa
 // File returns the path of a version's program.
 func (v Versions) File(version string) string { return file(v.Dir, version) }
 
+// Sum reads a version's program to its end.
+func (v Versions) Sum(version string) (Sum, error) { return sumOf(file(v.Dir, version)) }
+
 // Has reports whether a version is there, whole and unaltered.
 func (v Versions) Has(version string, want Sum) bool {
 	got, err := sumOf(file(v.Dir, version))
