@@ -16,6 +16,7 @@ type layout struct {
 	sketch  []mark       // every third of quick
 	across  []mark       // the timing row
 	down    []mark       // the timing column
+	ends    []mark       // the ends of both that lie far from the first finder
 	data    []int32      // modules in the order in which they make up the codewords
 	format  [2][15]int32 // the two copies of the format bits, highest bit first
 }
@@ -79,6 +80,8 @@ func newLayout(number int) *layout {
 		l.down = append(l.down, put(6, i, i%2 == 0))
 	}
 	l.quick = slices.Concat(l.across, l.down)
+	far := max(len(l.across)-timingEnd, 0)
+	l.ends = slices.Concat(l.across[far:], l.down[far:])
 	centres := v.GetAlignmentPatternCenters()
 	for i, cy := range centres {
 		for j, cx := range centres {
@@ -129,6 +132,9 @@ func newLayout(number int) *layout {
 	}
 	return l
 }
+
+// timingEnd is the number of modules of a timing row that count as its end.
+const timingEnd = 8
 
 func everyThird(all []mark) (some []mark) {
 	for i := 0; i < len(all); i += 3 {
