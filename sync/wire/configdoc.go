@@ -142,7 +142,7 @@ const MaxConfigDetail = 200
 type ConfigBeat struct {
 	Wanted  Stamp       `cbor:"1,keyasint,omitzero"` // the newest that came
 	Running Stamp       `cbor:"2,keyasint,omitzero"`
-	Refused Stamp       `cbor:"3,keyasint,omitzero"`  // the last that was refused
+	Refused Stamp       `cbor:"3,keyasint,omitzero"`  // the last that was refused, until a newer one runs
 	Fault   ConfigFault `cbor:"4,keyasint,omitempty"` // why
 	Detail  string      `cbor:"5,keyasint,omitempty"` // in words, for whoever mends it
 }
