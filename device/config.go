@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
 	"github.com/qrgate/qrgate/hw/panel"
@@ -33,6 +34,8 @@ type Config struct {
 	Server     string // tls://host:port
 	ServerName string // that the server's certificate is for
 
+	Trial time.Duration // that the server has to answer at another address
+
 	Door  wire.KioskConfig
 	Limit int64 // bytes that the outbox may grow to
 
@@ -43,6 +46,7 @@ type Config struct {
 	Cameras  []cameraConfig
 
 	Panel panel.Config
+	Exit  bool   // people also leave through this door, whatever its direction
 	GPIO  bool   // a panel of real pins; else lines
 	Lines string // file that gets a line for each signal; empty drops them
 
@@ -91,6 +95,7 @@ func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db")
 func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
 func (c Config) room() string       { return filepath.Join(c.State, "room.db") }
 func (c Config) voidList() string   { return filepath.Join(c.State, "void.list") }
+func (c Config) settings() string   { return filepath.Join(c.State, "config.cbor") }
 func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + len(c.Cameras) }
 
 type rawContact struct {
@@ -102,8 +107,11 @@ type rawConfig struct {
 	State    string
 	Identity string
 	Log      struct{ Level string }
-	Server   struct{ URL, Name string }
-	Door     struct {
+	Server   struct {
+		URL, Name string
+		Trial     duration
+	}
+	Door struct {
 		Place, Gate, Direction string
 		Lane                   uint8
 		OnFault                string `toml:"on_fault"`
@@ -196,6 +204,7 @@ func readConfig(path string) (Config, error) {
 func parseConfig(text string) (Config, error) {
 	var raw rawConfig
 	raw.State, raw.Identity, raw.Log.Level = "/var/lib/qrgate", "/var/lib/qrgate/identity", "info"
+	raw.Server.Trial = duration(settings.DefaultTrial)
 	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
 	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
@@ -233,6 +242,9 @@ func parseConfig(text string) (Config, error) {
 	} else if c.ServerName == "" {
 		c.ServerName = u.Hostname()
 	}
+	if c.Trial = time.Duration(raw.Server.Trial); c.Trial < time.Second || c.Trial > time.Hour {
+		bad("server.trial: must be between 1s and 1h, not %s", c.Trial)
+	}
 	if raw.Outbox.LimitMiB < 4 || raw.Outbox.LimitMiB > 1<<20 {
 		bad("outbox.limit_mib: must be 4 to 1048576, not %d", raw.Outbox.LimitMiB)
 	}
@@ -248,7 +260,7 @@ func parseConfig(text string) (Config, error) {
 	if c.sources() == 0 {
 		bad("at least one [[serial]], [[keyboard]] or [[camera]] is needed")
 	}
-	c.Panel = raw.panel(c.Door)
+	c.Panel, c.Exit = raw.panel(c.Door), raw.Panel.Egress
 	if err := c.Panel.Validate(); err != nil {
 		bad("panel: %w", err)
 	}

@@ -9,6 +9,7 @@
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/room.db        who is inside, events and passes that came in; package room
 //	state/void.list      the list of void cards; package agent
+//	state/config.cbor    the configuration from the server; package settings
 //	state/carry.sock     where export asks a door that runs; package carry
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75
@@ -162,7 +163,10 @@ func checkConfig(_ context.Context, env environment) error {
 		return err
 	}
 	_, err = fmt.Fprintf(env.out, "%s is in order: %s, gate %s, direction %s, %d sources\n", env.path, c.Door.Place, c.Door.Gate, c.Door.Direction, c.sources())
-	return err
+	if err != nil {
+		return err
+	}
+	return c.sayConfigured(env.out)
 }
 
 // ledger prints what the outbox of a stopped kiosk holds.

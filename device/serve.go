@@ -11,7 +11,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/camera/v4l2"
@@ -34,7 +34,6 @@ import (
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/outbox"
-	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -62,6 +61,12 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	kept, err := openSettings(c, id, log.With("task", "settings"))
+	if err != nil {
+		return err
+	}
+	own := c
+	c = own.with(kept.Running())
 	list, err := agent.OpenList(c.voidList(), id.Key, state.List)
 	if err != nil {
 		return err
@@ -138,6 +143,18 @@ func serve(ctx context.Context, env environment) error {
 	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
 		OnReceipt: clock.AtLeast, Log: log.With("task", "sender"),
 	})
+	at := faces{door, face, sound, lamps}
+	kept.Use(settings.Uses{
+		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
+		Move: func(l wire.LinkConfig) {
+			to := own.at(l)
+			if err := link.Move(to.Server, linkTLS(to, id, clock)); err != nil {
+				log.Error("link not moved", "err", err)
+			}
+		},
+	})
+	kept.Resume()
+	heart.Add(kept.Part())
 	notify := board.NewNotifier(os.Getenv)
 
 	tasks, ctx := errgroup.WithContext(ctx)
@@ -154,6 +171,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return sender.Run(ctx) })
 	tasks.Go(func() error { return heart.Run(ctx, link) })
 	tasks.Go(func() error { return forget(ctx, sealer) })
+	tasks.Go(func() error { return kept.Run(ctx) })
 	tasks.Go(func() error { return notify.Run(ctx, func() bool { return true }) })
 	notify.Ready()
 	log.Info("door open", "kiosk", id.Kiosk, "version", version, "place", c.Door.Place, "gate", c.Door.Gate,
@@ -225,16 +243,13 @@ func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), pe
 		r := clock.Read()
 		return time.UnixMilli(r.Wall).In(vietnam), r.State == when.Synced || r.State == when.Holding
 	}
-	face := screen.New(screen.Options{
-		Place: c.Door.Place, Gate: c.Door.Gate, HelpLine: c.Door.HelpLine, Reset: c.Door.Reset, Explain: c.Screen.explain,
-		Typed: slices.Contains(c.Door.Accept, pass.Typed), Companions: c.Screen.companions && c.Door.Direction == wire.In, Now: now, ListAge: age, Inside: people,
-	}, log.With("task", "screen"))
-	o := screen.SoundOptions{Command: c.Sound.command, Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet, Now: now}
+	shown := screen.Options{Now: now, ListAge: age, Inside: people}
+	c.shown(&shown)
+	face := screen.New(shown, log.With("task", "screen"))
+	heard := c.audible()
+	o := screen.SoundOptions{Command: c.Sound.command, Volume: heard.Volume, Quiet: heard.Quiet, InQuiet: heard.InQuiet, Now: now}
 	if c.Sound.recordings != "" {
 		o.Recordings = os.DirFS(c.Sound.recordings)
-	}
-	if !c.Sound.on {
-		o.Volume = 0
 	}
 	return face, screen.NewSound(o, log.With("task", "sound"))
 }

@@ -8,7 +8,7 @@
 // found changes on trial: if the server does not answer there in time, the kiosk goes
 // back to where it last did, and says so.
 //
-//	s, err := settings.Open(path, id, settings.Options{})
+//	s, err := settings.Open(path, id, settings.Options{Check: check})
 //	doc := s.Running() // what to start with; nil: what the kiosk's own file says
 //	s.Use(settings.Uses{Apply: apply, Move: move})
 //	s.Resume()
@@ -56,16 +56,16 @@ type Identity struct {
 
 // Options are the optional parts of a Settings. The zero value is right.
 type Options struct {
+	// Check reports why this kiosk cannot run with a document that is valid by
+	// itself: its wiring, say. Nil is that it can.
+	Check func(*wire.ConfigDoc) error
+
 	Trial time.Duration // default DefaultTrial
 	Log   *slog.Logger  // default: nothing is logged
 }
 
 // Uses are what a configuration is applied with. Each may be nil.
 type Uses struct {
-	// Check reports why this kiosk cannot run with a document that is valid by
-	// itself: its wiring, say.
-	Check func(*wire.ConfigDoc) error
-
 	// Apply makes all of a document but its link settings what the kiosk runs with;
 	// nil is what its own file says. It returns when that is so.
 	Apply func(*wire.ConfigDoc)
@@ -147,7 +147,25 @@ func Open(path string, id Identity, o Options) (*Settings, error) {
 		s.Damaged = fmt.Errorf("settings: %s: %w", path, err)
 		s.is, s.running, s.trial = file{}, nil, nil
 	}
+	if s.running != nil {
+		// The door was wired otherwise meanwhile, or the program judges more.
+		if why, err := s.judge(s.running); err != nil {
+			s.is.Refused, s.is.Fault, s.is.Detail = s.running.Stamp, why, detail(err)
+			s.is.Running, s.running = held{}, nil
+		}
+	}
 	return s, nil
+}
+
+// judge reports why this kiosk cannot run with a document.
+func (s *Settings) judge(doc *wire.ConfigDoc) (wire.ConfigFault, error) {
+	if err := doc.Validate(); err != nil {
+		return wire.ConfigInvalid, err
+	}
+	if s.o.Check == nil {
+		return "", nil
+	}
+	return wire.ConfigWiring, s.o.Check(doc)
 }
 
 func (s *Settings) read(b []byte) (err error) {
@@ -251,13 +269,8 @@ func (s *Settings) take(data []byte) error {
 	if !doc.Stamp.Newer(s.is.Newest) {
 		return fmt.Errorf("settings: %d.%d: %w", doc.Stamp.Generation, doc.Stamp.Version, ErrOld)
 	}
-	if err := doc.Validate(); err != nil {
-		return s.refuse(doc.Stamp, wire.ConfigInvalid, err)
-	}
-	if s.use.Check != nil {
-		if err := s.use.Check(doc); err != nil {
-			return s.refuse(doc.Stamp, wire.ConfigWiring, err)
-		}
+	if why, err := s.judge(doc); err != nil {
+		return s.refuse(doc.Stamp, why, err)
 	}
 	next := s.is
 	next.Newest = doc.Stamp

@@ -45,13 +45,13 @@ func newWorld(t *testing.T) *world {
 // start is a start of the program.
 func (w *world) start() {
 	w.t.Helper()
+	w.o.Check = func(*wire.ConfigDoc) error { return w.wired }
 	s, err := settings.Open(w.path, settings.Identity{Kiosk: kiosk, Key: key(9), Trust: func(id uint32) ed25519.PublicKey { return w.listed[id] }}, w.o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.Settings, w.applied, w.moved = s, nil, nil
 	s.Use(settings.Uses{
-		Check: func(*wire.ConfigDoc) error { return w.wired },
 		Apply: func(d *wire.ConfigDoc) { w.applied = append(w.applied, d.Door.Gate) },
 		Move:  func(l wire.LinkConfig) { w.moved = append(w.moved, l.URL) },
 	})
@@ -159,8 +159,15 @@ func TestWhatCannotBeRunWithChangesNothing(t *testing.T) {
 	}
 	w.says(3, 1, 3, wire.ConfigWiring)
 	w.did("A1", "")
+	w.wired = nil
 	w.start()
 	w.says(3, 1, 3, wire.ConfigWiring)
+	w.wired = errors.New("relay energises to open")
+	w.start() // wired otherwise while it was off
+	if w.Running() != nil {
+		t.Error("a kiosk starts with what its wiring does not allow")
+	}
+	w.says(3, 0, 1, wire.ConfigWiring)
 	w.wired = nil
 	w.take(doc(4, nil))
 	w.says(4, 4, 0, "")

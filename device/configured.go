@@ -1,0 +1,140 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/device/settings"
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// with returns c as the server's document has it; nil is none. What the document does
+// not say stays, and what is soldered and plugged in is the file's alone.
+func (c Config) with(d *wire.ConfigDoc) Config {
+	if d == nil {
+		return c
+	}
+	c = c.at(d.Link)
+	c.Door = d.Door
+	c.Panel.Reset, c.Panel.Egress = d.Door.Reset, c.Exit || d.Door.Direction == wire.Out
+	set(&c.Screen.explain, d.Screen.Explain)
+	set(&c.Screen.companions, d.Screen.Companions)
+	set(&c.Sound.on, d.Sound.On)
+	if v := d.Sound.Volume; v != nil {
+		c.Sound.volume = int(*v)
+	}
+	if q := d.Sound.Quiet; q != nil {
+		c.Sound.quiet = screen.Hours{From: time.Duration(q.From) * time.Minute, To: time.Duration(q.To) * time.Minute}
+	}
+	if m := d.Sound.Mute; m != nil {
+		c.Sound.inQuiet = screen.QuietTone
+		if *m {
+			c.Sound.inQuiet = screen.QuietNothing
+		}
+	}
+	return c
+}
+
+func set[T any](v *T, said *T) {
+	if said != nil {
+		*v = *said
+	}
+}
+
+// at returns c with the server at another address; a zero one is the file's own.
+func (c Config) at(l wire.LinkConfig) Config {
+	if l.URL != "" {
+		c.Server, c.ServerName = l.URL, l.Name // "" is the host: see mqttlink.New
+	}
+	return c
+}
+
+// openSettings opens what the server has configured of the kiosk whose file says c.
+func openSettings(c Config, id *agent.Identity, log *slog.Logger) (*settings.Settings, error) {
+	return settings.Open(c.settings(), settings.Identity{
+		Kiosk: id.Kiosk, Key: id.Key, Trust: func(key uint32) ed25519.PublicKey { return id.Keys().Signer(wire.ForConfig)(key) },
+	}, settings.Options{
+		Check: func(d *wire.ConfigDoc) error { return c.with(d).Panel.Validate() },
+		Trial: c.Trial, Log: log,
+	})
+}
+
+// An adjustable panel can be told of another door while it runs.
+type adjustable interface {
+	Adjust(reset time.Duration, egress bool) error
+}
+
+// faces are what shows and plays the door's answers.
+type faces struct {
+	door   *kiosk.Kiosk
+	screen *screen.Screen
+	sound  *screen.Sound
+	panel  panel.Panel
+}
+
+// configure makes c, of which the door is valid, what a door that is open runs with.
+func (f faces) configure(c Config, log *slog.Logger) {
+	if p, ok := f.panel.(adjustable); ok {
+		if err := p.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
+			log.Error("panel not adjusted", "err", err)
+		}
+	}
+	if err := f.door.Reconfigure(c.Door); err != nil {
+		log.Error("door not configured", "err", err)
+		return
+	}
+	f.screen.Reconfigure(c.shown)
+	f.sound.Reconfigure(c.audible())
+}
+
+// shown puts what c says of the screen into o.
+func (c Config) shown(o *screen.Options) {
+	o.Place, o.Gate, o.HelpLine, o.Reset, o.Explain = c.Door.Place, c.Door.Gate, c.Door.HelpLine, c.Door.Reset, c.Screen.explain
+	o.Typed = slices.Contains(c.Door.Accept, pass.Typed)
+	o.Companions = c.Screen.companions && c.Door.Direction == wire.In
+}
+
+func (c Config) audible() screen.Audible {
+	a := screen.Audible{Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet}
+	if !c.Sound.on {
+		a.Volume = 0
+	}
+	return a
+}
+
+// sayConfigured prints what the server's document makes of the file's settings, if
+// the kiosk has one.
+func (c Config) sayConfigured(w io.Writer) error {
+	id, err := agent.ReadIdentity(c.Identity)
+	if err != nil {
+		return nil // not enrolled: nobody could have sent one
+	}
+	s, err := openSettings(c, id, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if s.Damaged != nil {
+		fmt.Fprintf(w, "the portal's configuration is damaged and not used: %v\n", s.Damaged)
+	}
+	b := s.Beat()
+	if d := s.Running(); d != nil {
+		n := c.with(d)
+		fmt.Fprintf(w, "the portal's configuration %d.%d is used instead: %s, gate %s, direction %s, server %s\n",
+			d.Stamp.Generation, d.Stamp.Version, n.Door.Place, n.Door.Gate, n.Door.Direction, n.Server)
+	}
+	if b.Refused.Version > 0 {
+		fmt.Fprintf(w, "its configuration %d.%d was refused: %s: %s\n", b.Refused.Generation, b.Refused.Version, b.Fault, b.Detail)
+	} else if b.Wanted.Newer(b.Running) {
+		fmt.Fprintf(w, "its configuration %d.%d is on trial\n", b.Wanted.Generation, b.Wanted.Version)
+	}
+	return nil
+}
