@@ -296,3 +296,46 @@ type OrderUse struct {
 	Undone uint64     `cbor:"5,keyasint,omitempty"` // OrderUndo: number of the check-in that was taken back
 	Count  int64      `cbor:"6,keyasint,omitempty"` // OrderTally
 }
+
+// MaxTurnHours is how long a card can have a lane go the other way.
+const MaxTurnHours = 1<<16 - 1
+
+// CardArg returns what a command card says of an order; see [CardArgs]. hours is how long
+// an OrderDirection holds, 0 is until it is changed.
+func CardArg(k OrderKind, a OrderArgs, hours uint16) uint64 {
+	switch k {
+	case OrderDirection:
+		return uint64(a.Direction)<<16 | uint64(hours)
+	case OrderTally:
+		return uint64(a.Count)
+	case OrderEvent:
+		return uint64(a.Event)
+	case OrderFloor:
+		return uint64(a.Time / 1000)
+	}
+	return 0
+}
+
+// CardArgs returns what an order says by its card's argument, followed at now: hours are
+// counted from then.
+func CardArgs(k OrderKind, arg uint64, now time.Time) (OrderArgs, error) {
+	var a OrderArgs
+	var hours uint16
+	switch k {
+	case OrderDirection:
+		a.Direction, hours = Direction(arg>>16&0xff), uint16(arg)
+		if hours > 0 {
+			a.Until = now.Add(time.Duration(hours) * time.Hour).UnixMilli()
+		}
+	case OrderTally:
+		a.Count = int64(arg & (1<<40 - 1))
+	case OrderEvent:
+		a.Event = uint32(arg)
+	case OrderFloor:
+		a.Time = int64(arg&(1<<40-1)) * 1000
+	}
+	if CardArg(k, a, hours) != arg {
+		return OrderArgs{}, fmt.Errorf("wire: %s order: argument %d of a card: %w", k, arg, ErrMalformed)
+	}
+	return a, a.Validate(k)
+}

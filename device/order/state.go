@@ -1,0 +1,167 @@
+package order
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A state is what the table keeps between starts, in one file.
+type state struct {
+	Place     uint32            `json:"place"`               // number of the place where the kiosk stands, as the server last said
+	Orders    map[string]became `json:"orders,omitempty"`    // that came, by id, until they expire
+	Cards     map[uint32]int64  `json:"cards,omitempty"`     // serial numbers of single-use cards that were followed, until they expire
+	Direction wire.Direction    `json:"direction,omitempty"` // in place of the configuration's
+	Until     int64             `json:"until,omitempty"`     // Unix milliseconds
+	Locked    bool              `json:"locked,omitempty"`
+	Events    map[uint32]int64  `json:"events,omitempty"` // begun before their hour, and when, in Unix milliseconds
+
+	path    string
+	damaged error
+}
+
+// A became is an order that came and what became of it. State 0 is one that the program
+// ended over.
+type became struct {
+	Kind    wire.OrderKind  `json:"kind"`
+	Expires int64           `json:"expires"`
+	State   wire.OrderState `json:"state"`
+	Reason  wire.Reason     `json:"reason,omitempty"`
+	Detail  string          `json:"detail,omitempty"`
+	At      int64           `json:"at,omitempty"`
+	Told    bool            `json:"told,omitempty"` // the result has left
+}
+
+// result returns the result as it is told again, without what it brought.
+func (b became) result(kiosk string, id wire.OrderID) wire.Result {
+	r := wire.Result{Kiosk: kiosk, Order: id, Kind: b.Kind, State: b.State, Reason: b.Reason, Detail: b.Detail, At: b.At}
+	if b.State == 0 {
+		r.State, r.Detail = wire.OrderFailed, "the program ended meanwhile"
+		if b.Kind == wire.OrderRestart || b.Kind == wire.OrderEpoch { // which is what they ask for
+			r.State, r.Detail = wire.OrderDone, ""
+		}
+	}
+	return r
+}
+
+const (
+	maxOrders = 256 // that are remembered: those beyond expire first
+	maxCards  = 4096
+	maxEvents = 64
+)
+
+func openState(path string) (*state, error) {
+	s := &state{path: path}
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("order: state: %w", err)
+	default:
+		if err := json.Unmarshal(b, s); err != nil {
+			s = &state{path: path, damaged: fmt.Errorf("order: state: %s: %w", path, err)}
+		}
+	}
+	if s.Orders == nil {
+		s.Orders = map[string]became{}
+	}
+	if s.Cards == nil {
+		s.Cards = map[uint32]int64{}
+	}
+	if s.Events == nil {
+		s.Events = map[uint32]int64{}
+	}
+	return s, nil
+}
+
+// tidy forgets what has certainly expired.
+func (s *state) tidy(certain time.Time) {
+	now := certain.UnixMilli()
+	maps.DeleteFunc(s.Orders, func(_ string, b became) bool { return b.Expires < now })
+	maps.DeleteFunc(s.Cards, func(_ uint32, until int64) bool { return until < now })
+	const day = 24 * 60 * 60 * 1000
+	maps.DeleteFunc(s.Events, func(_ uint32, at int64) bool { return at < now-31*day })
+}
+
+func (s *state) write() error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("order: state: %w", err)
+	}
+	if err := agent.ReplaceFile(s.path, append(b, '\n')); err != nil {
+		return fmt.Errorf("order: state: %w", err)
+	}
+	return nil
+}
+
+// errMany is why an order is not taken while too many others have not expired.
+var errMany = errors.New("too many orders that have not expired")
+
+// change changes the state and returns once that is on disk. What cannot be written is
+// as it was.
+func (t *Table) change(fn func(*state) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := *t.state
+	next.Orders, next.Cards, next.Events = maps.Clone(next.Orders), maps.Clone(next.Cards), maps.Clone(next.Events)
+	if err := fn(&next); err != nil {
+		return err
+	}
+	if err := next.write(); err != nil {
+		return err
+	}
+	t.state = &next
+	return nil
+}
+
+func key(id wire.OrderID) string { return hex.EncodeToString(id[:]) }
+
+func (t *Table) seen(id wire.OrderID) (became, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, ok := t.state.Orders[key(id)]
+	return b, ok
+}
+
+// remember notes that an order came, before it is followed.
+func (t *Table) remember(o *wire.Order, certain time.Time) error {
+	return t.change(func(s *state) error {
+		s.tidy(certain)
+		if len(s.Orders) >= maxOrders {
+			return errMany
+		}
+		s.Orders[key(o.ID)] = became{Kind: o.Kind, Expires: o.Expires}
+		return nil
+	})
+}
+
+// became notes what became of an order.
+func (t *Table) became(id wire.OrderID, r wire.Result) error {
+	return t.change(func(s *state) error {
+		b := s.Orders[key(id)]
+		b.Kind, b.State, b.Reason, b.Detail, b.At = r.Kind, r.State, r.Reason, r.Detail, r.At
+		s.Orders[key(id)] = b
+		return nil
+	})
+}
+
+// told notes that the result has left. If that is not kept it leaves once more.
+func (t *Table) told(id wire.OrderID) {
+	err := t.change(func(s *state) error {
+		b := s.Orders[key(id)]
+		b.Told = true
+		s.Orders[key(id)] = b
+		return nil
+	})
+	if err != nil {
+		t.o.Log.Warn("not kept that a result was sent", "err", err)
+	}
+}
