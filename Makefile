@@ -6,9 +6,9 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
-APT     := chromium fuse3 mosquitto poppler-utils postgresql python3-numpy python3-zxing-cpp qemu-user wrk zbar-tools
+APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user wrk zbar-tools
 
-.PHONY: build demo test test-full deps soak bench fuzz check pi clean
+.PHONY: build demo test test-full deps soak bench fuzz check pi packages reproducible clean
 
 # Both programs, for this machine.
 build:
@@ -74,6 +74,15 @@ pi:
 	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -o build/pi/qrgate-kiosk-armv6 ./device
 	GOOS=linux GOARCH=amd64 $(BUILD) -o build/pi/qrgate-kiosk-amd64 ./device
 	@ls -l build/pi | awk 'NR > 1 { printf "%-24s %5.1f MB\n", $$9, $$5 / 1e6 }'
+
+# The Debian packages of both programs, with their bills of materials.
+packages:
+	go run ./sync/e2e/pack -out build/packages
+
+# Whether the same commit gives the same packages, byte for byte, in another directory
+# and out of an empty build cache.
+reproducible:
+	QRGATE_SCALE=soak go test -tags full -timeout 60m -v -run Reproducible ./sync/e2e/pack
 
 clean:
 	rm -rf build
