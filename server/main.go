@@ -66,6 +66,7 @@ var commands = []command{
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},
 	{"dead-letters", "", "print what was received and could not be used", noFlags(deadLetters)},
+	{"import", "DIR | FILE", "take in what a kiosk without a network wrote on a stick, and write its receipts", noFlags(importBundles)},
 	{"backup", "FILE", "write a backup of the database", noFlags(backup)},
 	{"verify-backup", "FILE", "read a backup to its end; kiosks may then forget what it holds", noFlags(verifyBackup)},
 	{"restore", "FILE", "fill an empty database from a backup", noFlags(restore)},

@@ -114,7 +114,7 @@ func serve(ctx context.Context, env environment) error {
 		}
 	}
 	pages, err := portal.New(portal.Parts{
-		Store: s, Register: reg, Vault: days, Desk: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
 		Cards: &portal.Cards{
 			Keys: keys.List().Cards(), Batch: c.CardBatch,

@@ -151,17 +151,29 @@ func (in *Ingest) Carry(ctx context.Context, r io.Reader) (Carried, error) {
 	return c, nil
 }
 
-// Owed returns the receipt of what is held of a kiosk's epoch, signed, for one
-// whose own was lost on the way back.
-func (in *Ingest) Owed(ctx context.Context, kiosk string, epoch wire.Epoch) ([]byte, error) {
-	held, err := in.Store.Held(ctx, kiosk, epoch)
-	if err != nil {
-		return nil, fmt.Errorf("ingest: receipt: %w", err)
+// Owed returns receipts of all that is held of a kiosk, signed, for one whose own were
+// lost on the way back: one for each of its epochs, the newest at the end. An unknown
+// kiosk is qrgate.ErrNotFound.
+func (in *Ingest) Owed(ctx context.Context, kiosk string) ([][]byte, error) {
+	if _, err := in.keys.of(ctx, kiosk); err != nil {
+		return nil, fmt.Errorf("ingest: receipts: %w", err)
 	}
-	r := held.Ledger.Receipt(kiosk, epoch, held.Safe)
-	r.Generation = held.Generation
-	_, signed := in.receipt(r)()
-	return signed, nil
+	epochs, err := in.Store.EpochsOf(ctx, kiosk)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: receipts: %w", err)
+	}
+	all := make([][]byte, 0, len(epochs))
+	for _, e := range epochs {
+		held, err := in.Store.Held(ctx, kiosk, e)
+		if err != nil {
+			return nil, fmt.Errorf("ingest: receipts: %w", err)
+		}
+		r := held.Ledger.Receipt(kiosk, e, held.Safe)
+		r.Generation = held.Generation
+		_, signed := in.receipt(r)()
+		all = append(all, signed)
+	}
+	return all, nil
 }
 
 // tellBearers tells whoever carried batches what became of them, after the commit.

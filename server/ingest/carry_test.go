@@ -154,11 +154,14 @@ func TestOwedIsWhatIsHeld(t *testing.T) {
 		if _, err := carry(s, k.bundle(k.batches(100)...)); err != nil {
 			t.Fatal(err)
 		}
-		signed, err := s.Owed(t.Context(), k.id, k.epoch)
-		if err != nil {
-			t.Fatal(err)
+		signed, err := s.Owed(t.Context(), k.id)
+		if err != nil || len(signed) != 1 {
+			t.Fatalf("Owed() = %d receipts, %v; want 1", len(signed), err)
 		}
-		if r := k.open1(signed); r.Through != k.last() || r.Hash != k.chain[k.last()] {
+		if _, err := s.Owed(t.Context(), "no-such-gate"); !errors.Is(err, qrgate.ErrNotFound) {
+			t.Errorf("Owed(no-such-gate) error = %v, want ErrNotFound", err)
+		}
+		if r := k.open1(signed[0]); r.Through != k.last() || r.Hash != k.chain[k.last()] {
 			t.Errorf("Owed() says %d, want %d", r.Through, k.last())
 		}
 	})

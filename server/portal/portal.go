@@ -14,6 +14,7 @@ import (
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
+	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/cases"
 	"github.com/qrgate/qrgate/server/portal/connect"
 	"github.com/qrgate/qrgate/server/portal/event"
@@ -46,6 +47,7 @@ type Parts struct {
 	Register *register.Register
 	Vault    *vault.Vault                // keeps people
 	Desk     visit.Desk                  // takes check-ins by phone
+	Carry    carry.Intake                // takes what kiosks without a network wrote; nil if this server does not
 	Feed     *ingest.Feed                // tells of check-ins as they are stored
 	Key      func(purpose string) []byte // 32 bytes for a purpose, the same on every server
 	Cards    *Cards                      // nil if this server issues no cards
@@ -156,6 +158,10 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 			return nil, err
 		}
 	}
+	var sticks []page.Route
+	if p.Carry != nil {
+		sticks = carry.New(f, p.Carry, p.Store, p.Log).Routes()
+	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
 		office.New(f, p.Register, p.Log).Routes(),
@@ -169,6 +175,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		introductions.Routes(),
 		protection,
 		visits.Routes(),
+		sticks,
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
 		movement.New(f, flows.New(p.Store, f.Now)).Routes(),
 		connect.New(f, p.Register).Routes(),

@@ -1,0 +1,176 @@
+// Package carry has the page at which somebody hands in what a gate without a network
+// has written on a USB stick, and gets the receipt to take back.
+//
+//	GET  /thiet-bi/nhan-tay               hand a bundle in
+//	GET  /thiet-bi/nhan-tay/bien-nhan     the receipts of one kiosk, as a file
+//
+// The promise: what is handed in goes the way of every batch, so twice is once, and a
+// file that is damaged costs nothing of what is whole in it; what is wrong is said in
+// words that tell what to do.
+package carry
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/deliver"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+//go:embed pages
+var files embed.FS
+
+// An Intake takes bundles in; *ingest.Ingest is one.
+type Intake interface {
+	Carry(ctx context.Context, r io.Reader) (ingest.Carried, error)
+	Owed(ctx context.Context, kiosk string) ([][]byte, error)
+}
+
+// A Diary keeps who brought what; *store.Store is one.
+type Diary interface {
+	NoteCarried(ctx context.Context, by, kiosk string, batches, fresh int) error
+}
+
+// Pages is the page and its file.
+type Pages struct {
+	intake Intake
+	diary  Diary
+	log    *slog.Logger
+}
+
+// New returns the pages in f.
+func New(f *page.Frame, in Intake, d Diary, log *slog.Logger) *Pages {
+	f.Add(files, "pages/*.html")
+	return &Pages{in, d, log}
+}
+
+// maxFile is some 300,000 check-ins.
+const maxFile = 32 << 20
+
+// Routes returns the pages' rows of the table.
+func (p *Pages) Routes() []page.Route {
+	only := page.Only(qrgate.Operator, qrgate.Administrator)
+	return []page.Route{
+		{Pattern: "GET /thiet-bi/nhan-tay", Allow: only, Menu: "menu.carry", Handler: p.form},
+		{Pattern: "POST /thiet-bi/nhan-tay", Allow: only, Handler: p.take, MaxBody: maxFile + 64<<10},
+		{Pattern: "GET /thiet-bi/nhan-tay/bien-nhan", Allow: only, Handler: p.receipts},
+	}
+}
+
+type data struct {
+	Form     *page.Form
+	Done     *ingest.Carried
+	Receipts bool
+	Lost     *page.Form
+	Asked    string
+}
+
+func (p *Pages) form(w http.ResponseWriter, _ *http.Request, v *page.View) error {
+	return v.Render(w, "carry", data{Form: page.NewForm(url.Values{})})
+}
+
+// take takes a bundle in. What is whole of a damaged one is shown with what is wrong.
+func (p *Pages) take(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	form := page.NewForm(url.Values{})
+	_, body, err := page.ReadFile(r, "carry.file", maxFile)
+	if err != nil {
+		return err
+	}
+	d := data{Form: form}
+	switch {
+	case len(body) == 0:
+		form.Fail("carry.file", "carry.wrong.none")
+	case len(body) > maxFile:
+		form.Fail("carry.file", "carry.wrong.size", "most", maxFile>>20)
+	default:
+		c, err := p.intake.Carry(r.Context(), bytes.NewReader(body))
+		if c.Batches > 0 || err == nil {
+			d.Done, d.Receipts = &c, len(c.Receipts) > 0
+		}
+		if c.Batches > 0 {
+			if err := p.diary.NoteCarried(r.Context(), v.Who.Account.ID, c.Kiosk, c.Batches, c.Fresh); err != nil {
+				return err
+			}
+			p.log.Info("carried in", "kiosk", c.Kiosk, "batches", c.Batches, "fresh", c.Fresh, "refused", c.Refused)
+		}
+		key, known := Wrong(err)
+		if !known {
+			return err
+		}
+		if key != "" {
+			form.Fail("carry.file", key, "kiosk", c.Kiosk)
+		}
+	}
+	status := http.StatusOK
+	if !form.OK() {
+		status = http.StatusUnprocessableEntity
+	}
+	return v.RenderStatus(w, status, "carry", d)
+}
+
+// Wrong returns the key of what is to be said of an error of Carry, "" of none, and
+// false if it is not the bundle's fault.
+func Wrong(err error) (key string, known bool) {
+	switch {
+	case err == nil:
+		return "", true
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "carry.wrong.cut", true
+	case errors.Is(err, wire.ErrMalformed), errors.Is(err, wire.ErrTooLarge):
+		return "carry.wrong.form", true
+	case errors.Is(err, qrgate.ErrNotFound):
+		return "carry.wrong.unknown", true
+	case errors.Is(err, qrgate.ErrRevoked):
+		return "carry.wrong.revoked", true
+	}
+	return "", false
+}
+
+// receipts sends what the server holds of a kiosk.
+func (p *Pages) receipts(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	kiosk := r.URL.Query().Get("may")
+	var all [][]byte
+	err := error(qrgate.ErrNotFound)
+	if wire.ValidKiosk(kiosk) {
+		all, err = p.intake.Owed(r.Context(), kiosk)
+	}
+	if errors.Is(err, qrgate.ErrNotFound) || errors.Is(err, qrgate.ErrRevoked) {
+		lost := page.NewForm(url.Values{})
+		lost.Fail("carry.kiosk", "carry.wrong.kiosk")
+		asked := kiosk
+		if !wire.ValidKiosk(kiosk) {
+			asked = ""
+		}
+		return v.RenderStatus(w, http.StatusUnprocessableEntity, "carry", data{Form: page.NewForm(url.Values{}), Lost: lost, Asked: asked})
+	}
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := deliver.WriteBundle(&b, kiosk, Each(all)); err != nil {
+		return fmt.Errorf("carry: %w", err)
+	}
+	page.Send(w, "application/octet-stream", kiosk+".receipts", b.Bytes())
+	return nil
+}
+
+// Each yields envelopes, for a bundle.
+func Each(all [][]byte) func(yield func([]byte, error) bool) {
+	return func(yield func([]byte, error) bool) {
+		for _, e := range all {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}

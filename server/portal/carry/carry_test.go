@@ -1,0 +1,129 @@
+package carry_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal/carry"
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/pagetest"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/deliver"
+)
+
+const gate = "dong-ba-gate-1"
+
+// An intake answers as package ingest does, which has its own tests.
+type intake struct {
+	c   ingest.Carried
+	err error
+}
+
+func (in *intake) Carry(_ context.Context, r io.Reader) (ingest.Carried, error) {
+	kiosk, _, err := deliver.ReadBundle(r)
+	if err != nil {
+		return ingest.Carried{}, fmt.Errorf("ingest: carry: %w", err)
+	}
+	c := in.c
+	c.Kiosk = kiosk
+	return c, in.err
+}
+
+func (in *intake) Owed(_ context.Context, kiosk string) ([][]byte, error) {
+	if kiosk != gate {
+		return nil, qrgate.ErrNotFound
+	}
+	return [][]byte{[]byte("a receipt")}, nil
+}
+
+func newWorld(t *testing.T) (*pagetest.World, *intake) {
+	t.Helper()
+	in := &intake{}
+	return pagetest.NewOver(t, "http://127.0.0.1", func(w *pagetest.World, f *page.Frame) []page.Route {
+		return carry.New(f, in, w.Store, slog.New(slog.DiscardHandler)).Routes()
+	}), in
+}
+
+const at = "/thiet-bi/nhan-tay"
+
+func bundle(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := deliver.WriteBundle(&b, gate, carry.Each([][]byte{[]byte("a batch")})); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestABundleIsHandedIn(t *testing.T) {
+	w, in := newWorld(t)
+	in.c = ingest.Carried{Batches: 2, Records: 301, Fresh: 300, Receipts: [][]byte{[]byte("r")}}
+	status, body, _ := w.Upload("admin", at, "carry.file", bundle(t), nil)
+	for _, want := range []string{gate, "301", "300", at + "/bien-nhan?may=" + gate} {
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("the page of what was taken: %d, without %q", status, want)
+		}
+	}
+	noted := 0
+	err := w.Store.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&noted) },
+		"SELECT COUNT(*) FROM audit WHERE action = 'carry' AND actor = 'admin' AND object = ?", gate)
+	if err != nil || noted != 1 {
+		t.Errorf("%d audit rows, %v; want 1", noted, err)
+	}
+	status, body, head := w.Get("admin", at+"/bien-nhan?may="+gate)
+	if status != 200 || !strings.Contains(head.Get("Content-Disposition"), gate+".receipts") {
+		t.Fatalf("the receipts: %d, %q", status, head.Get("Content-Disposition"))
+	}
+	if got, err := deliver.ReadReceipts(strings.NewReader(body), gate); err != nil || len(got) != 1 {
+		t.Errorf("ReadReceipts() = %d, %v; want one", len(got), err)
+	}
+}
+
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	w, in := newWorld(t)
+	for name, tt := range map[string]struct {
+		file []byte
+		c    ingest.Carried
+		err  error
+		want string
+	}{
+		"nothing":   {nil, ingest.Carried{}, nil, "Xin chọn tệp"},
+		"a picture": {[]byte("\xff\xd8\xff\xe0"), ingest.Carried{}, nil, "cắt ngắn"},
+		"a page":    {[]byte("<html>\n"), ingest.Carried{}, nil, "không phải tệp"},
+		"hostile":   {append([]byte("QRGATE-BUNDLE 1 <script>\n"), 0, 0, 0, 0), ingest.Carried{}, nil, "không phải tệp"},
+		"cut":       {bundle(t), ingest.Carried{Batches: 1, Records: 9, Receipts: [][]byte{[]byte("r")}}, fmt.Errorf("x: %w", io.ErrUnexpectedEOF), "không mất gì"},
+		"unknown":   {bundle(t), ingest.Carried{}, qrgate.ErrNotFound, "Không có máy nào tên " + gate},
+		"revoked":   {bundle(t), ingest.Carried{}, qrgate.ErrRevoked, "thu hồi"},
+	} {
+		in.c, in.err = tt.c, tt.err
+		status, body, _ := w.Upload("admin", at, "carry.file", tt.file, nil)
+		if status != 422 || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: %d, without %q\n%s", name, status, tt.want, body)
+		}
+		if taken := strings.Contains(body, "/bien-nhan?may="); taken != (tt.c.Batches > 0) {
+			t.Errorf("%s: a receipt is offered: %t", name, taken)
+		}
+	}
+	for _, kiosk := range []string{"", "no-such-gate", "%00", "..%2f..", strings.Repeat("a", 500), "%f0%28"} {
+		if status, _, _ := w.Get("admin", at+"/bien-nhan?may="+kiosk); status != 422 {
+			t.Errorf("receipts of %.20q: %d, want 422", kiosk, status)
+		}
+	}
+}
+
+func TestOnlyWhoLooksAfterKiosks(t *testing.T) {
+	w, _ := newWorld(t)
+	for who := range w.People {
+		status, _, _ := w.Get(who, at)
+		if allowed := who == "admin"; allowed != (status == 200) {
+			t.Errorf("as %q: %d", who, status)
+		}
+	}
+}
