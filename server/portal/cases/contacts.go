@@ -603,7 +603,7 @@ func (p *Pages) renderContact(w http.ResponseWriter, r *http.Request, v *page.Vi
 		}
 		d.Log = append(d.Log, attemptRow{a, who})
 	}
-	if d.Same, err = p.alike(ctx, me, h, ref, call); err != nil {
+	if d.Same, err = p.alike(ctx, me, h, ref); err != nil {
 		return err
 	}
 	return v.RenderStatus(w, status, "cases_contact", d)
@@ -638,24 +638,9 @@ func (p *Pages) metBy(ctx context.Context, by, id string, ref casebook.Ref) (*ca
 // maxRings is in how many runs somebody is looked for.
 const maxRings = 10
 
-// alike offers who may be the same human: who shares the telephone, and the person
-// of the case.
-func (p *Pages) alike(ctx context.Context, by string, h *head, ref casebook.Ref, call *casebook.Call) ([]option, error) {
-	list, err := p.book.Calls(ctx, by, h.ID)
-	if err != nil {
-		return nil, err
-	}
-	var refs []casebook.Ref
-	for i := range list {
-		if list[i].Ref != ref && list[i].Household == call.Household {
-			refs = append(refs, list[i].Ref)
-		}
-	}
-	refs = refs[:min(len(refs), 20)]
-	if h.Index != (casebook.Ref{}) {
-		refs = append(refs, h.Index)
-	}
-	cards, err := p.book.Cards(ctx, by, h.ID, refs...)
+// alike offers who may be the same human.
+func (p *Pages) alike(ctx context.Context, by string, h *head, ref casebook.Ref) ([]option, error) {
+	cards, err := p.book.Alike(ctx, by, h.ID, ref)
 	if err != nil {
 		return nil, err
 	}

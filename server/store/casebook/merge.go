@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/register"
 )
 
 // A pair is two persons who are one human, the smaller number first.
@@ -62,6 +64,72 @@ func (b *Book) Unmerge(ctx context.Context, by, id string, version int, x, y Ref
 		}
 		return "", nil
 	})
+}
+
+// Alike returns who of a call list may be the same human as somebody on it: who
+// shares a telephone, a number, or the name without a year of birth that speaks
+// against it; and the index. Only they are written down as seen, not those whom it
+// compared. They are at most [MaxFound].
+func (b *Book) Alike(ctx context.Context, by, id string, of Ref) ([]Card, error) {
+	f, persons, err := b.alike(ctx, by, id, of)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: alike: %w", err)
+	}
+	return b.show(ctx, by, f, persons)
+}
+
+func (b *Book) alike(ctx context.Context, by, id string, of Ref) (*file, []qrgate.Person, error) {
+	q := b.reading(ctx)
+	f, err := b.persons(q, by, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	one, err := f.person(of)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := calls(q, f, "1 = 1")
+	if err != nil {
+		return nil, nil, err
+	}
+	others := make([]qrgate.Person, 0, len(list))
+	household := map[qrgate.Person]string{}
+	for i := range list {
+		p, err := f.person(list[i].Ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		household[p] = list[i].Household
+		others = append(others, p)
+	}
+	details, err := b.people.DetailsOf(ctx, append(others, one)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []qrgate.Person
+	if index := f.body.Index; index != 0 && index != one {
+		all = append(all, index)
+	}
+	for _, p := range others {
+		sharesHome := household[p] != "" && household[p] == household[one]
+		if p != one && p != f.body.Index && len(all) < MaxFound && (sharesHome || alike(details[p], details[one])) {
+			all = append(all, p)
+		}
+	}
+	return f, all, nil
+}
+
+// alike reports whether two descriptions may be of one human.
+func alike(a, b *register.PersonDetails) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	same := func(x, y string) bool { return x != "" && x == y }
+	if same(a.Identity, b.Identity) || same(a.Insurance, b.Insurance) || same(a.Phone, b.Phone) && !a.Relative && !b.Relative {
+		return true
+	}
+	// A visitor by telephone never says when they were born.
+	return same(area.Fold(a.Name), area.Fold(b.Name)) && (a.Born == b.Born || a.Born == 0 || b.Born == 0)
 }
 
 // A Merged is two persons who are one human, as somebody has said.

@@ -159,6 +159,47 @@ func TestRules(t *testing.T) {
 	})
 }
 
+// Who shares the name is offered for merging, with the year of birth or without one,
+// and nobody else is seen by that.
+func TestAlike(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		index, _ := w.holder(an)
+		binh, _ := w.holder(register.Details{Name: "Trần Thị Bình", Born: 1980, Identity: "046080000001"})
+		again, _ := w.holder(register.Details{Name: "TRAN THI BINH", Born: 1980, Identity: "046080000002"})
+		other, _ := w.holder(register.Details{Name: "Trần Thị Bình", Born: 1999, Identity: "046099000003"})
+		c := w.approved()
+		run, err := w.SaveRun(ctx, "lan", c.ID, result(met(binh, 30), met(again, 20), met(other, 15), met(300, 10)))
+		w.must(err)
+		_, err = w.AddCalls(ctx, "lan", c.ID, []casebook.Ref{run.Ref(binh), run.Ref(again), run.Ref(other), run.Ref(300)})
+		w.must(err)
+		cards, err := w.Alike(ctx, "lan", c.ID, run.Ref(binh))
+		w.must(err)
+		var got []casebook.Ref
+		for _, card := range cards {
+			got = append(got, card.Ref)
+		}
+		if d := cmp.Diff([]casebook.Ref{run.Ref(index), run.Ref(again)}, got); d != "" {
+			t.Errorf("alike (-want +got):\n%s", d)
+		}
+		for p, want := range map[qrgate.Person]int{again: 1, other: 0} {
+			looks, err := w.Looks(ctx, p)
+			w.must(err)
+			n := 0
+			for _, l := range looks {
+				if l.Action == "see person" {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("person %d was seen %d times, want %d", p, n, want)
+			}
+		}
+		_, err = w.Alike(ctx, "hue", c.ID, run.Ref(binh))
+		w.refuses("Alike of another's case", err, qrgate.ErrNotFound)
+	})
+}
+
 func TestMerge(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
