@@ -1,0 +1,156 @@
+package cases
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/casebook"
+)
+
+// A callsPage is whom to call.
+type callsPage struct {
+	*head
+	Rows     []callRow
+	Counts   []countRow
+	Status   casebook.Status // shown alone, if one was chosen
+	From, To int
+	All      int
+	Before   string
+	After    string
+	Phones   int // of the shown who have none
+	Letters  bool
+}
+
+type callRow struct {
+	*known
+	Status    casebook.Status
+	Last      *attemptRow
+	Together  bool // with the one before
+	Version   int
+	Reachable bool
+}
+
+type countRow struct {
+	Status casebook.Status
+	N      int
+	Here   bool
+	Path   string
+}
+
+func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	h, err := p.seen(r, v)
+	if err != nil {
+		return err
+	}
+	ctx, me := r.Context(), v.Who.Account.ID
+	list, err := p.book.Calls(ctx, me, h.ID)
+	if err != nil {
+		return err
+	}
+	if err := p.ranked(ctx, me, h.ID, list); err != nil {
+		return err
+	}
+	d := &callsPage{head: h}
+	counts := map[casebook.Status]int{}
+	for _, c := range list {
+		counts[c.Status]++
+	}
+	wanted := casebook.Status(r.URL.Query().Get("xem"))
+	for _, s := range casebook.Statuses() {
+		d.Counts = append(d.Counts, countRow{s, counts[s], s == wanted, h.Path("goi") + "?xem=" + string(s)})
+		if s == wanted {
+			d.Status = s
+		}
+	}
+	if d.Status != "" {
+		list = slices.DeleteFunc(list, func(c casebook.Call) bool { return c.Status != d.Status })
+	}
+	d.All = len(list)
+	no := pageNo(r)
+	first := min(no*perPage, len(list))
+	shown := list[first:min(first+perPage, len(list))]
+	d.From, d.To = first+1, first+len(shown)
+	query := ""
+	if d.Status != "" {
+		query = "&xem=" + string(d.Status)
+	}
+	if no > 0 {
+		d.Before = h.Path("goi") + "?trang=" + strconv.Itoa(no) + query
+	}
+	if d.To < d.All {
+		d.After = h.Path("goi") + "?trang=" + strconv.Itoa(no+2) + query
+	}
+	refs := make([]casebook.Ref, len(shown))
+	for i := range shown {
+		refs[i] = shown[i].Ref
+	}
+	cards, err := p.book.Cards(ctx, me, h.ID, refs...)
+	if err != nil {
+		return err
+	}
+	for i := range shown {
+		c := &shown[i]
+		row := callRow{known: knownOf(&cards[i]), Status: c.Status, Version: c.Version, Together: i > 0 && c.Household == shown[i-1].Household}
+		row.Reachable = row.Phone != "" || row.GuardianPhone != ""
+		if !row.Reachable {
+			d.Phones++
+		}
+		if len(c.Attempts) > 0 {
+			who, err := p.accountName(ctx, v, c.Attempts[0].By)
+			if err != nil {
+				return err
+			}
+			row.Last = &attemptRow{c.Attempts[0], who}
+		}
+		d.Rows = append(d.Rows, row)
+	}
+	return v.Render(w, "cases_calls", d)
+}
+
+// ranked brings the households of a call list into the order of whom the latest run
+// ranks first in them; those who wait stay before the others.
+func (p *Pages) ranked(ctx context.Context, by, id string, list []casebook.Call) error {
+	run, err := p.book.Run(ctx, by, id, 0)
+	if errors.Is(err, qrgate.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rank := map[casebook.Ref]int{}
+	for i, r := range run.Refs() {
+		rank[r] = i - 1<<30 // before those whom the run no longer finds
+	}
+	home, waits := map[string]int{}, map[string]bool{}
+	for i := range list {
+		c := &list[i]
+		home[c.Household] = min(home[c.Household], rank[c.Ref])
+		waits[c.Household] = waits[c.Household] || c.Status == casebook.ToCall || c.Status == casebook.NotReached
+	}
+	first := func(c *casebook.Call) int {
+		if waits[c.Household] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b casebook.Call) int {
+		return cmp.Or(cmp.Compare(first(&a), first(&b)), cmp.Compare(home[a.Household], home[b.Household]), cmp.Compare(a.Household, b.Household), cmp.Compare(rank[a.Ref], rank[b.Ref]))
+	})
+	return nil
+}
+
+// letterCode is what somebody says on the telephone for the office to find them:
+// the beginning of the reference, as a person can spell it.
+func letterCode(ref casebook.Ref) string {
+	s := ref.String()
+	if len(s) < 8 {
+		return ""
+	}
+	return upper(s[:4]) + "-" + upper(s[4:8])
+}
