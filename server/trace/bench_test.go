@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"syscall"
@@ -18,82 +19,89 @@ import (
 	"github.com/qrgate/qrgate/sync/when"
 )
 
-// BenchmarkTrace is a trace from stays to contacts over a province of a million
-// check-ins in 14 days; with QRGATE_SCALE=10 or 100 of so many million. Somebody
-// was at 30 places, of which some are busy. Cold is the first trace after the
-// database was opened.
+// BenchmarkTrace is a trace from stays to contacts over a province of one and of
+// ten million check-ins in 14 days, and with QRGATE_SCALE=soak of a hundred million.
+// Somebody was at 30 places, of which some are busy. Cold is the first trace after
+// the database was opened.
 func BenchmarkTrace(b *testing.B) {
-	const days = 14
-	for _, e := range engines {
-		n := scale(b, 1_000_000, 10_000_000)
-		b.Run(fmt.Sprintf("%s/%d", e.name, n), func(b *testing.B) {
-			p := province.New(province.Options{
-				Seed: 3, People: province.PeopleFor(n, days), Days: days, First: first, Registered: true,
-			})
-			w := newWorld(b, e, (first + days).Start())
-			began := time.Now()
-			f := w.fill(b, p)
-			b.Logf("%d check-ins of %d people at %d places, filled with %.0f/s", f.Rows, p.People(), len(p.Places()), float64(f.Rows)/time.Since(began).Seconds())
-			bytes := float64(w.size(b)) / float64(f.Rows)
-			profile := profile("covid19")
-			wanderer := wander(p, 30)
-			var found trace.Found
-			run := func(b *testing.B, t *trace.Tracer) {
-				who := p.Person(7)
-				if _, err := t.Stays(b.Context(), who, p.First(), p.First()+days, trace.Rules{}); err != nil {
-					b.Fatal(err)
-				}
-				var err error
-				if found, err = t.Contacts(b.Context(), wanderer, profile, trace.Rules{}); err != nil {
-					b.Fatal(err)
-				}
-			}
-			report := func(b *testing.B, took []time.Duration, spent time.Duration) {
-				b.ReportMetric(float64(spent.Microseconds())/1000/float64(len(took)), "cpu-ms")
-				slices.Sort(took)
-				read := 0
-				for _, s := range found.Scans {
-					read += s.Admitted + s.Unnamed + s.Refused
-				}
-				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-				b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
-				b.ReportMetric(bytes, "B/checkin")
-				b.ReportMetric(float64(len(found.Contacts)), "contacts")
-				b.ReportMetric(float64(read), "rows")
-			}
-			b.Run("warm", func(b *testing.B) {
-				run(b, w.tracer())
-				runtime.GC()
-				var took []time.Duration
-				spent := processor()
-				for b.Loop() {
-					start := time.Now()
-					run(b, w.tracer())
-					took = append(took, time.Since(start))
-				}
-				report(b, took, processor()-spent)
-			})
-			b.Run("cold", func(b *testing.B) {
-				var took []time.Duration
-				var spent time.Duration
-				for b.Loop() {
-					b.StopTimer()
-					s, err := store.Open(b.Context(), w.dsn, store.Options{})
-					if err != nil {
-						b.Fatal(err)
-					}
-					b.StartTimer()
-					start, had := time.Now(), processor()
-					run(b, trace.New(s, w.Vault, w))
-					took, spent = append(took, time.Since(start)), spent+processor()-had
-					if err := s.Close(); err != nil {
-						b.Fatal(err)
-					}
-				}
-				report(b, took, spent)
-			})
-		})
+	sizes := []int{1_000_000, 10_000_000}
+	if os.Getenv("QRGATE_SCALE") == "soak" {
+		sizes = append(sizes, 100_000_000)
 	}
+	for _, e := range engines {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", e.name, n), func(b *testing.B) { benchmarkTrace(b, e, n) })
+		}
+	}
+}
+
+func benchmarkTrace(b *testing.B, e engine, n int) {
+	const days = 14
+	p := province.New(province.Options{
+		Seed: 3, People: province.PeopleFor(n, days), Days: days, First: first, Registered: true,
+	})
+	w := newWorld(b, e, (first + days).Start())
+	began := time.Now()
+	f := w.fill(b, p)
+	b.Logf("%d check-ins of %d people at %d places, filled with %.0f/s", f.Rows, p.People(), len(p.Places()), float64(f.Rows)/time.Since(began).Seconds())
+	bytes := float64(w.size(b)) / float64(f.Rows)
+	profile := profile("covid19")
+	wanderer := wander(p, 30)
+	var found trace.Found
+	run := func(b *testing.B, t *trace.Tracer) {
+		who := p.Person(7)
+		if _, err := t.Stays(b.Context(), who, p.First(), p.First()+days, trace.Rules{}); err != nil {
+			b.Fatal(err)
+		}
+		var err error
+		if found, err = t.Contacts(b.Context(), wanderer, profile, trace.Rules{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	report := func(b *testing.B, took []time.Duration, spent time.Duration) {
+		b.ReportMetric(float64(spent.Microseconds())/1000/float64(len(took)), "cpu-ms")
+		slices.Sort(took)
+		read := 0
+		for _, s := range found.Scans {
+			read += s.Admitted + s.Unnamed + s.Refused
+		}
+		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+		b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
+		b.ReportMetric(bytes, "B/checkin")
+		b.ReportMetric(float64(len(found.Contacts)), "contacts")
+		b.ReportMetric(float64(read), "rows")
+	}
+	b.Run("warm", func(b *testing.B) {
+		run(b, w.tracer())
+		runtime.GC()
+		var took []time.Duration
+		spent := processor()
+		for b.Loop() {
+			start := time.Now()
+			run(b, w.tracer())
+			took = append(took, time.Since(start))
+		}
+		report(b, took, processor()-spent)
+	})
+	b.Run("cold", func(b *testing.B) {
+		var took []time.Duration
+		var spent time.Duration
+		for b.Loop() {
+			b.StopTimer()
+			s, err := store.Open(b.Context(), w.dsn, store.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			start, had := time.Now(), processor()
+			run(b, trace.New(s, w.Vault, w))
+			took, spent = append(took, time.Since(start)), spent+processor()-had
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		report(b, took, spent)
+	})
 }
 
 // size returns how many bytes the database has on disk.
