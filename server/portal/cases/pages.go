@@ -223,19 +223,21 @@ type venues struct{ reg *register.Register }
 
 // Venues returns what is known of places.
 func (s venues) Venues(ctx context.Context, spots []qrgate.Spot) (map[qrgate.Spot]trace.Venue, error) {
-	all := make(map[qrgate.Spot]trace.Venue, len(spots))
+	nos := make([]uint32, 0, len(spots))
 	for _, spot := range spots {
-		if _, twice := all[spot]; twice || spot.No == 0 {
-			continue
+		if spot.No != 0 {
+			nos = append(nos, spot.No)
 		}
-		place, err := s.reg.Place(ctx, spot.No)
-		if errors.Is(err, qrgate.ErrNotFound) {
-			continue
+	}
+	places, err := s.reg.PlacesOf(ctx, nos...)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[qrgate.Spot]trace.Venue, len(places))
+	for _, spot := range spots {
+		if p := places[spot.No]; p != nil {
+			all[spot] = trace.VenueOf(p)
 		}
-		if err != nil {
-			return nil, err
-		}
-		all[spot] = trace.VenueOf(place)
 	}
 	return all, nil
 }

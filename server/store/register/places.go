@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/area"
@@ -79,6 +80,29 @@ func (r *Register) Place(ctx context.Context, no uint32) (*qrgate.Place, error) 
 		return nil, fmt.Errorf("register: place %d: %w", no, err)
 	}
 	return p, nil
+}
+
+// PlacesOf returns the places of these numbers. Those that there are not are left
+// out.
+func (r *Register) PlacesOf(ctx context.Context, nos ...uint32) (map[uint32]*qrgate.Place, error) {
+	all := make(map[uint32]*qrgate.Place, len(nos))
+	for some := range slices.Chunk(nos, portion) {
+		args := make([]any, len(some))
+		for i, no := range some {
+			args[i] = int64(no)
+		}
+		err := r.s.Read(ctx, func(rows *sql.Rows) error {
+			p, err := scanPlace(rows)
+			if err == nil {
+				all[p.No] = p
+			}
+			return err
+		}, "SELECT "+placeColumns+" FROM places p WHERE p.no IN ("+marksOf(len(args))+")", args...)
+		if err != nil {
+			return nil, fmt.Errorf("register: places: %w", err)
+		}
+	}
+	return all, nil
 }
 
 // AddPlace adds a place and gives it the next number, which it sets in p.

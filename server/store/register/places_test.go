@@ -49,6 +49,9 @@ func TestSavePlace(t *testing.T) {
 		if again, err := w.Place(ctx, p.No); err != nil || !cmp.Equal(got, again, cmp.Comparer(time.Time.Equal)) {
 			t.Errorf("saved %+v, %v, want %+v", again, err, got)
 		}
+		if some, err := w.PlacesOf(ctx, p.No, p.No, 1<<31); err != nil || len(some) != 1 || !cmp.Equal(got, some[p.No], cmp.Comparer(time.Time.Equal)) {
+			t.Errorf("PlacesOf() = %v, %v; want the one place that there is", some, err)
+		}
 		old.Name = "of an older version"
 		if err := w.SavePlace(ctx, lan, &old, ""); !errors.Is(err, qrgate.ErrConflict) {
 			t.Errorf("SavePlace of an older version = %v", err)
