@@ -86,6 +86,11 @@ var tables = []table{
 	newTable("enrolments", `id:t, hash:b, kiosk:t, place_no, place:t, gate:t, lane, direction, replaces:t, state, tries, public:b, words:t, model:t, made_by:t, made, until,
 		asked, decided_by:t, decided, collected`),
 	newTable("kiosk_identities", "kiosk_no, gate:t, lane, direction, replaces:t, revoked, revoked_by:t, wipe, wiped, cloned"),
+	newTable("config_layers", "layer:t, version, body:t, why:t, made_by:t, made"),
+	newTable("config_groups", "id, name:t"),
+	newTable("config_members", "kiosk_no, group_id"),
+	newTable("config_documents", "kiosk_no, version, body:b, made"),
+	newTable("config_state", "id, revision"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 
