@@ -1,0 +1,61 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A life is one start of a kiosk's program with its outbox. One that another has
+// followed never comes back: if it does, two machines share an identity.
+type life struct {
+	boot   [16]byte
+	start  uint64
+	serial string
+}
+
+// Lives finds kiosks that are two. It is not safe for concurrent use.
+type Lives struct {
+	of map[string]*lived
+}
+
+type lived struct {
+	lives []life // the newest last
+	back  []time.Time
+}
+
+const (
+	livesKept = 6
+	// A life that comes back once may be a beat that came late; twice within
+	// backWithin it is none.
+	backTwice  = 2
+	backWithin = 10 * time.Minute
+)
+
+// Cloned takes a verified beat of a kiosk and reports whether it shows that there
+// are two of it.
+func (l *Lives) Cloned(kiosk string, b *wire.Beat, now time.Time) bool {
+	if l.of == nil {
+		l.of = map[string]*lived{}
+	}
+	k := l.of[kiosk]
+	if k == nil {
+		k = &lived{}
+		l.of[kiosk] = k
+	}
+	this := life{b.Boot, b.Session >> 32, b.Serial}
+	at := slices.Index(k.lives, this)
+	if last := len(k.lives) - 1; at >= 0 && at == last {
+		return false
+	}
+	if at >= 0 {
+		k.lives = slices.Delete(k.lives, at, at+1)
+		k.back = append(k.back, now)
+	}
+	if k.lives = append(k.lives, this); len(k.lives) > livesKept {
+		k.lives = k.lives[1:]
+	}
+	k.back = slices.DeleteFunc(k.back, func(t time.Time) bool { return now.Sub(t) > backWithin })
+	return len(k.back) >= backTwice
+}

@@ -1,0 +1,5 @@
+//go:build !full
+
+package fleet_test
+
+var engines = []engine{sqlite}
