@@ -9,6 +9,7 @@
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/room.db        who is inside, events and passes that came in; package room
 //	state/void.list      the list of void cards; package agent
+//	state/orders.json    orders that came, and what they have the kiosk do; package order
 //	state/config.cbor    the configuration from the server; package settings
 //	state/carry.sock     where export asks a door that runs; package carry
 //

@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/settings"
@@ -45,11 +46,14 @@ const checkTime = 60 * time.Second
 
 // serve runs the door until ctx ends.
 func serve(ctx context.Context, env environment) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	c, err := readConfig(env.path)
 	if err != nil {
 		return err
 	}
-	log := newLog(env.stderr, c.LogLevel)
+	ring := order.NewRing(order.RingBytes)
+	log := newLog(io.MultiWriter(env.stderr, ring), c.LogLevel)
 	id, err := agent.ReadIdentity(c.Identity)
 	if err != nil {
 		return err
@@ -86,6 +90,10 @@ func serve(ctx context.Context, env environment) error {
 	}
 	defer queue.Close()
 
+	orders, err := openOrders(c, id, clock, machine.SinceBoot, queue, log.With("task", "orders"))
+	if err != nil {
+		return err
+	}
 	key, err := id.SealKey(clock.Now())
 	if err != nil {
 		return err
@@ -99,7 +107,7 @@ func serve(ctx context.Context, env environment) error {
 		return err
 	}
 	defer closeLamps()
-	sources, closeSources, err := openSources(c, log)
+	sources, cameras, closeSources, err := openSources(c, log)
 	if err != nil {
 		return err
 	}
@@ -119,7 +127,7 @@ func serve(ctx context.Context, env environment) error {
 	face, sound := openFaces(c, clock, age, people, log)
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Room: inside, Source: sources,
-		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
+		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock, Orders: orders,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -155,6 +163,11 @@ func serve(ctx context.Context, env environment) error {
 	})
 	kept.Resume()
 	heart.Add(kept.Part())
+	does := &machinery{
+		config: c, table: orders, door: door, room: inside, panel: lamps, queue: queue, clock: clock, scan: sources,
+		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
+	}
+	does.join(heart)
 	notify := board.NewNotifier(os.Getenv)
 
 	tasks, ctx := errgroup.WithContext(ctx)
@@ -172,6 +185,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return heart.Run(ctx, link) })
 	tasks.Go(func() error { return forget(ctx, sealer) })
 	tasks.Go(func() error { return kept.Run(ctx) })
+	tasks.Go(func() error { return orders.Run(ctx, link) })
 	tasks.Go(func() error { return notify.Run(ctx, func() bool { return true }) })
 	notify.Ready()
 	log.Info("door open", "kiosk", id.Kiosk, "version", version, "place", c.Door.Place, "gate", c.Door.Gate,
@@ -256,29 +270,30 @@ func openFaces(c Config, clock *when.Clock, age func() (time.Duration, bool), pe
 
 // openSources makes every scanner and camera of the configuration. None of them
 // needs to be plugged in.
-func openSources(c Config, log *slog.Logger) (*scan.Group, func(), error) {
+func openSources(c Config, log *slog.Logger) (*scan.Group, []*camera.Source, func(), error) {
 	var all []scan.Source
+	var cameras []*camera.Source
 	var closers []io.Closer
 	for _, s := range c.Serial {
 		src, err := port.New(s.Config, s.profile, log, port.Options{})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		all, closers = append(all, src), append(closers, src)
 	}
 	for _, k := range c.Keyboard {
 		src, err := wedge.New(k.Config, k.profile, log, wedge.Options{})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		all, closers = append(all, src), append(closers, src)
 	}
 	for i, m := range c.Cameras {
 		open := func() (camera.Frames, error) { return m.open(log) }
 		src := camera.NewSource(strconv.Itoa(i+1), open, qrread.Options{}, log)
-		all, closers = append(all, src), append(closers, src)
+		all, cameras, closers = append(all, src), append(cameras, src), append(closers, src)
 	}
-	return scan.Many(all...), func() {
+	return scan.Many(all...), cameras, func() {
 		for _, c := range closers {
 			c.Close()
 		}

@@ -25,6 +25,8 @@ type Answer struct {
 	MayBring bool      // companions may be entered for Seq
 	Brought  int       // with Admitted: so many companions were recorded just now
 	At       time.Time // with Again: when it was recorded; zero if that is not to be told
+
+	Order wire.OrderKind // with Ordered: what was done
 }
 
 // signals is what lamps, buzzer and relay do in each state of the door.
@@ -63,11 +65,13 @@ func (k *Kiosk) said(j judgment, seq uint64) Answer {
 		a.State = words.Full
 	case j.reason == wire.ReasonWrongLane:
 		a.State = words.WrongLane
+	case j.reason == wire.ReasonLocked:
+		a.State = words.Locked
 	case j.verdict == wire.Refused:
 		a.State = words.Refused
 	case j.kind == pass.Test:
 		a.Test = true
-	case k.Config.Direction == wire.Out:
+	case k.direction() == wire.Out:
 		a.State = words.Leaving
 	default:
 		a.MayBring = j.subject != nil && seq != 0

@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
@@ -65,6 +66,7 @@ type Door struct {
 	Panel  panel.Panel
 	Faces  []Face // that answer beside the panel
 	Clock  *when.Clock
+	Orders *order.Table // that command cards go to; nil follows none
 }
 
 // A Kiosk runs one door.
@@ -79,6 +81,7 @@ type Kiosk struct {
 	mu     sync.Mutex // one scan or touch at a time
 	tries  tries
 	last   party
+	taken  taken
 	faulty bool // Fault stands
 }
 
@@ -111,7 +114,7 @@ func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
 // Run serves the door until ctx ends, and then returns nil. It returns an error
 // only when the door can no longer record.
 func (k *Kiosk) Run(ctx context.Context) error {
-	k.tell(Answer{State: words.Ready})
+	k.Stand()
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return k.serveScans(ctx) })
 	tasks.Go(func() error { return k.serveTouches(ctx) })
@@ -127,7 +130,12 @@ func (k *Kiosk) serveScans(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("kiosk: next scan: %w", err)
 		}
-		if err := k.handle(s); err != nil {
+		if k.commanded(s.Text) {
+			err = k.order(ctx, s)
+		} else {
+			err = k.handle(s)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -158,7 +166,7 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	entry := k.admit(&j)
 	seq, err := k.record(j)
 	if err != nil {
-		if k.Config.OnFault == wire.AdmitUnrecorded {
+		if k.onFault() == wire.AdmitUnrecorded {
 			k.count(entry) // they are in, and a pass of theirs is used
 		} else {
 			drop(entry)
@@ -170,9 +178,12 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	k.count(entry)
 	if k.faulty {
 		k.faulty = false
-		k.tell(Answer{State: words.Ready}) // what the answer goes back to
+		k.stand() // what the answer goes back to
 	}
 	k.last = party{}
+	if j.verdict == wire.Admitted && j.subject != nil {
+		k.taken = taken{seq, text, j.kind, at, k.direction()}
+	}
 	k.remember(text, at, j)
 	a := k.said(j, seq)
 	if a.MayBring {
@@ -197,7 +208,7 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 	return k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
 		h := wire.Header{
 			Seq: seq, Kind: wire.KindCheckin,
-			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.Config.Direction,
+			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.direction(),
 			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: j.presence, With: j.with,
 		}
 		h.At(k.Clock.Read())
@@ -224,7 +235,7 @@ func (k *Kiosk) fault(j judgment, err error) error {
 	switch {
 	case j.verdict == wire.Refused:
 		k.tell(k.said(j, 0))
-	case k.Config.OnFault == wire.AdmitUnrecorded:
+	case k.onFault() == wire.AdmitUnrecorded:
 		k.unrecorded.Add(1)
 		k.tell(Answer{State: words.Amber, Reason: reason})
 	default:
@@ -257,6 +268,9 @@ func refused(kind pass.Kind, reason wire.Reason) judgment {
 // forged or broken code proves nothing about the person that it names.
 func (k *Kiosk) judge(text string) judgment {
 	p, err := pass.Parse(text)
+	if k.locked() {
+		return refused(p.Kind, wire.ReasonLocked)
+	}
 	if err == nil && p.Kind.Own() {
 		err = k.verify(p)
 	}
@@ -283,10 +297,10 @@ func (k *Kiosk) admit(j *judgment) *room.Entry {
 	}
 	state := k.Clock.Read().State
 	reason, entry := k.Room.Enter(room.Scan{
-		Kind: j.kind, Card: j.card, Gate: k.Config.Gate, Lane: k.Config.Lane, Dir: k.Config.Direction,
+		Kind: j.kind, Card: j.card, Gate: k.Config.Gate, Lane: k.Config.Lane, Dir: k.direction(),
 		Now: k.certain(), Sure: state == when.Synced || state == when.Holding,
 		// Capacity never refuses where a fault does not.
-		Force: k.Config.OnFault == wire.AdmitUnrecorded,
+		Force: k.onFault() == wire.AdmitUnrecorded,
 	})
 	if entry == nil {
 		j.verdict, j.reason, j.subject = wire.Refused, reason, nil

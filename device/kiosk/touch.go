@@ -102,6 +102,8 @@ func (k *Kiosk) judgeTyped(code string, now time.Time) judgment {
 	j := judgment{kind: pass.Typed, verdict: wire.Refused, presence: wire.Typed}
 	p, err := pass.ParseTyped(code)
 	switch {
+	case k.locked():
+		j.reason = wire.ReasonLocked
 	case !slices.Contains(k.Config.Accept, pass.Typed):
 		j.reason = wire.ReasonKind
 	case !k.tries.open(now):

@@ -12,9 +12,9 @@ import (
 
 // A Said is what the door answers to a command card.
 type Said struct {
+	Kind   wire.OrderKind // 0 if it could not be read
 	State  wire.OrderState
 	Reason wire.Reason // why not
-	Here   bool        // the kiosk has shown itself already
 }
 
 // Card judges a command card and follows it. It returns when that is done and in the
@@ -27,7 +27,7 @@ func (t *Table) Card(ctx context.Context, text string) (Said, error) {
 	use := wire.OrderUse{State: wire.OrderRefused}
 	refused := func(reason wire.Reason) (Said, error) {
 		t.o.Log.Info("command card refused", "kind", use.Kind, "card", use.Card, "reason", reason)
-		return Said{State: use.State, Reason: reason}, t.refuse(sha256.Sum256(fmt.Appendf(nil, "%s %d", text, reason)), use, reason)
+		return Said{Kind: use.Kind, State: use.State, Reason: reason}, t.refuse(sha256.Sum256(fmt.Appendf(nil, "%s %d", text, reason)), use, reason)
 	}
 	if err != nil {
 		return refused(reasonFor(err)) // and nothing that it says is believed
@@ -71,7 +71,7 @@ func (t *Table) Card(ctx context.Context, text string) (Said, error) {
 	if out.Then != nil {
 		out.Then()
 	}
-	return Said{State: out.State, Reason: out.Reason, Here: out.Here}, err
+	return Said{Kind: use.Kind, State: out.State, Reason: out.Reason}, err
 }
 
 // judge reports why a genuine card is not for this kiosk, or not now.

@@ -70,7 +70,6 @@ type Outcome struct {
 	Data   []byte // goes to the server, in parts
 	Undone uint64 // number of the check-in that was taken back
 	Count  int64  // people who were counted
-	Here   bool   // the kiosk has shown itself: nothing more is shown
 
 	// Then is called when the result has been sent, or cannot be.
 	Then func()

@@ -55,6 +55,7 @@ type Room struct {
 	tally  map[wire.Scope]*quota.Tally
 	grants map[wire.Scope]grant
 	events map[uint32]*wire.Event
+	early  map[uint32]int64 // events begun before their hour, and when, in Unix milliseconds
 	passes map[passKey]visit
 	told   bool      // all of it was told and answered since it last changed
 	heard  time.Time // when the server last answered
@@ -107,7 +108,7 @@ func open(path string, key ed25519.PrivateKey) (*Room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("room: %w", err)
 	}
-	r := &Room{db: db, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, passes: map[passKey]visit{}}
+	r := &Room{db: db, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, early: map[uint32]int64{}, passes: map[passKey]visit{}}
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("room: %s: %w", path, errors.Join(err, db.Close()))
 	}
@@ -289,7 +290,7 @@ func (r *Room) guest(s Scan, e *Entry) wire.Reason {
 	}
 	now := s.Now.UnixMilli()
 	switch {
-	case s.Sure && now < event.From:
+	case s.Sure && now < r.begins(event):
 		return wire.ReasonNotYet
 	case now >= event.To:
 		return wire.ReasonExpired
@@ -317,7 +318,7 @@ func (r *Room) walkIn(s Scan, e *Entry) wire.Reason {
 	closed := false
 	for _, event := range r.events {
 		now := s.Now.UnixMilli()
-		if event.Cancelled || !s.Sure || now < event.From || now >= event.To || !uses(event, s.Gate) {
+		if event.Cancelled || !s.Sure || now < r.begins(event) || now >= event.To || !uses(event, s.Gate) {
 			continue
 		}
 		if event.Open {
@@ -330,6 +331,23 @@ func (r *Room) walkIn(s Scan, e *Entry) wire.Reason {
 		return wire.ReasonEvent
 	}
 	return wire.NoReason
+}
+
+// Begin has an event begin at a time before its hour, until the program ends. It is false
+// of an event that is not held.
+func (r *Room) Begin(event uint32, at time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.early[event] = at.UnixMilli()
+	return r.events[event] != nil
+}
+
+// begins returns when an event's doors open.
+func (r *Room) begins(e *wire.Event) int64 {
+	if at, ok := r.early[e.No]; ok {
+		return min(at, e.From)
+	}
+	return e.From
 }
 
 // uses reports whether an event's guests come in by a gate.

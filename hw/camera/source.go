@@ -45,6 +45,8 @@ type Source struct {
 	hints  hints
 	hint   atomic.Value // qrread.Hint; what to show now
 
+	glimpse atomic.Pointer[chan *image.Gray] // who waits for a picture
+
 	frames  Frames
 	still   bool          // the frames come from files, whose pictures have no noise
 	opened  time.Time     // when frames was
@@ -128,6 +130,7 @@ func (s *Source) dial(ctx context.Context) error {
 // look reads one frame and judges it.
 func (s *Source) look(img *image.Gray, at time.Time) {
 	s.good = at
+	s.show(img)
 	if s.still || at.Sub(s.opened) >= settled {
 		s.settle()
 	}

@@ -130,6 +130,7 @@ const (
 	OpenedFork    OpenedBy = 2 // the server knows another history under the old epoch
 	OpenedMoved   OpenedBy = 3 // the storage was copied, restored or put into another machine
 	OpenedSalvage OpenedBy = 4 // the old database did not open; what was readable is carried over
+	OpenedOrder   OpenedBy = 5 // somebody has ordered it
 )
 
 func (o OpenedBy) String() string {
@@ -142,6 +143,8 @@ func (o OpenedBy) String() string {
 		return "moved"
 	case OpenedSalvage:
 		return "salvage"
+	case OpenedOrder:
+		return "order"
 	}
 	return fmt.Sprintf("opened %d", uint8(o))
 }

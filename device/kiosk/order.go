@@ -1,0 +1,140 @@
+package kiosk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
+)
+
+// UndoTime is how long after a check-in it may be taken back.
+const UndoTime = 10 * time.Minute
+
+// ErrUndo is returned where there is no check-in that may be taken back.
+var ErrUndo = errors.New("kiosk: no check-in that may be taken back")
+
+// commanded reports whether a scan is a command card, which the table of orders judges.
+func (k *Kiosk) commanded(text string) bool {
+	return k.Orders != nil && len(text) >= len(pass.CommandPrefix) && strings.EqualFold(text[:len(pass.CommandPrefix)], pass.CommandPrefix)
+}
+
+// order serves a command card. k.mu is not held while the order is followed, for it may
+// be about this door.
+func (k *Kiosk) order(ctx context.Context, s scan.Scan) error {
+	k.mu.Lock()
+	ago, seen := k.repeats.Seen(s.Text, s.At)
+	k.mu.Unlock()
+	if seen && ago < stillHeld {
+		return nil
+	}
+	said, err := k.Orders.Card(ctx, s.Text)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a := Answer{State: words.Ordered, Order: said.Kind}
+	if said.State != wire.OrderDone {
+		if a = (Answer{State: words.Refused, Reason: said.Reason}); a.Reason == wire.NoReason {
+			a.Reason = wire.ReasonOrder
+		}
+	}
+	if err != nil {
+		a = Answer{State: words.Fault, Reason: wire.ReasonDisk}
+		err = fmt.Errorf("kiosk: record an order: %w", err)
+	}
+	k.tell(a)
+	return err
+}
+
+// direction returns which way the lane goes: an order may have turned it.
+func (k *Kiosk) direction() wire.Direction {
+	if k.Orders != nil {
+		if d := k.Orders.Direction(); d != 0 {
+			return d
+		}
+	}
+	return k.Config.Direction
+}
+
+// onFault returns what a fault does: a lane that was turned to go out holds nobody in.
+func (k *Kiosk) onFault() wire.OnFault {
+	if k.direction() == wire.Out {
+		return wire.AdmitUnrecorded
+	}
+	return k.Config.OnFault
+}
+
+// locked reports whether an order has ended the use of the door. A way out never is.
+func (k *Kiosk) locked() bool {
+	return k.Orders != nil && k.Orders.Locked() && k.direction() != wire.Out
+}
+
+// Stand shows what stands while nobody is at the door.
+func (k *Kiosk) Stand() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stand()
+}
+
+func (k *Kiosk) stand() {
+	state := words.Ready
+	switch {
+	case k.locked():
+		state = words.Locked
+	case k.faulty:
+		state = words.Fault
+	}
+	k.tell(Answer{State: state})
+}
+
+// Here shows for a moment which kiosk this is, unless somebody is being answered, and
+// reports whether it did.
+func (k *Kiosk) Here() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch k.Panel.Health().Signal {
+	case panel.Ready, panel.Fault, panel.Locked, panel.Here:
+		k.tell(Answer{State: words.Here})
+		return true
+	}
+	return false
+}
+
+// A taken is the last check-in of somebody, as long as it may be taken back.
+type taken struct {
+	seq  uint64
+	text string
+	kind pass.Kind
+	at   time.Time
+	dir  wire.Direction
+}
+
+// Undo takes the last check-in back, as a guard asks who has seen that it was none: it
+// is no longer counted, and whoever it was may scan at once. It returns the check-in's
+// number; that it was taken back is the caller's to record.
+func (k *Kiosk) Undo(now time.Time) (uint64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last := k.taken
+	// An event's pass has been used up, which only its organiser can undo.
+	if last.seq == 0 || now.Sub(last.at) > UndoTime || last.kind == pass.Event {
+		return 0, ErrUndo
+	}
+	k.taken, k.last = taken{}, party{}
+	k.repeats.Forget(last.text)
+	if k.Room != nil {
+		n := -1
+		if last.dir == wire.Out {
+			n = 1
+		}
+		if err := k.Room.Correct(n, k.certain()); err != nil {
+			k.log.Error("not counted on disk", "err", err)
+		}
+	}
+	return last.seq, nil
+}
