@@ -142,6 +142,9 @@ func (e *edgeFinder) finder(i int) (at [6]float32, size float32, ok bool) {
 	if off(at[3]-at[2], 3*size) > 1.2*size+0.6 {
 		return at, 0, false
 	}
+	if !couldBeFinder(at[2]-at[1], at[3]-at[2], at[4]-at[3]) {
+		return at, 0, false
+	}
 	at[0], at[5] = e.place(i), e.place(i+5)
 	// Where something brighter ends just beyond the quiet zone the grey falls in
 	// two steps, and the outer one may be the steeper.
@@ -232,14 +235,24 @@ func steepest(line []uint8, a, b int) float32 {
 	}
 	// The centre of gravity of the change around it is good to a part of a pixel.
 	var sum, moment int
-	for x := max(at-2, 0); x < min(at+3, len(line)-1); x++ {
-		d := int(line[x+1]) - int(line[x])
+	if at >= 2 && at+4 <= len(line) {
+		w := line[at-2 : at+4 : at+4]
+		a, b, c, d, e, f := int(w[0]), int(w[1]), int(w[2]), int(w[3]), int(w[4]), int(w[5])
 		if !rising {
-			d = -d
+			a, b, c, d, e, f = -a, -b, -c, -d, -e, -f
 		}
-		if d > 0 {
-			sum += d
-			moment += d * (x - at)
+		d0, d1, d2, d3, d4 := max(b-a, 0), max(c-b, 0), max(d-c, 0), max(e-d, 0), max(f-e, 0)
+		sum, moment = d0+d1+d2+d3+d4, d3-d1+2*(d4-d0)
+	} else {
+		for x := max(at-2, 0); x < min(at+3, len(line)-1); x++ {
+			d := int(line[x+1]) - int(line[x])
+			if !rising {
+				d = -d
+			}
+			if d > 0 {
+				sum += d
+				moment += d * (x - at)
+			}
 		}
 	}
 	return float32(a+at) + 1 + float32(moment)/float32(max(sum, 1))

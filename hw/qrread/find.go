@@ -53,6 +53,15 @@ func finderRuns(runs [5]float32) (float32, bool) {
 	return size, true
 }
 
+// couldBeFinder reports whether finderRuns can be true with these for the three
+// runs in the middle: whether there is a size that suits all it asks of them.
+func couldBeFinder(left, core, right float32) bool {
+	inner, outer := min(left, right), max(left, right)
+	least := max((outer-0.3)/1.6, (core-0.6)/4.2, (core+outer-0.45)/4.75)
+	most := min((inner+0.3)/0.4, (core+0.6)/1.8, (core+inner+0.45)/3.25)
+	return least <= most
+}
+
 func off(a, b float32) float32 { return max(a-b, b-a) }
 
 // confirm looks at a place again from top to bottom, from left to right and

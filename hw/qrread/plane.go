@@ -94,7 +94,15 @@ func (p *plane) halve(q *plane) {
 	for y := range p.h {
 		a, b := q.pix[2*y*q.stride:][:q.w], q.pix[(2*y+1)*q.stride:][:q.w]
 		dst := p.pix[y*p.w:][:p.w]
-		for x := range dst {
+		x := 0
+		for ; x+4 <= p.w; x += 4 {
+			u, v := binary.LittleEndian.Uint64(a[2*x:]), binary.LittleEndian.Uint64(b[2*x:])
+			sums := u&lowBytes + u>>8&lowBytes + v&lowBytes + v>>8&lowBytes + 0x0002000200020002
+			sums = sums >> 2 & lowBytes
+			sums |= sums >> 8
+			binary.LittleEndian.PutUint32(dst[x:], uint32(sums&0xffff|sums>>16&0xffff0000))
+		}
+		for ; x < p.w; x++ {
 			dst[x] = uint8((int(a[2*x]) + int(a[2*x+1]) + int(b[2*x]) + int(b[2*x+1]) + 2) >> 2)
 		}
 	}
