@@ -52,6 +52,8 @@ type Config struct {
 
 	Screen screenConfig
 	Sound  soundConfig
+
+	Update updateConfig
 }
 
 type screenConfig struct {
@@ -127,6 +129,7 @@ type rawConfig struct {
 		LimitMiB int64 `toml:"limit_mib"`
 	}
 	Carry  struct{ Sticks string }
+	Update rawUpdate
 	Serial []struct {
 		Device, Driver, Profile string
 		Baud                    int
@@ -211,6 +214,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
 	raw.Carry.Sticks = "/media/*/qrgate"
+	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
 	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
 	md, err := toml.Decode(text, &raw)
@@ -252,6 +256,7 @@ func parseConfig(text string) (Config, error) {
 	if _, err := filepath.Match(c.Sticks, ""); err != nil || c.Sticks != "" && !filepath.IsAbs(c.Sticks) {
 		bad("carry.sticks: must be an absolute path, in which * stands for any name, not %q", c.Sticks)
 	}
+	c.Update = raw.Update.parse(bad)
 	c.Door = raw.door(bad)
 	if err := c.Door.Validate(); err != nil {
 		bad("door: %w", err)

@@ -11,10 +11,13 @@
 //	state/void.list      the list of void cards; package agent
 //	state/orders.json    orders that came, and what they have the kiosk do; package order
 //	state/config.cbor    the configuration from the server; package settings
+//	state/traffic.json   how many come in which hour; package update
+//	state/versions/      newer versions of this program; packages update and launcher
 //	state/carry.sock     where export asks a door that runs; package carry
 //
-// Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 75
-// storage fault: start again, what is on disk is the truth.
+// Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 64 start
+// me again in the version that I asked for, 75 storage fault: start again, what is
+// on disk is the truth.
 package main
 
 import (
@@ -32,6 +35,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qrgate/qrgate/device/launcher"
+	"github.com/qrgate/qrgate/device/update"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/qrread"
 	"github.com/qrgate/qrgate/sync/outbox"
@@ -64,6 +69,8 @@ type environment struct {
 	// Of decode.
 	explain  bool
 	patience time.Duration // for one image
+
+	late bool // of update
 }
 
 type command struct {
@@ -76,6 +83,7 @@ var commands = []command{
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
 	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
+	{"update", "[-expired] DIR", "verify the newest version in a folder, as of a stick, and start it next", takeUpdate},
 	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
@@ -125,15 +133,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fs.DurationVar(&env.patience, "patience", decodePatience, "how `long` one image may take")
 		fs.BoolVar(&env.explain, "explain", false, "write FILE.explain.png, which shows what was found where")
 	}
-	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
-		return exitUsage
+	// Flags may stand before or after the other arguments.
+	for left := args[1:]; ; left = left[1:] {
+		if err := fs.Parse(left); errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		} else if err != nil {
+			return exitUsage
+		}
+		if left = fs.Args(); len(left) == 0 {
+			break
+		}
+		env.args = append(env.args, left[0])
 	}
-	env.path, env.args = path, fs.Args()
+	env.path = path
 	err := c.run(ctx, env)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitOK
+	case errors.Is(err, update.ErrNext):
+		return launcher.ExitNext
 	}
 	fmt.Fprintf(stderr, "qrgate-kiosk %s: %v\n", c.name, err)
 	switch {
