@@ -16,7 +16,8 @@ import (
 // tables are what a backup holds, in an order in which rows may be inserted.
 // Columns marked t are text and b bytes, the others numbers. Keys are not in the
 // database, so they are not in its backups. Neither are sessions, signins and
-// uploads: after a restore everybody signs in anew.
+// uploads: after a restore everybody signs in anew; nor what orders brought, which was
+// looked at and is to be forgotten.
 var tables = []table{
 	newTable("kiosks", "no, id:t, place:t, public:b, state, added, version, kind, place_no"),
 	newTable("presences", "kiosk_no, up, session, since, contact, beat:b"),
@@ -91,6 +92,9 @@ var tables = []table{
 	newTable("config_members", "kiosk_no, group_id"),
 	newTable("config_documents", "kiosk_no, version, body:b, made"),
 	newTable("config_state", "id, revision"),
+	newTable("orders", "id:b, kiosk_no, kind, args:b, made_by:t, issued, expires, state, reason, detail:t, ended, checks:b, parts, waits, pressed"),
+	newTable("command_cards", "serial, kind, arg, single, kiosk_no, place_no, begins, ends, note:t, made_by:t, made"),
+	newTable("order_uses", "epoch_no, seq, kiosk_no, kind, state, reason, card, id:b, undone, count, said, earliest, latest, received"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 

@@ -42,7 +42,9 @@ func Nameless() []string {
 		"certificates", "drops", "copies_gone", "forgotten", "targets", "reports", "report_versions", "lists", "events", "event_categories",
 		"fleet_samples", "fleet_presences", "fleet_alarms", "fleet_mutes", "fleet_posts",
 		"releases", "rollouts", "release_states",
+		"config_layers", "config_groups", "config_members", "config_documents", "config_state",
 		"movements", "crowds", "movement_turns", "room_counts", // cells of ten and more
+		"orders", "order_parts", "command_cards", "order_uses",
 	}
 }
 
