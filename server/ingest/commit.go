@@ -392,6 +392,9 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 		return nil // noted
 	}
 	bounds := store.Clamp(written.Bounds(r.header.Boot, r.header.Since), k.now.UnixMilli())
+	if r.header.Kind == wire.KindOrder {
+		return k.t.Use(store.Use{Written: written, Header: r.header, When: bounds, Received: k.now})
+	}
 	row := store.Row{
 		Under: under, Written: written, Header: r.header, Digest: r.digest, Day: qrgate.DayOfMilli(bounds.Latest),
 		When: bounds, Received: k.now, Twice: came || written != under,

@@ -82,7 +82,7 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 	}
 	r := record{raw: raw, header: header, origin: decoded.Origin, digest: decoded.Digest()}
 	switch header.Kind {
-	case wire.KindCheckin, wire.KindAnchor, wire.KindOpened:
+	case wire.KindCheckin, wire.KindAnchor, wire.KindOpened, wire.KindOrder:
 	default:
 		r.reject = wire.ReasonVersion // of a kiosk that is newer than this server
 		return r

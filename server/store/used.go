@@ -1,0 +1,57 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A Use is how a kiosk judged an order, as its ledger says.
+type Use struct {
+	Written  *Epoch // in which it was first written
+	Header   wire.Header
+	When     when.Interval
+	Received time.Time
+}
+
+var saveUses = insertOf("order_uses", "epoch_no, seq, kiosk_no, kind, state, reason, card, id, undone, count, said, earliest, latest, received",
+	"ON CONFLICT (epoch_no, seq) DO NOTHING")
+
+// Use keeps how an order was judged, and with it an audit row: a kiosk that has no
+// network tells of it here.
+func (t *Intake) Use(u Use) error {
+	o := u.Header.Order
+	action := "order " + o.State.String()
+	note := o.Kind.String()
+	if o.Kind == 0 {
+		note = "unreadable"
+	}
+	if o.Card != 0 {
+		action = "command card " + o.State.String()
+		note += fmt.Sprintf(", card %d", o.Card)
+	}
+	if o.ID != nil {
+		note += ", " + o.ID.String()
+	}
+	if u.Header.Reason != wire.NoReason {
+		note += ", " + u.Header.Reason.String()
+	}
+	var id any
+	if o.ID != nil {
+		id = o.ID[:]
+	}
+	n, err := t.run(saveUses, []any{
+		u.Written.no, int64(u.Header.Seq), u.Written.Book.no, int64(o.Kind), int64(o.State), int64(u.Header.Reason), int64(o.Card), id, int64(o.Undone), o.Count,
+		u.Header.Wall, u.When.Earliest, u.When.Latest, u.Received.UnixMilli(),
+	}, nil)
+	if err == nil && n > 0 {
+		err = t.auditBy("", action, u.Written.Book.Kiosk, note)
+	}
+	if err != nil {
+		return fmt.Errorf("store: use of an order: %w", err)
+	}
+	u.Written.dirty = true
+	return nil
+}
