@@ -1,0 +1,5 @@
+//go:build !full
+
+package configs_test
+
+var engines = []engine{sqlite}
