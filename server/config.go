@@ -38,6 +38,7 @@ type Config struct {
 	Broker    string   // address to listen on; empty with an external broker
 	Names     []string // that kiosks and servers reach the broker under
 	BrokerURL string   // that this server connects to
+	KioskURL  string   // that new kiosks are told; empty for the broker's port at the portal's host
 	Client    string   // this server's own name at the broker
 
 	Portal      string // address that the portal listens on
@@ -103,6 +104,7 @@ type rawConfig struct {
 		Listen string
 		Names  []string
 		URL    string
+		Kiosks string
 		Client string
 	}
 	Portal struct {
@@ -212,6 +214,11 @@ func parseConfig(text string) (Config, error) {
 	}
 	if u, err := url.Parse(c.BrokerURL); err != nil || u.Scheme != "tls" || u.Port() == "" {
 		bad("broker.url: must be tls://host:port, not %q", c.BrokerURL)
+	}
+	if c.KioskURL = raw.Broker.Kiosks; c.KioskURL != "" {
+		if u, err := url.Parse(c.KioskURL); err != nil || u.Scheme != "tls" || u.Port() == "" {
+			bad("broker.kiosks: must be tls://host:port, not %q", c.KioskURL)
+		}
 	}
 	if !slices.Contains(serverNames, c.Client) {
 		bad("broker.client: must be one of server-1 to server-9, not %q", c.Client)

@@ -70,6 +70,7 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	enrolling := newEnrolling(env, keys, ca, s, in, master.Derive("enrolment tokens"))
 	var embedded *broker.Broker
 	if c.Broker != "" {
 		embedded, err = broker.New(c.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
@@ -115,6 +116,7 @@ func serve(ctx context.Context, env environment) error {
 	}
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Enrolment:  enrolling.pages(),
 		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
 		Cards: &portal.Cards{
 			Keys: keys.List().Cards(), Batch: c.CardBatch,
@@ -142,11 +144,12 @@ func serve(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
 	tasks.Go(func() error { return in.Lists.Run(ctx) })
+	tasks.Go(func() error { return enrolling.desk.Run(ctx) })
 	tasks.Go(func() error { return in.Doors.Run(ctx) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
-		tasks.Go(func() error { return disconnectRevoked(ctx, env, s, embedded) })
+		tasks.Go(func() error { return enrolling.disconnectRevoked(ctx, embedded) })
 	}
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	tasks.Go(func() error { return pages.Watch(ctx) })
@@ -227,33 +230,6 @@ func publishKeys(ctx context.Context, env environment, s *store.Store, link *mqt
 				env.log.Warn("list of keys not published", "kiosk", id, "err", err)
 			}
 			return // with the next connection
-		}
-	}
-}
-
-// revokedEvery is how soon a kiosk that was revoked by another process loses
-// its connection. What it sends counts no more from the revocation on.
-const revokedEvery = time.Second
-
-func disconnectRevoked(ctx context.Context, env environment, s *store.Store, b *broker.Broker) error {
-	done := map[string]bool{}
-	tick := time.NewTicker(revokedEvery)
-	defer tick.Stop()
-	for {
-		revoked, err := s.RevokedKiosks(ctx)
-		if err != nil && ctx.Err() == nil {
-			env.log.Warn("revoked kiosks not listed", "err", err)
-		}
-		for _, id := range revoked {
-			if !done[id] {
-				b.Disconnect(id)
-				done[id] = true
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
 		}
 	}
 }

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/api"
+	"github.com/qrgate/qrgate/server/enrol/desk"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/cases"
 	"github.com/qrgate/qrgate/server/portal/connect"
+	"github.com/qrgate/qrgate/server/portal/enrolment"
 	"github.com/qrgate/qrgate/server/portal/event"
 	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
@@ -32,6 +34,7 @@ import (
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/casebook"
+	enrolled "github.com/qrgate/qrgate/server/store/enrolment"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
 	rollout "github.com/qrgate/qrgate/server/store/progress"
@@ -54,6 +57,14 @@ type Parts struct {
 	Log      *slog.Logger
 
 	Protection *Protection // nil if this server shows no pages of it
+	Enrolment  *Enrolment  // nil if this server enrols no kiosks
+}
+
+// Enrolment is what makes kiosks ours.
+type Enrolment struct {
+	Desk *desk.Desk
+	Rows *enrolled.Enrolments
+	Cut  func(kiosks ...string) // ends connections of kiosks that were revoked
 }
 
 // Protection is what looks after people's data.
@@ -152,6 +163,10 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		}
 		gatherings = event.New(f, p.Register, events.New(p.Store, p.Vault, f.Now), invitations).Routes()
 	}
+	var enrolling []page.Route
+	if e := p.Enrolment; e != nil {
+		enrolling = enrolment.New(f, enrolment.Options{Register: p.Register, Enrolments: e.Rows, Desk: e.Desk, Cut: e.Cut, Log: p.Log}).Routes()
+	}
 	var protection []page.Route
 	if of := p.Protection; of != nil {
 		if protection, err = protectionRoutes(f, p, *of); err != nil {
@@ -174,6 +189,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		paper.New(f, p.Desk).Routes(),
 		introductions.Routes(),
 		protection,
+		enrolling,
 		visits.Routes(),
 		sticks,
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
