@@ -66,10 +66,15 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	in, link, ready, err := newIngest(ctx, env, keys, ca, days, s)
+	configured, err := newCourier(ctx, env, keys, s)
 	if err != nil {
 		return err
 	}
+	in, link, ready, err := newIngest(ctx, env, keys, ca, days, s, configured.Up)
+	if err != nil {
+		return err
+	}
+	in.Beats = append(in.Beats, configured.Beat)
 	enrolling := newEnrolling(env, keys, ca, s, in, master.Derive("enrolment tokens"))
 	var embedded *broker.Broker
 	if c.Broker != "" {
@@ -146,6 +151,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return in.Lists.Run(ctx) })
 	tasks.Go(func() error { return enrolling.desk.Run(ctx) })
 	tasks.Go(func() error { return in.Doors.Run(ctx) })
+	tasks.Go(func() error { return configured.Run(ctx, link) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
@@ -171,8 +177,8 @@ func serve(ctx context.Context, env environment) error {
 }
 
 // newIngest wires what takes check-ins in. The flag says whether its link is
-// connected.
-func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
+// connected; up is told each time that it is, and must not wait.
+func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store, up func()) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
 	c := env.config
 	seals, err := keys.Seals()
 	if err != nil {
@@ -200,6 +206,7 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 		URL: c.BrokerURL, ClientID: c.Client, TLS: tlsConfig, InFlight: 1024, Queue: 4096, Backoff: 100 * time.Millisecond,
 		OnUp: func(ctx context.Context) {
 			ready.Store(true)
+			up()
 			publishKeys(ctx, env, s, link, keys.Signed())
 		},
 		OnDown: func(error) { ready.Store(false) },
