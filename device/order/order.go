@@ -203,18 +203,20 @@ func (t *Table) message(ctx context.Context, link deliver.Link, b []byte) error 
 		return t.refuse(sha256.Sum256(b), wire.OrderUse{Kind: o.Kind, State: wire.OrderRefused, ID: &o.ID}, wire.ReasonKiosk)
 	}
 	if was, known := t.seen(o.ID); known {
-		// Either the server has not heard, or somebody plays it again: it is answered
-		// and not followed.
-		if was.State == wire.OrderPrepared {
-			return nil
+		// The server signs anew what it sends again, because it has heard of no result;
+		// what is not newer is played again by somebody.
+		if o.Issued <= was.Issued {
+			t.o.Log.Warn("order refused: it was played again", "order", o.ID, "kind", o.Kind)
+			return t.refuse(sha256.Sum256(o.ID[:]), wire.OrderUse{Kind: o.Kind, State: wire.OrderRefused, ID: &o.ID}, wire.ReasonRepeated)
 		}
-		t.o.Log.Info("order came again", "order", o.ID, "kind", o.Kind)
-		t.queue(was.result(t.o.Kiosk, o.ID).Seal(t.o.Key, nil)...)
-		t.send(ctx, link)
-		if !was.Told {
-			return nil
+		if err := t.again(o); err != nil {
+			t.o.Log.Warn("not kept that an order came again", "err", err)
 		}
-		return t.refuse(sha256.Sum256(o.ID[:]), wire.OrderUse{Kind: o.Kind, State: wire.OrderRefused, ID: &o.ID}, wire.ReasonRepeated)
+		if was.State != wire.OrderPrepared {
+			t.queue(was.result(t.o.Kiosk, o.ID).Seal(t.o.Key, nil)...)
+			t.send(ctx, link)
+		}
+		return nil
 	}
 	now, _ := t.certain()
 	if err := t.remember(o, now); err != nil {
@@ -267,9 +269,7 @@ func (t *Table) finish(ctx context.Context, link deliver.Link, id wire.OrderID, 
 	err := t.record(wire.OrderUse{Kind: kind, State: out.State, ID: &id, Undone: out.Undone, Count: out.Count}, out.Reason)
 	t.o.Log.Info("order ended", "order", id, "kind", kind, "state", out.State, "reason", out.Reason)
 	t.queue(r.Seal(t.o.Key, out.Data)...)
-	if t.send(ctx, link) {
-		t.told(id)
-	}
+	t.send(ctx, link)
 	if out.Then != nil {
 		out.Then()
 	}
@@ -285,19 +285,18 @@ func (t *Table) queue(messages ...[]byte) {
 // sendTime bounds one message, so that a restart does not wait for a dead line.
 const sendTime = 5 * time.Second
 
-// send publishes what waits, and reports whether all of it left.
-func (t *Table) send(ctx context.Context, link deliver.Link) bool {
+// send publishes what waits, until something does not leave.
+func (t *Table) send(ctx context.Context, link deliver.Link) {
 	for len(t.outbox) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, sendTime)
 		err := link.Publish(ctx, wire.Topic(t.o.Kiosk, wire.UpResult), t.outbox[0], false)
 		cancel()
 		if err != nil {
 			t.o.Log.Debug("result not sent", "err", err)
-			return false
+			return
 		}
 		t.outbox = t.outbox[1:]
 	}
-	return true
 }
 
 // refuse records a refusal, once: digest is of what was refused.

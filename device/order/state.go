@@ -32,12 +32,12 @@ type state struct {
 // ended over.
 type became struct {
 	Kind    wire.OrderKind  `json:"kind"`
+	Issued  int64           `json:"issued"` // of the newest message with it
 	Expires int64           `json:"expires"`
 	State   wire.OrderState `json:"state"`
 	Reason  wire.Reason     `json:"reason,omitempty"`
 	Detail  string          `json:"detail,omitempty"`
 	At      int64           `json:"at,omitempty"`
-	Told    bool            `json:"told,omitempty"` // the result has left
 }
 
 // result returns the result as it is told again, without what it brought.
@@ -138,7 +138,7 @@ func (t *Table) remember(o *wire.Order, certain time.Time) error {
 		if len(s.Orders) >= maxOrders {
 			return errMany
 		}
-		s.Orders[key(o.ID)] = became{Kind: o.Kind, Expires: o.Expires}
+		s.Orders[key(o.ID)] = became{Kind: o.Kind, Issued: o.Issued, Expires: o.Expires}
 		return nil
 	})
 }
@@ -153,15 +153,12 @@ func (t *Table) became(id wire.OrderID, r wire.Result) error {
 	})
 }
 
-// told notes that the result has left. If that is not kept it leaves once more.
-func (t *Table) told(id wire.OrderID) {
-	err := t.change(func(s *state) error {
-		b := s.Orders[key(id)]
-		b.Told = true
-		s.Orders[key(id)] = b
+// again notes that an order came in a newer message.
+func (t *Table) again(o *wire.Order) error {
+	return t.change(func(s *state) error {
+		b := s.Orders[key(o.ID)]
+		b.Issued = o.Issued
+		s.Orders[key(o.ID)] = b
 		return nil
 	})
-	if err != nil {
-		t.o.Log.Warn("not kept that a result was sent", "err", err)
-	}
 }
