@@ -16,6 +16,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	kept "github.com/qrgate/qrgate/server/store/configs"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // An engine hands out empty databases.
@@ -249,6 +250,47 @@ func TestServersMakeOneVersion(t *testing.T) {
 		}
 		if docs, err := other.Documents(t.Context()); err != nil || docs["gate-0001"].Version > 5 || docs["gate-0001"].Body.Door.Gate != "A4" {
 			t.Errorf("the other server has %+v, %v", docs, err)
+		}
+	})
+}
+
+// A kiosk that takes another one's place is what that one was, and can be enrolled
+// again.
+func TestBegin(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		begin := func(d kept.Door) {
+			w.must(w.s.Write(t.Context(), func(tx store.Tx) error { return kept.Begin(tx, today, d, "hoa") }))
+		}
+		begin(kept.Door{Kiosk: "gate-0001", Gate: "A1", Lane: 2, Direction: wire.Out})
+		group, err := w.AddGroup(t.Context(), "Chợ", "hoa")
+		w.must(err)
+		w.must(w.Join(t.Context(), "gate-0001", group, "hoa"))
+		w.save(configs.Kiosk("gate-0001"), 1, "door.gate", "A1", "door.lane", "2", "door.direction", "out", "door.help_line", "115")
+		w.want(w.refresh(), "gate-0001 1 A1 out 115")
+		begin(kept.Door{Kiosk: "gate-0003", Gate: "A1", Lane: 2, Direction: wire.Out, Replaces: "gate-0001"})
+		w.want(w.refresh(), "gate-0001 1 A1 out 115", "gate-0003 1 A1 out 115")
+		begin(kept.Door{Kiosk: "gate-0003", Gate: "B2", Lane: 2, Direction: wire.In})
+		w.want(w.refresh(), "gate-0001 1 A1 out 115", "gate-0003 2 B2 in 115")
+		if k, err := w.Kiosk(t.Context(), "gate-0003"); err != nil || k.Group != group {
+			t.Errorf("the new kiosk is in group %d, %v", k.Group, err)
+		}
+	})
+}
+
+func TestStates(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		b := &wire.Beat{V: 1, Config: &wire.ConfigBeat{Wanted: wire.Stamp{Generation: 1, Version: 2}, Fault: wire.ConfigWiring}}
+		w.must(w.s.SavePresences(t.Context(), []store.Presence{{Kiosk: "gate-0002", Beat: b, Contact: today, Online: &wire.Online{V: 1, Up: true, Session: 1}, Changed: today}}))
+		all, err := w.States(t.Context())
+		w.must(err)
+		one, err := w.State(t.Context(), "gate-0002")
+		w.must(err)
+		want := map[string]kept.State{"gate-0002": {Up: true, Contact: time.UnixMilli(today.UnixMilli()), Config: b.Config}}
+		if diff := cmp.Diff(want, all); diff != "" || !cmp.Equal(one, want["gate-0002"]) {
+			t.Errorf("States (-want +got):\n%s", diff)
+		}
+		if none, err := w.State(t.Context(), "gate-0001"); err != nil || none != (kept.State{}) {
+			t.Errorf("State of a kiosk that never said anything = %+v, %v", none, err)
 		}
 	})
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/configs"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -269,6 +270,11 @@ func (e *Enrolments) grant(t store.Tx, by string, o *Offer) error {
 		if err := revoke(t, by, o.Replaces, false, e.now()); err != nil {
 			return err
 		}
+	}
+	// Where it stands is what its configuration begins with.
+	door := configs.Door{Kiosk: o.Kiosk, Gate: o.Gate, Lane: o.Lane, Direction: o.Direction, Replaces: o.Replaces}
+	if err := configs.Begin(t, e.now(), door, by); err != nil {
+		return err
 	}
 	return t.Audit(by, "enrol kiosk", o.Kiosk, o.Replaces)
 }
