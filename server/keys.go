@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -87,6 +88,7 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	place := f.String("place", "", "`name` of the place where the kiosk stands")
 	number := f.Uint("place-number", 0, "`number` under which the place is registered")
 	out := f.String("out", "", "`directory` for the kiosk's identity (default ID)")
+	count := f.Uint("count", 0, "add so `many` kiosks for simulation, called ID and a number; ID begins with "+simulatedPrefix)
 	return func(ctx context.Context, env environment) error {
 		if len(env.args) == 0 {
 			return fmt.Errorf("%w: say add, move, list or revoke", errUsage)
@@ -99,6 +101,11 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		switch verb, args := env.args[0], env.args[1:]; {
 		case verb == "list" && len(args) == 0:
 			do = func(s *store.Store) error { return listKiosks(ctx, env, s) }
+		case verb == "add" && len(args) == 1 && *place != "" && *count > 0:
+			if *out == "" {
+				return fmt.Errorf("%w: -count needs -out, a directory for all identities", errUsage)
+			}
+			do = func(s *store.Store) error { return addSimulated(ctx, env, s, args[0], *count, at, *out) }
 		case verb == "add" && len(args) == 1 && *place != "":
 			if *out == "" {
 				*out = args[0]
@@ -109,7 +116,7 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		case verb == "revoke" && len(args) == 1:
 			do = func(s *store.Store) error { return s.RevokeKiosk(ctx, args[0]) }
 		default:
-			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] | move ID -place NAME [-place-number N] | list | revoke ID", errUsage)
+			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] [-count N] | move ID -place NAME [-place-number N] | list | revoke ID", errUsage)
 		}
 		return withStore(ctx, env.config, do)
 	}
@@ -124,6 +131,14 @@ func addKiosk(ctx context.Context, env environment, s *store.Store, id string, a
 	if err != nil {
 		return err
 	}
+	if err := addWith(ctx, keys, ca, s, id, at, dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.out, "%s\n", dir)
+	return nil
+}
+
+func addWith(ctx context.Context, keys *enrol.Keys, ca *enrol.CA, s *store.Store, id string, at store.Where, dir string) error {
 	now := time.Now()
 	bundle, err := keys.NewBundle(ca, id, now)
 	if err != nil {
@@ -132,13 +147,35 @@ func addKiosk(ctx context.Context, env environment, s *store.Store, id string, a
 	if err := bundle.Write(dir); err != nil {
 		return err
 	}
-	k := qrgate.Kiosk{
+	return s.AddKiosk(ctx, qrgate.Kiosk{
 		ID: id, Place: at.Name, PlaceNo: at.No, Public: bundle.Key.Public().(ed25519.PublicKey), State: qrgate.KioskActive, Added: now,
+	})
+}
+
+// simulatedPrefix begins the names of kiosks that are not there, so that nobody takes
+// one for a door.
+const simulatedPrefix = "sim-"
+
+// maxSimulated is more than one machine can pretend to be.
+const maxSimulated = 99_999
+
+// addSimulated gives identities to kiosks of a simulation, each in a directory of its
+// own below dir.
+func addSimulated(ctx context.Context, env environment, s *store.Store, prefix string, count uint, at store.Where, dir string) error {
+	name := func(n uint) string { return fmt.Sprintf("%s%05d", prefix, n) }
+	if !strings.HasPrefix(prefix, simulatedPrefix) || count > maxSimulated || !wire.ValidKiosk(name(count)) {
+		return fmt.Errorf("%w: simulated kiosks are called %s and more of a-z, 0-9 and hyphen, and are at most %d", errUsage, simulatedPrefix, maxSimulated)
 	}
-	if err := s.AddKiosk(ctx, k); err != nil {
+	_, keys, ca, err := loadKeys(env.config)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.out, "%s\n", dir)
+	for n := uint(1); n <= count; n++ {
+		if err := addWith(ctx, keys, ca, s, name(n), at, filepath.Join(dir, name(n))); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(env.out, "%s: %d kiosks of a simulation\n", dir, count)
 	return nil
 }
 

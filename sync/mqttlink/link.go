@@ -45,6 +45,9 @@ type Options struct {
 	OnUp   func(ctx context.Context)
 	OnDown func(err error)
 
+	// Dial opens the connection below TLS; nil is a net.Dialer's DialContext.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	KeepAlive time.Duration // between signs of life; default 30 s, at least 1 s
 	Timeout   time.Duration // for connecting and for each write; the broker's acknowledgement may take twice as long; default 30 s
 	Backoff   time.Duration // bound of the first wait before connecting again; default 1 s, doubled up to 60 s
@@ -292,8 +295,11 @@ func (l *Link) handle(run context.Context, s *subscription) {
 func (l *Link) dial(ctx context.Context, at broker) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", at.url.Host)
+	open := l.o.Dial
+	if open == nil {
+		open = new(net.Dialer).DialContext
+	}
+	raw, err := open(ctx, "tcp", at.url.Host)
 	if err != nil {
 		return nil, err
 	}
