@@ -142,7 +142,7 @@ func TestOneCodeMakesOneKiosk(t *testing.T) {
 		if err != nil || i.Gate != "A1" || i.Lane != 2 || i.Direction != wire.In || i.PlaceNo != 5 {
 			t.Errorf("Identity = %+v, %v", i, err)
 		}
-		want := []string{"enrol kiosk", "kiosk asks for enrolment", "offer enrolment", "second key asks with one enrolment code"}
+		want := []string{"change configuration", "enrol kiosk", "kiosk asks for enrolment", "offer enrolment", "second key asks with one enrolment code"}
 		if got := w.actions(); !slices.Equal(got, want) {
 			t.Errorf("audit = %q, want %q", got, want)
 		}
