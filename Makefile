@@ -6,7 +6,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
-APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user wrk zbar-tools
+APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user systemd wrk zbar-tools
 
 .PHONY: build demo test test-full deps soak bench fuzz check pi packages reproducible clean
 

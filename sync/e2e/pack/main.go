@@ -109,6 +109,9 @@ func run(ctx context.Context) error {
 type release struct {
 	version string // as the programs print it
 	time    time.Time
+	// paths keeps the machine's paths in the programs: what other tests have compiled
+	// serves again.
+	paths bool
 }
 
 // debian returns the version as dpkg compares it. A commit between releases has
@@ -170,7 +173,11 @@ func (r release) pack(ctx context.Context, p program, a arch, out string) (strin
 // build links one program; the flags are those of the Makefile.
 func (r release) build(ctx context.Context, source string, a arch, binary string) error {
 	flags := fmt.Sprintf("-s -w -X main.version=%s -X main.built=%d", r.version, r.time.Unix())
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", binary, source)
+	args := []string{"build", "-buildvcs=false", "-ldflags", flags, "-o", binary}
+	if !r.paths {
+		args = append(args, "-trimpath")
+	}
+	c := exec.CommandContext(ctx, "go", append(args, source)...)
 	c.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOFLAGS=") }),
 		"GOTOOLCHAIN=local", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.goarch, "GOARM="+cmp.Or(a.goarm, "7"), "GOAMD64=v1", "GOARM64=v8.0")
 	if text, err := c.CombinedOutput(); err != nil {
