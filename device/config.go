@@ -21,6 +21,7 @@ import (
 	"github.com/qrgate/qrgate/hw/port"
 	"github.com/qrgate/qrgate/hw/scan"
 	"github.com/qrgate/qrgate/hw/wedge"
+	"github.com/qrgate/qrgate/sync/pairing"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -31,8 +32,10 @@ type Config struct {
 	Identity string
 	LogLevel slog.Level
 
-	Server     string // tls://host:port
+	Server     string // tls://host:port; empty on a kiosk that is new
 	ServerName string // that the server's certificate is for
+	Portal     string // https://host, where to renew a certificate that has ended; empty if nobody has said
+	New        bool   // there is no identity yet; place, gate and server may come with it
 
 	Trial time.Duration // that the server has to answer at another address
 
@@ -54,6 +57,8 @@ type Config struct {
 	Sound  soundConfig
 
 	Update updateConfig
+
+	WiFi []string // program that joins a network before enrolment; empty joins none
 }
 
 type screenConfig struct {
@@ -110,8 +115,11 @@ type rawConfig struct {
 	Identity string
 	Log      struct{ Level string }
 	Server   struct {
-		URL, Name string
-		Trial     duration
+		URL, Name, Portal string
+		Trial             duration
+	}
+	Network struct {
+		WiFi []string `toml:"wifi"`
 	}
 	Door struct {
 		Place, Gate, Direction string
@@ -199,6 +207,9 @@ func readConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
+	if c, err = c.enrolled(); err != nil {
+		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
+	}
 	return c, nil
 }
 
@@ -214,6 +225,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
 	raw.Carry.Sticks = "/media/*/qrgate"
+	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
 	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
 	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
@@ -241,7 +253,13 @@ func parseConfig(text string) (Config, error) {
 	if err := c.LogLevel.UnmarshalText([]byte(raw.Log.Level)); err != nil {
 		bad("log.level: must be debug, info, warn or error, not %q", raw.Log.Level)
 	}
-	if u, err := url.Parse(c.Server); err != nil || u.Scheme != "tls" || u.Port() == "" {
+	c.WiFi = raw.Network.WiFi
+	if c.Portal = raw.Server.Portal; c.Portal != "" && pairing.CheckAddress(c.Portal) != nil {
+		bad("server.portal: must be https://host in lower case, not %q", c.Portal)
+	}
+	if u, err := url.Parse(c.Server); c.Server == "" {
+		// It comes at enrolment.
+	} else if err != nil || u.Scheme != "tls" || u.Port() == "" {
 		bad("server.url: must be tls://host:port, not %q", c.Server)
 	} else if c.ServerName == "" {
 		c.ServerName = u.Hostname()
@@ -258,7 +276,11 @@ func parseConfig(text string) (Config, error) {
 	}
 	c.Update = raw.Update.parse(bad)
 	c.Door = raw.door(bad)
-	if err := c.Door.Validate(); err != nil {
+	named := c.Door
+	if named.Place == "" && named.Gate == "" { // they come at enrolment
+		named.Place, named.Gate = "?", "?"
+	}
+	if err := named.Validate(); err != nil {
 		bad("door: %w", err)
 	}
 	c.readSources(raw, bad)

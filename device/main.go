@@ -4,7 +4,9 @@
 //
 // Files, each with one writer:
 //
-//	identity/            written at enrolment; keys.cbor also by agent
+//	identity/            written at enrolment, as a whole (package enrolment); keys.cbor
+//	                     and kiosk.pem also by agent
+//	identity.new/        the identity that is coming, before it is enrolled
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/room.db        who is inside, events and passes that came in; package room
@@ -70,7 +72,10 @@ type environment struct {
 	explain  bool
 	patience time.Duration // for one image
 
-	late bool // of update
+	simulate simulateFlags
+
+	late  bool // of update
+	enrol bool // of run
 }
 
 type command struct {
@@ -80,10 +85,12 @@ type command struct {
 
 var commands = []command{
 	{"run", "", "serve the door", serve},
+	{"enrol", "CODE | -", "make this machine a kiosk by a code of the portal, without a scanner; - reads it from standard input", enrolByHand},
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
 	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
 	{"update", "[-expired] DIR", "verify the newest version in a folder, as of a stick, and start it next", takeUpdate},
+	{"simulate", "", "be many kiosks that are not there, for load and for learning", runSimulation},
 	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},
@@ -129,9 +136,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	fs.StringVar(&path, "config", path, "configuration `file`; also $QRGATE_CONFIG")
 	env := environment{in: stdin, out: stdout, stderr: stderr}
+	if c.name == "simulate" {
+		env.simulate.register(fs)
+	}
 	if c.name == "decode" {
 		fs.DurationVar(&env.patience, "patience", decodePatience, "how `long` one image may take")
 		fs.BoolVar(&env.explain, "explain", false, "write FILE.explain.png, which shows what was found where")
+	}
+	if c.name == "run" {
+		fs.BoolVar(&env.enrol, "enrol", false, "take an enrolment code for ten minutes from now, not from power-on, if this is no kiosk yet")
 	}
 	// Flags may stand before or after the other arguments.
 	for left := args[1:]; ; left = left[1:] {
@@ -179,6 +192,10 @@ func printVersion(_ context.Context, env environment) error {
 func checkConfig(_ context.Context, env environment) error {
 	c, err := readConfig(env.path)
 	if err != nil {
+		return err
+	}
+	if c.New {
+		_, err = fmt.Fprintf(env.out, "%s is in order: not enrolled yet, %d sources\n", env.path, c.sources())
 		return err
 	}
 	_, err = fmt.Fprintf(env.out, "%s is in order: %s, gate %s, direction %s, %d sources\n", env.path, c.Door.Place, c.Door.Gate, c.Door.Direction, c.sources())

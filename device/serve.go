@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -54,6 +55,19 @@ func serve(ctx context.Context, env environment) error {
 	}
 	ring := order.NewRing(order.RingBytes)
 	log := newLog(io.MultiWriter(env.stderr, ring), c.LogLevel)
+	if c.New {
+		if err := os.MkdirAll(filepath.Dir(c.Identity), 0o700); err != nil {
+			return err
+		}
+		if err := beNew(ctx, c, env.enrol, log); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if c, err = readConfig(env.path); err != nil {
+			return err
+		}
+	}
 	id, err := agent.ReadIdentity(c.Identity)
 	if err != nil {
 		return err
