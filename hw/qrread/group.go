@@ -11,7 +11,7 @@ const (
 	maxFinders  = 40  // of each polarity, strongest first
 	maxTriples  = 12  // a search
 	manyTriples = 96  // are noted before the less likely are dropped
-	maxPairs    = 12  // a frame
+	maxPairs    = 32  // a frame
 	maxModules  = 117 // along a side; larger symbols do not fit into a camera's frame
 	minDistance = 14 * 0.75
 )
@@ -181,23 +181,29 @@ func (r *Reader) pair(p *plane) {
 
 // suppose notes the triples that two finders may belong to.
 func (r *Reader) suppose(p *plane, a, b *finder) {
+	const h = math.Sqrt2 / 2
 	dx, dy := b.x-a.x, b.y-a.y
 	d := hypot(dx, dy)
 	ux, uy := dx/d, dy/d
-	ma, mb := r.module(p, a, ux, uy), r.module(p, b, ux, uy)
-	n := d / sqrt(ma*mb)
-	if n < minDistance || n > maxModules || ma > 1.7*mb || mb > 1.7*ma {
-		return
-	}
-	p.lift(d / n)
-	t := triple{n: n, unit: d / n, sign: a.sign, clip: p.clip(a, b)}
-	t.cost = off(ma/mb, 1) - 0.05*float32(min(a.hits, b.hits, 4))
-	pa, pb := [2]float32{a.x, a.y}, [2]float32{b.x, b.y}
-	const h = math.Sqrt2 / 2
+	vx, vy := h*(ux-uy), h*(ux+uy)
 	// A line through a finder along its diagonal is longer than one along its side.
-	slant := r.module(p, a, h*(ux-uy), h*(ux+uy)) * r.module(p, b, h*(ux-uy), h*(ux+uy)) / (ma * mb)
-	if slant > 0.8 {
-		w := sqrt(ma / mb)
+	slant, known := float32(1), false
+	var side, slope [2]float32
+	for k, f := range [2]*finder{a, b} {
+		along, _, ok := r.profile(p, f.x, f.y, ux, uy, f.size, f.sign)
+		aslant, _, ok2 := r.profile(p, f.x, f.y, vx, vy, f.size, f.sign)
+		side[k], slope[k] = along, along
+		if !ok {
+			side[k], slope[k] = f.along(ux, uy), math.Sqrt2*f.along(vx, vy)
+		}
+		if ok && ok2 {
+			slant, known = slant*aslant/along, true
+		}
+	}
+	t := triple{sign: a.sign}
+	pa, pb := [2]float32{a.x, a.y}, [2]float32{b.x, b.y}
+	if (!known || slant > 0.85) && r.between(p, &t, d, side, a, b) {
+		w := sqrt(side[0] / side[1])
 		// The symbol lies on one side of the line or on the other, and the finder in
 		// its corner is the one or the other.
 		for range 2 {
@@ -208,7 +214,7 @@ func (r *Reader) suppose(p *plane, a, b *finder) {
 			pa, pb, dx, dy, w = pb, pa, -dx, -dy, 1/w
 		}
 	}
-	if slant < 1.25 {
+	if (!known || slant < 1.2) && r.between(p, &t, d, slope, a, b) {
 		t.unit /= math.Sqrt2
 		t.cost += 0.1
 		for range 2 {
@@ -217,4 +223,20 @@ func (r *Reader) suppose(p *plane, a, b *finder) {
 			pa, pb, dx, dy = pb, pa, -dx, -dy
 		}
 	}
+}
+
+// between sets what follows for t from the distance of two finders and the size
+// of a module there along the line through both. It reports false when no symbol
+// looks like that.
+func (r *Reader) between(p *plane, t *triple, d float32, module [2]float32, a, b *finder) bool {
+	ma, mb := module[0], module[1]
+	t.n = d / sqrt(ma*mb)
+	if t.n < minDistance || t.n > maxModules || ma > 1.7*mb || mb > 1.7*ma {
+		return false
+	}
+	t.unit = d / t.n
+	p.lift(t.unit)
+	t.clip = p.clip(a, b)
+	t.cost = off(ma/mb, 1) - 0.05*float32(min(a.hits, b.hits, 4))
+	return true
 }
