@@ -17,8 +17,9 @@ import (
 
 // metrics returns the page that Prometheus reads. No series names a kiosk: their
 // number has no bound, and what one kiosk does is in the portal.
-func metrics(in *ingest.Ingest, b *broker.Broker, s *store.Store, ready *atomic.Bool) http.Handler {
+func metrics(in *ingest.Ingest, b *broker.Broker, s *store.Store, ready *atomic.Bool, more ...prometheus.Collector) http.Handler {
 	r := prometheus.NewRegistry()
+	r.MustRegister(more...)
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "qrgate_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)

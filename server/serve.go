@@ -100,6 +100,7 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	looking := newHealth(s, in, ready, letters, c.PortalURL, master.Derive("fleet alarm posts"), log)
 	o := portal.Options{
 		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Retention: c.Retention,
 		Providers: c.Providers, Live: live.Options{Open: c.LiveOpen},
@@ -122,6 +123,7 @@ func serve(ctx context.Context, env environment) error {
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Enrolment:  enrolling.pages(),
+		Fleet:      looking.pages(letters != nil),
 		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
 		Cards: &portal.Cards{
 			Keys: keys.List().Cards(), Batch: c.CardBatch,
@@ -150,6 +152,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
 	tasks.Go(func() error { return in.Lists.Run(ctx) })
 	tasks.Go(func() error { return enrolling.desk.Run(ctx) })
+	looking.start(ctx, tasks)
 	tasks.Go(func() error { return in.Doors.Run(ctx) })
 	tasks.Go(func() error { return configured.Run(ctx, link) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
@@ -160,7 +163,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	tasks.Go(func() error { return pages.Watch(ctx) })
 	if listeners[1] != nil {
-		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready)) })
+		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready, looking)) })
 	}
 	if listeners[2] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear

@@ -119,7 +119,7 @@ func (w *Watch) Step(open []Alarm, judged []Judged, now time.Time) []Alarm {
 	for _, a := range changed {
 		all = append(all, *a)
 	}
-	slices.SortFunc(all, func(a, b Alarm) int { return compare(&a, &b) })
+	slices.SortFunc(all, Compare)
 	return all
 }
 
@@ -202,9 +202,9 @@ func (w *Watch) outage(lasting, changed map[key]*Alarm, alive int, now time.Time
 	}
 }
 
-// compare orders alarms as people are shown them: what is grave first, then what
+// Compare orders alarms as people are shown them: what is grave first, then what
 // began last.
-func compare(a, b *Alarm) int {
+func Compare(a, b Alarm) int {
 	switch {
 	case a.Grave != b.Grave:
 		if a.Grave {

@@ -274,7 +274,7 @@ func (j *Job) usually(ctx context.Context, k *Kiosk, over time.Duration, now tim
 
 func (j *Job) count(kiosks []*Kiosk, current []Alarm, now time.Time) {
 	f := &Figures{States: map[State]int{}, Alarms: map[Kind]int{}}
-	linked := !j.Linked().IsZero()
+	linked := j.Linked()
 	for _, k := range kiosks {
 		f.States[StateOf(k, now, linked)]++
 	}

@@ -68,20 +68,24 @@ func States() []State { return []State{Online, Silent, Offline, Unseen, Unknown,
 // life: four of its beats.
 const quiet = 2 * time.Minute
 
-// StateOf returns a kiosk's state at now. linked says that the server itself hears
-// what kiosks say; what it last heard before is no news of them.
-func StateOf(k *Kiosk, now time.Time, linked bool) State {
+// StateOf returns a kiosk's state at now. linked is since when the server itself hears
+// what kiosks say, and zero while it does not: what it last heard before is no news
+// of those that have not come back yet.
+func StateOf(k *Kiosk, now, linked time.Time) State {
+	heard := k.heard()
 	switch {
 	case k.State == qrgate.KioskRevoked:
 		return Revoked
-	case k.heard().IsZero() && k.Changed.IsZero():
+	case heard.IsZero() && k.Changed.IsZero():
 		return Unseen
-	case !linked:
+	case linked.IsZero():
+		return Unknown
+	case k.Up && now.Sub(heard) <= quiet:
+		return Online
+	case now.Sub(linked) < grace && heard.Before(linked) && k.Changed.Before(linked):
 		return Unknown
 	case !k.Up:
 		return Offline
-	case now.Sub(k.heard()) > quiet:
-		return Silent
 	}
-	return Online
+	return Silent
 }

@@ -122,7 +122,7 @@ func ends(a *Alarm) bool { return !a.Open() && !a.Told.IsZero() && a.ToldEnd.IsZ
 // people were told then. Whoever may not know of a kiosk is told nothing of it.
 func Tell(alarms []Alarm, mutes []Mute, subs []Subscription, kiosks map[int64]*Kiosk, now time.Time) (all []Message, told []Alarm) {
 	alarms = slices.Clone(alarms)
-	slices.SortFunc(alarms, func(a, b Alarm) int { return compare(&a, &b) })
+	slices.SortFunc(alarms, Compare)
 	type news struct {
 		*Alarm
 		end bool

@@ -20,6 +20,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/connect"
 	"github.com/qrgate/qrgate/server/portal/enrolment"
 	"github.com/qrgate/qrgate/server/portal/event"
+	"github.com/qrgate/qrgate/server/portal/fleet"
 	"github.com/qrgate/qrgate/server/portal/intro"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/portal/movement"
@@ -58,6 +59,8 @@ type Parts struct {
 
 	Protection *Protection // nil if this server shows no pages of it
 	Enrolment  *Enrolment  // nil if this server enrols no kiosks
+
+	Fleet *fleet.Options // nil if this server shows no kiosks; Store and Log are filled in
 }
 
 // Enrolment is what makes kiosks ours.
@@ -163,7 +166,12 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		}
 		gatherings = event.New(f, p.Register, events.New(p.Store, p.Vault, f.Now), invitations).Routes()
 	}
-	var enrolling []page.Route
+	var kiosks, enrolling []page.Route
+	if of := p.Fleet; of != nil {
+		looked := *of
+		looked.Store, looked.Log = p.Store, p.Log
+		kiosks = fleet.New(f, looked).Routes()
+	}
 	if e := p.Enrolment; e != nil {
 		enrolling = enrolment.New(f, enrolment.Options{Register: p.Register, Enrolments: e.Rows, Desk: e.Desk, Cut: e.Cut, Log: p.Log}).Routes()
 	}
@@ -189,6 +197,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		paper.New(f, p.Desk).Routes(),
 		introductions.Routes(),
 		protection,
+		kiosks,
 		enrolling,
 		visits.Routes(),
 		sticks,

@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	judge "github.com/qrgate/qrgate/server/fleet"
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
+	kept "github.com/qrgate/qrgate/server/store/fleet"
+	"github.com/qrgate/qrgate/server/store/register"
+)
+
+// fresh is how long one read of the kiosks serves every page and stream.
+const fresh = 2 * time.Second
+
+// A board is the kiosks as they were less than [fresh] ago.
+type board struct {
+	fleet  *kept.Fleet
+	now    func() time.Time
+	linked func() time.Time
+	fresh  time.Duration
+
+	mu   sync.Mutex
+	last *snapshot
+	read time.Time
+}
+
+// A snapshot is shared and does not change.
+type snapshot struct {
+	at     time.Time
+	linked time.Time
+	kiosks []*judge.Kiosk
+	states []judge.State // of each kiosk
+	alarms map[int64][]judge.Alarm
+	outage *judge.Alarm
+	mutes  []judge.Mute
+}
+
+func (b *board) get(ctx context.Context) (*snapshot, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last != nil && time.Since(b.read) < b.fresh {
+		return b.last, nil
+	}
+	s := &snapshot{at: b.now(), linked: b.linked(), alarms: map[int64][]judge.Alarm{}}
+	var err error
+	if s.kiosks, err = b.fleet.Kiosks(ctx); err != nil {
+		return nil, err
+	}
+	open, err := b.fleet.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.mutes, err = b.fleet.Mutes(ctx, s.at); err != nil {
+		return nil, err
+	}
+	for i, a := range open {
+		if a.No == 0 {
+			s.outage = &open[i]
+			continue
+		}
+		s.alarms[a.No] = append(s.alarms[a.No], a)
+	}
+	for _, all := range s.alarms {
+		slices.SortFunc(all, judge.Compare)
+	}
+	for _, k := range s.kiosks {
+		s.states = append(s.states, judge.StateOf(k, s.at, s.linked))
+	}
+	b.last, b.read = s, time.Now()
+	return s, nil
+}
+
+// within reports of a place whether a viewer may know of its kiosks. It asks what
+// [page.View.May] does, quickly for ten thousand.
+func within(w register.Within) func(*judge.Place) bool {
+	if w.All {
+		return func(*judge.Place) bool { return true }
+	}
+	set := func(ids []string) map[string]bool {
+		m := map[string]bool{}
+		for _, id := range ids {
+			m[id] = true
+		}
+		delete(m, "")
+		return m
+	}
+	orgs, sectors, areas := set(w.Organisations), set(w.Sectors), set(w.Areas)
+	return func(p *judge.Place) bool { return orgs[p.Organisation] || sectors[p.Sector] || areas[p.Area] }
+}
+
+// may reports whether a viewer holds one of the roles for a kiosk's place.
+func may(v *page.View, p *judge.Place, roles ...qrgate.Role) bool {
+	return within(v.Places(roles...))(p)
+}
+
+// forget makes the next page read the kiosks anew: its viewer has just changed
+// something.
+func (b *board) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = nil
+}
