@@ -59,6 +59,7 @@ type Deck struct {
 	HelpLine      string
 	Controller    string // who answers for the data
 	RetentionDays int
+	Command       bool // cards that tell kiosks what to do, and name nobody
 }
 
 // ErrCard means that a card's text does not fit into its code.

@@ -15,8 +15,8 @@ func (d *drawing) cardFront(x, y float64, k *Deck, c *Card, sym symbol) {
 	)
 	width := cardSize.width - 2*inset
 	d.fill(brand, roundRect(x+inset, y+inset, width, band, 1.4))
-	d.middle(cardTitle.VI, x+inset+2.4, y+inset, 0.3*width, band, style{face: bold, size: 12 * pt, least: 8 * pt, colour: white}, left)
-	d.middle(cardTitle.EN, x+inset+0.24*width, y+inset+0.4, 0.24*width, band, style{size: 7.5 * pt, least: 5 * pt, colour: pale}, left)
+	d.middle(k.title().VI, x+inset+2.4, y+inset, 0.3*width, band, style{face: bold, size: 12 * pt, least: 8 * pt, colour: white}, left)
+	d.middle(k.title().EN, x+inset+0.24*width, y+inset+0.4, 0.24*width, band, style{size: 7.5 * pt, least: 5 * pt, colour: pale}, left)
 	d.middle(c.Kind.VI, x+inset+0.44*width, y+inset, 0.56*width-2.4, band, style{face: bold, size: 9 * pt, least: 6 * pt, colour: white}, right)
 
 	q := sym.margin(side)
@@ -92,7 +92,7 @@ func (d *drawing) largeFront(x, y float64, k *Deck, c *Card, sym symbol) {
 	width := largeSize.width - 2*inset
 	end := y + largeSize.height - inset
 	d.fill(brand, roundRect(x+inset, y+inset, width, band, 2))
-	d.middle(cardTitle.VI, x+inset+4, y+inset, 0.5*width, band, style{face: bold, size: 22 * pt, least: 12 * pt, colour: white}, left)
+	d.middle(k.title().VI, x+inset+4, y+inset, 0.5*width, band, style{face: bold, size: 22 * pt, least: 12 * pt, colour: white}, left)
 	d.middle(c.Kind.VI, x+inset+0.4*width, y+inset, 0.6*width-4, band, style{face: bold, size: 14 * pt, least: 9 * pt, colour: white}, right)
 	q := sym.margin(side)
 	top := y + inset + band + q + 0.5
@@ -133,8 +133,21 @@ func (d *drawing) largeBack(x, y float64, k *Deck) {
 	}
 }
 
+func (k *Deck) title() Text {
+	if k.Command {
+		return commandTitle
+	}
+	return cardTitle
+}
+
 // rules says how the card is used.
 func (k *Deck) rules() Text {
+	if k.Command {
+		return Text{
+			"Chỉ người trực giữ thẻ này. Đưa mặt có mã trước máy quét; máy làm theo và báo ngay. Mất thẻ: báo người quản lý máy để đổi khóa.",
+			"For the guard on duty alone. Hold the code before the scanner: the kiosk follows it and says so. If you lose it, tell the kiosk's operator.",
+		}
+	}
 	lost := Text{"báo nơi cấp thẻ", "tell the office that issued it"}
 	if k.HelpLine != "" {
 		number := strings.ReplaceAll(k.HelpLine, " ", string(nbsp))
@@ -148,6 +161,12 @@ func (k *Deck) rules() Text {
 
 // rights says what the law wants said.
 func (k *Deck) rights() Text {
+	if k.Command {
+		return Text{
+			"Mỗi lần dùng đều được ghi lại, kể cả khi máy từ chối. Thẻ không mở được cửa và không có tên ai.",
+			"Each use is recorded, refusals too. The card opens no door and names nobody.",
+		}
+	}
 	var vi, en []string
 	vi = append(vi, "Trong mã không có tên hay số giấy tờ.")
 	en = append(en, "The code holds neither name nor numbers of papers.")
@@ -167,8 +186,9 @@ func (k *Deck) rights() Text {
 }
 
 var (
-	cardTitle = Text{"THẺ QR", "QR CARD"}
-	untilTag  = Text{"Dùng đến", "Valid until"}
-	numberTag = Text{"Số", "No."}
-	lostTag   = Text{"Mất thẻ, cần giúp", "Lost, help"}
+	cardTitle    = Text{"THẺ QR", "QR CARD"}
+	commandTitle = Text{"THẺ LỆNH", "COMMAND"}
+	untilTag     = Text{"Dùng đến", "Valid until"}
+	numberTag    = Text{"Số", "No."}
+	lostTag      = Text{"Mất thẻ, cần giúp", "Lost, help"}
 )

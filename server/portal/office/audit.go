@@ -23,7 +23,10 @@ var auditRoles = []qrgate.Role{qrgate.Auditor, qrgate.Protection}
 var settings = []string{
 	"give role", "take role", "block account", "unblock account",
 	"add token", "revoke token", "set template",
-	"add kiosk", "move kiosk", "revoke kiosk", "verify backup", "restore backup",
+	"add kiosk", "move kiosk", "revoke kiosk", "give order", "open door", "make command cards",
+	"order done", "order refused", "order expired", "order unknown", "order failed",
+	"command card done", "command card refused", "command card expired", "command card unknown", "command card failed",
+	"verify backup", "restore backup",
 }
 
 // auditFields are those of the form that asks, which is also sent to export.

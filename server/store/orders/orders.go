@@ -330,3 +330,55 @@ func (o *Orders) Places(ctx context.Context) (map[string]uint32, error) {
 	}
 	return all, nil
 }
+
+// A Kiosk is where a kiosk stands and what it last said of itself.
+type Kiosk struct {
+	ID      string
+	Place   string
+	PlaceNo uint32
+	Active  bool
+	Contact time.Time // of its last beat; zero if there was none
+	Beat    *wire.Beat
+}
+
+// Kiosk returns a kiosk, or qrgate.ErrNotFound.
+func (o *Orders) Kiosk(ctx context.Context, id string) (*Kiosk, error) {
+	all, err := o.kiosks(ctx, "WHERE k.kind = 0 AND k.id = ?", id)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("orders: kiosk %q: %w", id, qrgate.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// Kiosks returns every kiosk that may be told something.
+func (o *Orders) Kiosks(ctx context.Context) ([]Kiosk, error) {
+	return o.kiosks(ctx, "WHERE k.kind = 0 AND k.state = ? ORDER BY k.place, k.id", int64(qrgate.KioskActive))
+}
+
+func (o *Orders) kiosks(ctx context.Context, where string, args ...any) ([]Kiosk, error) {
+	var all []Kiosk
+	err := o.s.Read(ctx, func(r *sql.Rows) error {
+		var k Kiosk
+		var state int64
+		var beat []byte
+		if err := r.Scan(&k.ID, &k.Place, &k.PlaceNo, &state, (*store.Milli)(&k.Contact), &beat); err != nil {
+			return err
+		}
+		k.Active = state == int64(qrgate.KioskActive)
+		if beat != nil {
+			k.Beat = new(wire.Beat)
+			if wire.Decode(beat, k.Beat) != nil {
+				k.Beat = nil // of a later release
+			}
+		}
+		all = append(all, k)
+		return nil
+	}, "SELECT k.id, k.place, k.place_no, k.state, COALESCE(p.contact, 0), p.beat FROM kiosks k LEFT JOIN presences p ON p.kiosk_no = k.no "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("orders: kiosks: %w", err)
+	}
+	return all, nil
+}
