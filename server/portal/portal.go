@@ -12,11 +12,13 @@ import (
 
 	"github.com/qrgate/qrgate/server/api"
 	"github.com/qrgate/qrgate/server/enrol/desk"
+	fleetorders "github.com/qrgate/qrgate/server/fleet/orders"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/cases"
+	"github.com/qrgate/qrgate/server/portal/config"
 	"github.com/qrgate/qrgate/server/portal/connect"
 	"github.com/qrgate/qrgate/server/portal/enrolment"
 	"github.com/qrgate/qrgate/server/portal/event"
@@ -25,16 +27,19 @@ import (
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/portal/movement"
 	"github.com/qrgate/qrgate/server/portal/office"
+	"github.com/qrgate/qrgate/server/portal/order"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/paper"
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/portal/poster"
 	"github.com/qrgate/qrgate/server/portal/progress"
+	"github.com/qrgate/qrgate/server/portal/release"
 	protect "github.com/qrgate/qrgate/server/portal/rights"
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/store/configs"
 	enrolled "github.com/qrgate/qrgate/server/store/enrolment"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
@@ -57,8 +62,11 @@ type Parts struct {
 	Cards    *Cards                      // nil if this server issues no cards
 	Log      *slog.Logger
 
-	Protection *Protection // nil if this server shows no pages of it
-	Enrolment  *Enrolment  // nil if this server enrols no kiosks
+	Protection *Protection         // nil if this server shows no pages of it
+	Enrolment  *Enrolment          // nil if this server enrols no kiosks
+	Orders     *fleetorders.Orders // nil if this server gives no orders
+
+	Releases *release.Options // nil if this server brings no versions to kiosks; Log is filled in
 
 	Fleet *fleet.Options // nil if this server shows no kiosks; Store and Log are filled in
 }
@@ -172,6 +180,10 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		looked.Store, looked.Log = p.Store, p.Log
 		kiosks = fleet.New(f, looked).Routes()
 	}
+	var versions []page.Route
+	if p.Releases != nil {
+		versions = release.New(f, release.Options{Site: p.Releases.Site, Kept: p.Releases.Kept, Log: p.Log}).Routes()
+	}
 	if e := p.Enrolment; e != nil {
 		enrolling = enrolment.New(f, enrolment.Options{Register: p.Register, Enrolments: e.Rows, Desk: e.Desk, Cut: e.Cut, Log: p.Log}).Routes()
 	}
@@ -185,6 +197,10 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 	if p.Carry != nil {
 		sticks = carry.New(f, p.Carry, p.Store, p.Log).Routes()
 	}
+	var ordering []page.Route
+	if p.Orders != nil {
+		ordering = order.New(f, order.Options{Orders: p.Orders, Register: p.Register, HelpLine: o.HelpLine, Controller: o.Controller, Log: p.Log}).Routes()
+	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
 		office.New(f, p.Register, p.Log).Routes(),
@@ -196,12 +212,15 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
 		paper.New(f, p.Desk).Routes(),
 		introductions.Routes(),
+		ordering,
 		protection,
 		kiosks,
 		enrolling,
+		versions,
 		visits.Routes(),
 		sticks,
 		live.New(f, p.Store, p.Feed, p.Log, o.Live).Routes(),
+		config.New(f, p.Register, configs.New(p.Store, f.Now)).Routes(),
 		movement.New(f, flows.New(p.Store, f.Now)).Routes(),
 		connect.New(f, p.Register).Routes(),
 		accounts.Routes(),

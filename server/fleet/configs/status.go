@@ -32,3 +32,8 @@ func StatusOf(newest wire.Stamp, b *wire.ConfigBeat) Status {
 	}
 	return StatusWaiting
 }
+
+// Statuses returns every status, those that somebody has to look at first.
+func Statuses() []Status {
+	return []Status{StatusRefused, StatusNone, StatusTrial, StatusWaiting, StatusUnknown, StatusRunning}
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/qrgate/qrgate/server/fleet/configs"
+	"github.com/qrgate/qrgate/server/portal/page"
+	kept "github.com/qrgate/qrgate/server/store/configs"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+// A line is one kiosk on the page of all.
+type line struct {
+	kept.Kiosk
+	Path, GroupName, Gate string
+	Status                configs.Status
+	Fault                 wire.ConfigFault
+	Problem               string // why what is said of it makes no document
+}
+
+// A placeLink is a place with kiosks.
+type placeLink struct {
+	Path, Name string
+	Kiosks     int
+}
+
+type homePage struct {
+	Form     *page.Form
+	Groups   []kept.Group
+	Places   []placeLink
+	Kiosks   []line
+	Counts   map[configs.Status]int
+	Only     configs.Status
+	Statuses []configs.Status
+	Search   string
+}
+
+func (p *Pages) home(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.showHome(w, r, v, http.StatusOK, page.NewForm(nil))
+}
+
+func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *page.View, code int, f *page.Form) error {
+	ctx := r.Context()
+	kiosks, err := p.Kiosks(ctx)
+	if err != nil {
+		return err
+	}
+	docs, err := p.Documents(ctx)
+	if err != nil {
+		return err
+	}
+	states, err := p.States(ctx)
+	if err != nil {
+		return err
+	}
+	generation, err := p.Generation(ctx)
+	if err != nil {
+		return err
+	}
+	d := homePage{Form: f, Counts: map[configs.Status]int{}, Only: configs.Status(r.URL.Query().Get("trang-thai")), Search: strings.ToValidUTF8(r.URL.Query().Get("tim"), "")}
+	d.Statuses = configs.Statuses()
+	if d.Groups, err = p.Groups(ctx); err != nil {
+		return err
+	}
+	names, places := map[int64]string{}, map[uint32]int{}
+	for _, g := range d.Groups {
+		names[g.ID] = g.Name
+	}
+	for _, k := range kiosks {
+		if k.PlaceNo != 0 {
+			if i, known := places[k.PlaceNo]; known {
+				d.Places[i].Kiosks++
+			} else {
+				places[k.PlaceNo] = len(d.Places)
+				d.Places = append(d.Places, placeLink{pathOf(configs.Place(k.PlaceNo)), k.Place, 1})
+			}
+		}
+		l := lineOf(v, k, docs[k.ID], states[k.ID], generation)
+		l.GroupName = names[k.Group]
+		d.Counts[l.Status]++
+		if d.Only != "" && l.Status != d.Only || !strings.Contains(strings.ToLower(k.ID+" "+k.Place), strings.ToLower(d.Search)) {
+			continue
+		}
+		d.Kiosks = append(d.Kiosks, l)
+	}
+	return v.RenderStatus(w, code, "config_home", d)
+}
+
+func lineOf(v *page.View, k kept.Kiosk, doc kept.Document, is kept.State, generation uint64) line {
+	l := line{Kiosk: k, Path: pathOf(configs.Kiosk(k.ID))}
+	l.Status = configs.StatusOf(wire.Stamp{Generation: generation, Version: doc.Version}, is.Config)
+	if l.Status == configs.StatusRefused {
+		l.Fault = is.Config.Fault
+	}
+	if _, err := k.Document(); err != nil && !errors.Is(err, configs.ErrUnsaid) {
+		l.Problem = blame(v, err)
+	}
+	for _, value := range k.Values() {
+		if value.Key == "door.gate" {
+			l.Gate = value.Value
+		}
+	}
+	return l
+}
