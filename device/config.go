@@ -151,6 +151,7 @@ type rawConfig struct {
 		Kind, Lines               string
 		Egress                    bool
 		Red, Amber, Green, Buzzer rawContact
+		Light                     rawContact
 		Door, Tally, Button, Fire rawContact
 		Relay                     struct {
 			Pin            string
@@ -455,7 +456,7 @@ func (raw rawConfig) panel(door wire.KioskConfig) panel.Config {
 	out := func(r rawContact) panel.Output { return panel.Output(r) }
 	in := func(r rawContact) panel.Contact { return panel.Contact{Pin: r.Pin, ActiveLow: r.ActiveLow} }
 	return panel.Config{
-		Red: out(p.Red), Amber: out(p.Amber), Green: out(p.Green), Buzzer: out(p.Buzzer),
+		Red: out(p.Red), Amber: out(p.Amber), Green: out(p.Green), Buzzer: out(p.Buzzer), Light: out(p.Light),
 		Relay: panel.Relay{
 			Pin: p.Relay.Pin, ActiveLow: p.Relay.ActiveLow,
 			EnergiseToOpen: p.Relay.EnergiseToOpen, Open: time.Duration(p.Relay.Open),

@@ -13,6 +13,9 @@
 //	go screen.Run(ctx, "127.0.0.1:8088", door)
 //	go sound.Run(ctx)
 //
+// While the door is ready and a camera sees a code that it cannot read, the page
+// says what would help: [Screen.Advise].
+//
 // The page is for a browser in kiosk mode on the same machine: it is served on a
 // loopback address only, loads nothing from elsewhere, and follows the door by
 // server-sent events. What is entered on it is taken only from that page, not

@@ -60,6 +60,7 @@ type Screen struct {
 	answer   kiosk.Answer
 	since    time.Time
 	standing kiosk.Answer
+	hint     string        // of words.Hints, "" for none
 	changed  chan struct{} // closed when there is another answer
 }
 
@@ -118,6 +119,19 @@ func (s *Screen) Show(a kiosk.Answer) {
 	s.wake()
 }
 
+// Advise shows, while the door is ready, what keeps a code from being read that is
+// held up now: one of words.Hints, "" when there is nothing more to say.
+func (s *Screen) Advise(hint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if hint == s.hint {
+		return
+	}
+	s.hint = hint
+	s.number++
+	s.wake()
+}
+
 // duration returns how long an answer is shown, 0 for one that stands.
 func (o Options) duration(a kiosk.Answer) time.Duration {
 	l := looks[a.State]
@@ -160,7 +174,7 @@ type view struct {
 // never), and a channel that is closed when it changes before.
 func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan struct{}) {
 	s.mu.Lock()
-	a, number, changed, o, boot := s.answer, s.number, s.changed, s.o, s.boot
+	a, number, hint, changed, o, boot := s.answer, s.number, s.hint, s.changed, s.o, s.boot
 	if d := o.duration(a); d > 0 {
 		if next = d - now.Sub(s.since); next <= 0 {
 			a, next = s.standing, 0
@@ -172,6 +186,10 @@ func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan
 		v.Bring = a.Seq
 	}
 	v.VI, v.EN = said(Words(words.Vietnamese, a)), said(Words(words.English, a))
+	if a.State == words.Ready && hint != "" {
+		v.State = words.Reading
+		v.VI, v.EN = said(words.Hint(words.Vietnamese, hint)), said(words.Hint(words.English, hint))
+	}
 	v.Time, v.Date = o.clock()
 	v.Inside, v.List = o.inside(), o.list()
 	return v, next, changed

@@ -217,6 +217,37 @@ func TestFaultStandsBehindAnswers(t *testing.T) {
 	})
 }
 
+func TestHintIsShownWhileTheDoorIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := screen.New(screen.Options{}, quietLog)
+		events := recordEvents(t, s)
+		expect := func(when string, state words.State, head string) {
+			t.Helper()
+			synctest.Wait()
+			if got := events.last(); got.State != state || got.VI.Head != head {
+				t.Errorf("%s the page shows %s, %q, want %s, %q", when, got.State, got.VI.Head, state, head)
+			}
+		}
+		of := func(state words.State) string { return words.Door(words.Vietnamese, state).Head }
+		s.Advise("closer")
+		expect("while it starts", words.Starting, of(words.Starting))
+		s.Show(kiosk.Answer{State: words.Ready})
+		for _, h := range words.Hints() {
+			s.Advise(h)
+			expect("with a hint", words.Reading, words.Hint(words.Vietnamese, h).Head)
+		}
+		s.Show(kiosk.Answer{State: words.Admitted})
+		expect("with an answer", words.Admitted, of(words.Admitted))
+		time.Sleep(screen.DefaultReset)
+		expect("after it", words.Reading, words.Hint(words.Vietnamese, "light").Head)
+		s.Advise("")
+		expect("when there is nothing more to say", words.Ready, of(words.Ready))
+		s.Show(kiosk.Answer{State: words.Fault})
+		s.Advise("tilt")
+		expect("when the door cannot read", words.Fault, of(words.Fault))
+	})
+}
+
 // An eventLog is a page's connection without a network.
 type eventLog struct {
 	header http.Header

@@ -12,8 +12,9 @@
 //	defer src.Close()
 //	s, err := src.Next(ctx)
 //
-// [Source.Hint] is what to tell who holds up a card that is not read. Nothing
-// switches a light on: a panel has no such output yet.
+// [Source.Hint] is what to tell who holds up a card that is not read, and
+// [Source.Dark] whether a light would help. Who shows the one and switches the
+// other is decided elsewhere.
 //
 // Frames come from [OpenFiles] (pictures from a folder, for the demo and for
 // tests), from [Start] (the pipe of a camera program such as rpicam-vid) and

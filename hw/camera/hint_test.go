@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/qrread"
 )
@@ -39,6 +41,8 @@ func TestHintIsSteadyAndEnds(t *testing.T) {
 		picture := grain(200, 2)
 		src := camera.NewSource("door", show(func() (*image.Gray, error) { return picture, nil }), qrread.Options{Deadline: time.Hour}, quiet)
 		defer src.Close()
+		var told []qrread.Hint
+		src.OnHint(func(h qrread.Hint) { told = append(told, h) })
 		run := func(d time.Duration) qrread.Hint {
 			ctx, stop := context.WithTimeout(t.Context(), d)
 			defer stop()
@@ -64,5 +68,43 @@ func TestHintIsSteadyAndEnds(t *testing.T) {
 		if got := run(time.Second); got != qrread.HoldStill {
 			t.Errorf("hint for the next card is %q, want %q", got, qrread.HoldStill)
 		}
+		src.Close()
+		want := []qrread.Hint{qrread.HoldStill, qrread.NoHint, qrread.HoldStill, qrread.NoHint}
+		if d := cmp.Diff(want, told); d != "" {
+			t.Errorf("OnHint was told (-want +got)\n%s", d)
+		}
 	})
+}
+
+func TestDarkBeforeTheCamera(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name    string
+			picture *image.Gray
+			want    bool
+		}{
+			{"a lit room", grain(200, 2), false},
+			{"night", grain(10, 2), true},
+			{"dusk", grain(45, 2), true},
+			{"a card in dim light", dimmed(corners(4)), true},
+			{"a card in the light", corners(4), false},
+		} {
+			src := camera.NewSource("door", show(func() (*image.Gray, error) { return tt.picture, nil }), qrread.Options{Deadline: time.Hour}, quiet)
+			ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+			src.Next(ctx)
+			if got := src.Dark(); got != tt.want {
+				t.Errorf("%s: Dark = %v, want %v", tt.name, got, tt.want)
+			}
+			stop()
+			src.Close()
+		}
+	})
+}
+
+// dimmed is a picture in a third of its light, in which nothing is black yet.
+func dimmed(img *image.Gray) *image.Gray {
+	for i := range img.Pix {
+		img.Pix[i] /= 3
+	}
+	return img
 }

@@ -44,6 +44,7 @@ type Source struct {
 	sight  *sight
 	hints  hints
 	hint   atomic.Value // qrread.Hint; what to show now
+	told   func(qrread.Hint)
 
 	glimpse atomic.Pointer[chan *image.Gray] // who waits for a picture
 
@@ -60,8 +61,8 @@ type Source struct {
 
 // NewSource returns the source called "camera:" and name over the frames that
 // open delivers. A camera that ends, by unplugging or by a fault, is opened
-// again, with growing pauses. Its frames are read as a video, whatever o says. Nothing is opened before Next; the caller calls
-// Close after the last Next.
+// again, with growing pauses. Its frames are read as a video, whatever o says.
+// Nothing is opened before Next; the caller calls Close after the last Next.
 func NewSource(name string, open func() (Frames, error), o qrread.Options, log *slog.Logger) *Source {
 	name = "camera:" + name
 	o.Video = true
@@ -140,7 +141,7 @@ func (s *Source) look(img *image.Gray, at time.Time) {
 	}
 	s.meter.Frame(blind)
 	codes := s.read(img)
-	s.hint.Store(s.hints.look(s.reader.Hint(), len(codes) > 0, at))
+	s.tell(s.hints.look(s.reader.Hint(), len(codes) > 0, at))
 	for _, code := range codes {
 		s.meter.Scan(code.Text, at)
 		s.waiting = append(s.waiting, scan.Scan{Text: code.Text, At: at, Source: s.name})
@@ -167,7 +168,7 @@ func (s *Source) read(img *image.Gray) (codes []qrread.Code) {
 // lost ends the frames. A camera that hangs is still there: it stays present.
 func (s *Source) lost(err error, now time.Time) {
 	s.hints = hints{}
-	s.hint.Store(qrread.NoHint)
+	s.tell(qrread.NoHint)
 	// What Close could tell is what err has told.
 	s.frames.Close()
 	s.frames = nil
@@ -222,6 +223,28 @@ func (s *Source) Hint() qrread.Hint {
 	return h
 }
 
+// OnHint has fn called with each hint that differs from the one before it, and
+// with none at the end of the frames. It is called before the first Next; fn is
+// called by Next and Close and must not wait.
+func (s *Source) OnHint(fn func(qrread.Hint)) { s.told = fn }
+
+func (s *Source) tell(h qrread.Hint) {
+	if h == s.Hint() {
+		return
+	}
+	s.hint.Store(h)
+	if s.told != nil {
+		s.told(h)
+	}
+}
+
+// Dark reports whether there is too little light before the camera, for a card
+// that is held up or for anything at all. It may be called from any goroutine.
+func (s *Source) Dark() bool {
+	blind := s.Health().Blind
+	return blind == Dark || blind == Black || s.Hint() == qrread.Light
+}
+
 // Health implements scan.Checker.
 func (s *Source) Health() scan.Health { return s.meter.Health() }
 
@@ -232,7 +255,8 @@ func (s *Source) Close() error {
 		return nil
 	}
 	err := s.frames.Close()
-	s.frames = nil
+	s.frames, s.hints = nil, hints{}
+	s.tell(qrread.NoHint)
 	s.meter.Unplug(time.Now(), errClosed)
 	return err
 }

@@ -22,7 +22,7 @@ const (
 // people in whenever the kiosk has no power.
 var ErrEgressWiring = errors.New("a door that people leave through must be wired so that the relay energises to lock")
 
-// An Output is a lamp or a buzzer. An empty Pin means that it is not fitted.
+// An Output is a lamp, a buzzer or a light. An empty Pin means that it is not fitted.
 type Output struct {
 	Pin       string // name of the GPIO line, for example "GPIO17"
 	ActiveLow bool   // on is low
@@ -57,6 +57,7 @@ type Contact struct {
 // without parts.
 type Config struct {
 	Red, Amber, Green, Buzzer Output
+	Light                     Output // that a camera sees by
 	Relay                     Relay
 
 	// Egress says that people leave through this door: an exit lane, a lane
@@ -124,6 +125,7 @@ func (c Config) outputs() []namedOutput {
 		{"amber lamp", c.Amber},
 		{"green lamp", c.Green},
 		{"buzzer", c.Buzzer},
+		{"light", c.Light},
 		{"relay", Output{c.Relay.Pin, c.Relay.ActiveLow}},
 	}
 }

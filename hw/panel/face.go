@@ -21,6 +21,8 @@ type face struct {
 	back     bool // signal was gone back to, not shown: it does not sound again
 	standing Signal
 
+	light bool // is asked for
+
 	fire      bool
 	openUntil time.Time
 }
@@ -29,6 +31,7 @@ type face struct {
 type outputs struct {
 	lamps     lamps
 	buzzer    bool
+	light     bool
 	energised bool
 }
 
@@ -93,6 +96,7 @@ func (f *face) at(now time.Time) (out outputs, next time.Time) {
 	if !f.running {
 		return out, next
 	}
+	out.light = f.light
 	look, age := looks[f.signal], now.Sub(f.since)
 	lit := true
 	if len(look.blink) > 0 {

@@ -155,6 +155,11 @@ func (g *GPIO) Pulse() {
 	g.change(g.face.pulse)
 }
 
+// Light implements Panel.
+func (g *GPIO) Light(on bool) {
+	g.change(func(time.Time) { g.face.light = on })
+}
+
 // Events implements Panel.
 func (g *GPIO) Events() <-chan Event { return g.events }
 
@@ -212,7 +217,7 @@ func (g *GPIO) rest() {
 // takes its level. No relay moves so fast.
 func (g *GPIO) write(out outputs) bool {
 	g.last = out
-	want := []bool{out.lamps&red != 0, out.lamps&amber != 0, out.lamps&green != 0, out.buzzer, out.energised}
+	want := []bool{out.lamps&red != 0, out.lamps&amber != 0, out.lamps&green != 0, out.buzzer, out.light, out.energised}
 	ok := true
 	for i, o := range slices.Backward(g.outputs) {
 		if o == nil || o.known && o.on == want[i] {
@@ -246,7 +251,7 @@ func (g *GPIO) fault(part string, err error) {
 func (g *GPIO) Health() Health {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h := Health{Signal: g.face.signal, Energised: g.last.energised, Lost: g.lost}
+	h := Health{Signal: g.face.signal, Energised: g.last.energised, Lit: g.last.light, Lost: g.lost}
 	for _, in := range g.contacts {
 		h.Contacts = append(h.Contacts, in.state)
 	}

@@ -1,5 +1,5 @@
 // Package panel owns what a kiosk switches and what it feels: lamps, buzzer,
-// the relay of the door, and the contacts of door, beam, guard's button and
+// light, the relay of the door, and the contacts of door, beam, guard's button and
 // fire alarm.
 //
 // Its promise: a person is never held in. The coil of the relay has current
@@ -41,6 +41,10 @@ type Panel interface {
 	// Pulses do not add up: the door closes one open time after the last.
 	Pulse()
 
+	// Light switches the light that a camera sees by. It is dark while Run does
+	// not run.
+	Light(on bool)
+
 	// Events carries what contacts feel while Run runs. It is nil where no
 	// contact can be. A reader that falls behind loses events, never counts.
 	Events() <-chan Event
@@ -76,6 +80,7 @@ type Event struct {
 type Health struct {
 	Signal    Signal // what is shown; Ready before the first Show
 	Energised bool   // the relay's coil has current
+	Lit       bool   // the light is on
 	Contacts  []ContactState
 	Lost      uint64   // events that nobody took in time
 	Faults    []string // what does not work, one sentence each, sorted; empty when all is well

@@ -32,6 +32,7 @@ func wired() panel.Config {
 		Amber:  panel.Output{Pin: "AMBER"},
 		Green:  panel.Output{Pin: "GREEN"},
 		Buzzer: panel.Output{Pin: "BUZZER"},
+		Light:  panel.Output{Pin: "LIGHT"},
 		Relay:  panel.Relay{Pin: "RELAY"},
 		Door:   panel.Contact{Pin: "DOOR", ActiveLow: true},
 		Tally:  panel.Contact{Pin: "TALLY", ActiveLow: true},
@@ -44,7 +45,7 @@ type bench map[string]*gpiotest.Pin
 
 func newBench(t *testing.T) bench {
 	b := make(bench)
-	for i, name := range []string{"RED", "AMBER", "GREEN", "BUZZER", "RELAY", "DOOR", "TALLY", "BUTTON", "FIRE"} {
+	for i, name := range []string{"RED", "AMBER", "GREEN", "BUZZER", "RELAY", "DOOR", "TALLY", "BUTTON", "FIRE", "LIGHT"} {
 		b[name] = &gpiotest.Pin{N: name, Num: i, L: gpio.High, EdgesChan: make(chan gpio.Level, 1000)}
 		register(t, b[name])
 	}
@@ -589,6 +590,30 @@ func TestBrokenLampIsAFaultAndIsTriedAgain(t *testing.T) {
 		p.Show(panel.Admitted)
 		if !lamp.Read() {
 			t.Error("the mended lamp stays dark")
+		}
+	})
+}
+
+func TestLightIsDarkUnlessThePanelRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBench(t)
+		p := newPanel(t, wired())
+		p.Show(panel.Ready)
+		p.Light(true)
+		if b.on("LIGHT") {
+			t.Error("the light shines before the panel runs")
+		}
+		stop := start(t, p)
+		for _, on := range []bool{true, false, true} {
+			p.Light(on)
+			p.Show(panel.Admitted) // answers leave it alone
+			if got := b.on("LIGHT"); got != on || p.Health().Lit != on {
+				t.Errorf("Light(%v): pin is on %v, Health().Lit %v", on, got, p.Health().Lit)
+			}
+		}
+		stop()
+		if b.on("LIGHT") {
+			t.Error("the light shines after the panel has ended")
 		}
 	})
 }

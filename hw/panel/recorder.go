@@ -67,6 +67,11 @@ func (r *Recorder) Pulse() {
 	})
 }
 
+// Light implements Panel. It writes nothing: a light is no answer.
+func (r *Recorder) Light(on bool) {
+	r.change(func(time.Time) { r.face.light = on })
+}
+
 // PulseLine is the Signal of a line that says that the door was opened without one.
 const PulseLine = "pulse"
 
@@ -126,7 +131,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 func (r *Recorder) Health() Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := Health{Signal: r.face.signal, Energised: r.last.energised}
+	h := Health{Signal: r.face.signal, Energised: r.last.energised, Lit: r.last.light}
 	if r.err != nil {
 		h.Faults = []string{"recorder: " + r.err.Error()}
 	}

@@ -183,6 +183,13 @@ func Reason(lang Lang, r wire.Reason) Sentence {
 // Door returns the words of a door's state.
 func Door(lang Lang, s State) Sentence { return sentence(lang, Key("state."+s)) }
 
+// Hints returns the name of each thing that may keep a camera from reading a code
+// that it sees.
+func Hints() []string { return []string{"closer", "hold-still", "tilt", "light"} }
+
+// Hint returns what to tell who holds up a code that is not read.
+func Hint(lang Lang, name string) Sentence { return sentence(lang, Key("hint."+name)) }
+
 // Verdict returns the name of a verdict for lists and tables.
 func Verdict(lang Lang, v wire.Verdict) string { return Of(lang, Key("verdict."+v.String())) }
 

@@ -33,7 +33,7 @@ func TestLanguagesSayTheSame(t *testing.T) {
 			if !slices.Equal(got, vi) {
 				t.Errorf("Of(%s, %s) has placeholders %v, want %v", lang, key, got, vi)
 			}
-			if head := !strings.HasSuffix(string(key), ".do"); head && (strings.HasPrefix(string(key), "state.") || strings.HasPrefix(string(key), "reason.")) {
+			if head := !strings.HasSuffix(string(key), ".do"); head && (strings.HasPrefix(string(key), "state.") || strings.HasPrefix(string(key), "reason.") || strings.HasPrefix(string(key), "hint.")) {
 				if n := utf8.RuneCountInString(text); n > words.MaxHead {
 					t.Errorf("Of(%s, %s) = %q, %d characters, want at most %d", lang, key, text, n, words.MaxHead)
 				}
@@ -63,6 +63,11 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 			s := words.Door(lang, state)
 			say(words.Key("state."+state), s.Head)
 			say(words.Key("state."+state+".do"), s.Do)
+		}
+		for _, h := range words.Hints() {
+			s := words.Hint(lang, h)
+			say(words.Key("hint."+h), s.Head)
+			say(words.Key("hint."+h+".do"), s.Do)
 		}
 		for v := wire.Admitted; v <= wire.Unrecorded; v++ {
 			say(words.Key("verdict."+v.String()), words.Verdict(lang, v))
