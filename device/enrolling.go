@@ -14,9 +14,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/sync/pairing"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -123,13 +125,26 @@ func beNew(ctx context.Context, c Config, anyTime bool, log *slog.Logger) error 
 
 // setAside puts away what another kiosk's name was on: its check-ins are that kiosk's.
 func setAside(c Config) error {
-	for _, path := range []string{c.outbox(), c.room(), c.voidList(), c.settings()} {
+	for _, path := range []string{c.outbox(), c.room(), c.voidList(), c.settings(), c.revoked()} {
 		err := os.Rename(path, fmt.Sprintf("%s.before-%d", path, time.Now().Unix()))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// keeper returns what keeps the identity of a kiosk with settings c.
+func (c Config) keeper(id *agent.Identity, clock *when.Clock, changed func(), log *slog.Logger) *enrolment.Keeper {
+	return enrolment.Keep(id, enrolment.KeepOptions{Portal: c.Portal, File: c.revoked(), Now: clock.Now, Changed: changed}, log)
+}
+
+// revoked is the file that keeps the server's word that this kiosk was revoked.
+func (c Config) revoked() string { return filepath.Join(c.State, "revoked.cbor") }
+
+// wipe forgets who this kiosk was, and all that it kept.
+func (c Config) wipe() error {
+	return enrolment.Wipe(c.Identity, c.outbox(), c.room(), c.voidList(), c.settings(), c.agentState(), c.revoked(), filepath.Join(c.State, "orders"))
 }
 
 // enrolByHand makes this machine a kiosk by a code that somebody types or pipes in.

@@ -10,6 +10,7 @@
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/room.db        who is inside, events and passes that came in; package room
+//	state/revoked.cbor   the server's word that this kiosk was revoked; package enrolment
 //	state/void.list      the list of void cards; package agent
 //	state/orders.json    orders that came, and what they have the kiosk do; package order
 //	state/config.cbor    the configuration from the server; package settings

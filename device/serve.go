@@ -19,6 +19,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/carry"
+	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
@@ -45,8 +46,24 @@ import (
 // can make a reader spin, and the door must open all the same.
 const checkTime = 60 * time.Second
 
-// serve runs the door until ctx ends.
+// serve runs the door until ctx ends. A kiosk that was wiped is new, and waits for a code.
 func serve(ctx context.Context, env environment) error {
+	for {
+		if err := serveDoor(ctx, env); !errors.Is(err, enrolment.ErrWiped) {
+			return err
+		}
+		c, err := readConfig(env.path)
+		if err != nil {
+			return err
+		}
+		if err := c.wipe(); err != nil {
+			return err
+		}
+	}
+}
+
+// serveDoor runs the door until ctx ends or the kiosk is to be wiped.
+func serveDoor(ctx context.Context, env environment) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c, err := readConfig(env.path)
@@ -140,9 +157,11 @@ func serve(ctx context.Context, env environment) error {
 	}
 	face, sound := openFaces(c, clock, age, people, log)
 	advise(cameras, face.Advise)
+	keeper := c.keeper(id, clock, func() { door.Stand() }, log.With("task", "enrolment"))
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Room: inside, Source: sources,
 		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock, Orders: orders,
+		Revoked: keeper.Revoked,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -178,6 +197,7 @@ func serve(ctx context.Context, env environment) error {
 	})
 	kept.Resume()
 	heart.Add(kept.Part())
+	heart.Add(keeper.Part())
 	does := &machinery{
 		config: c, table: orders, door: door, room: inside, panel: lamps, queue: queue, clock: clock, scan: sources,
 		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
@@ -206,6 +226,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return link.Run(ctx) })
 	tasks.Go(func() error { return sender.Run(ctx) })
 	tasks.Go(func() error { return heart.Run(ctx, link) })
+	tasks.Go(func() error { return keeper.Run(ctx) })
 	tasks.Go(func() error { return forget(ctx, sealer) })
 	tasks.Go(func() error { return kept.Run(ctx) })
 	tasks.Go(func() error { return orders.Run(ctx, link) })
@@ -221,8 +242,8 @@ func serve(ctx context.Context, env environment) error {
 // linkTLS trusts the server's own CA and nobody else. The CA's certificate is
 // judged at the clock's floor while the clock is not bound to the server's.
 func linkTLS(c Config, id *agent.Identity, clock *when.Clock) *tls.Config {
-	cert := func() (*tls.Certificate, error) { return &id.Cert, nil }
-	return mqttlink.ClientTLS(id.CA, c.ServerName, cert, func() time.Time { return clock.TLSTime(id.Cert.Leaf.NotBefore) })
+	cert := func() (*tls.Certificate, error) { return id.Certificate(), nil }
+	return mqttlink.ClientTLS(id.CA, c.ServerName, cert, func() time.Time { return clock.TLSTime(id.Certificate().Leaf.NotBefore) })
 }
 
 // forget drops the sealer's key when it is old, though nobody comes.

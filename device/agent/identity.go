@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,12 +46,47 @@ const (
 type Identity struct {
 	Kiosk string
 	Key   ed25519.PrivateKey // signs batches and proves the certificate
-	Cert  tls.Certificate
+	Cert  tls.Certificate    // as it was at the start; see Certificate
 	CA    *x509.CertPool
 	Root  ed25519.PublicKey
 
 	dir  string
 	keys atomic.Pointer[wire.KeyList]
+	cert atomic.Pointer[tls.Certificate]
+}
+
+// Certificate returns the certificate to connect with: Cert, until it was renewed.
+func (id *Identity) Certificate() *tls.Certificate { return id.cert.Load() }
+
+// ReplaceCertificate takes a certificate (PEM) for the same kiosk and key that the same
+// CA has issued, and that ends later than the one held. It returns when that is on
+// disk; the next connection uses it.
+func (id *Identity) ReplaceCertificate(cert []byte) error {
+	block, rest := pem.Decode(cert)
+	if block == nil || block.Type != "CERTIFICATE" || len(rest) > 0 {
+		return errors.New("agent: renewed certificate: not one certificate")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("agent: renewed certificate: %w", err)
+	}
+	// Whether it has ended is not judged here: this machine's clock may be wrong.
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: id.CA, CurrentTime: leaf.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return fmt.Errorf("agent: renewed certificate: %w", err)
+	}
+	held := id.Certificate()
+	if leaf.Subject.CommonName != id.Kiosk || !slices.Equal(leaf.Subject.OrganizationalUnit, held.Leaf.Subject.OrganizationalUnit) || !id.Key.Public().(ed25519.PublicKey).Equal(leaf.PublicKey) {
+		return fmt.Errorf("agent: renewed certificate is of %q, or for another key", leaf.Subject.CommonName)
+	}
+	if !leaf.NotAfter.After(held.Leaf.NotAfter) {
+		return fmt.Errorf("agent: renewed certificate: %w", ErrOld)
+	}
+	if err := writeFile(filepath.Join(id.dir, certFile), cert); err != nil {
+		return fmt.Errorf("agent: renewed certificate: %w", err)
+	}
+	id.cert.Store(&tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: id.Key, Leaf: leaf})
+	return nil
 }
 
 // Keys returns the key list in force.
@@ -84,6 +120,7 @@ func (id *Identity) read() error {
 	if id.Cert, err = tls.X509KeyPair(files[certFile], files[keyFile]); err != nil {
 		return fmt.Errorf("%s and %s: %w", certFile, keyFile, err)
 	}
+	id.cert.Store(&id.Cert)
 	var ok bool
 	if id.Key, ok = id.Cert.PrivateKey.(ed25519.PrivateKey); !ok {
 		return fmt.Errorf("%s is a %T, not an Ed25519 key", keyFile, id.Cert.PrivateKey)

@@ -66,7 +66,11 @@ type Door struct {
 	Panel  panel.Panel
 	Faces  []Face // that answer beside the panel
 	Clock  *when.Clock
-	Orders *order.Table // that command cards go to; nil follows none
+
+	// Revoked reports whether the server has said that this is no kiosk of its any
+	// more. Nil is never.
+	Revoked func() bool
+	Orders  *order.Table // that command cards go to; nil follows none
 }
 
 // A Kiosk runs one door.

@@ -69,9 +69,11 @@ func (k *Kiosk) onFault() wire.OnFault {
 	return k.Config.OnFault
 }
 
-// locked reports whether an order has ended the use of the door. A way out never is.
+// locked reports whether an order or a revocation has ended the use of the door. A way
+// out never is.
 func (k *Kiosk) locked() bool {
-	return k.Orders != nil && k.Orders.Locked() && k.direction() != wire.Out
+	ended := k.Orders != nil && k.Orders.Locked() || k.Revoked != nil && k.Revoked()
+	return ended && k.direction() != wire.Out
 }
 
 // Stand shows what stands while nobody is at the door.
