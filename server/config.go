@@ -63,12 +63,21 @@ type Config struct {
 	Logs       string   // folder of logs; empty means none
 	Copies     []string // of the database, that somebody must confirm
 	CardBatch  int      // cards that may be issued at once
+	Releases   string   // folder of releases; empty is below State
 }
 
 // Directories and files below State.
 func (c Config) keysDir() string { return filepath.Join(c.State, "keys") }
 func (c Config) daysDir() string { return filepath.Join(c.State, "days") }
 func (c Config) tlsDir() string  { return filepath.Join(c.State, "tls") }
+
+// releasesDir is the repository that kiosks fetch newer versions from.
+func (c Config) releasesDir() string {
+	if c.Releases != "" {
+		return c.Releases
+	}
+	return filepath.Join(c.State, "releases")
+}
 
 // erasedDir and sealFile remember, outside the database, who was erased and which
 // seal of audit rows is the newest; see package retention.
@@ -122,6 +131,7 @@ type rawConfig struct {
 	SignIn  []rawSignIn `toml:"sign_in"`
 	Metrics struct{ Listen string }
 	Ingest  struct{ Workers int }
+	Release struct{ Dir string }
 	Cards   struct{ Batch int }
 
 	Retention rawRetention
@@ -175,7 +185,7 @@ func parseConfig(text string) (Config, error) {
 		Broker: raw.Broker.Listen, Names: raw.Broker.Names, BrokerURL: raw.Broker.URL, Client: raw.Broker.Client,
 		Portal: raw.Portal.Listen, PortalURL: strings.TrimSuffix(raw.Portal.URL, "/"), Certificate: raw.Portal.Certificate, Key: raw.Portal.Key,
 		Redirect: raw.Portal.Redirect, HelpLine: raw.Portal.HelpLine, Controller: raw.Portal.Controller, LiveOpen: raw.Portal.Live == "anybody",
-		Metrics: raw.Metrics.Listen,
+		Metrics: raw.Metrics.Listen, Releases: raw.Release.Dir,
 		Workers: raw.Ingest.Workers, CardBatch: raw.Cards.Batch,
 	}
 	if c.CardBatch < 1 || c.CardBatch > register.MaxBatch {
@@ -183,6 +193,9 @@ func parseConfig(text string) (Config, error) {
 	}
 	if !filepath.IsAbs(c.State) {
 		bad("state: must be an absolute path, not %q", c.State)
+	}
+	if c.Releases != "" && !filepath.IsAbs(c.Releases) {
+		bad("release.dir: must be an absolute path, not %q", c.Releases)
 	}
 	if c.Master == "" {
 		c.Master = filepath.Join(c.State, "master.key")

@@ -8,6 +8,7 @@
 //	days/        keys of people and days, wrapped (package vault); serve
 //	tls/         the broker's certificate, and an ACL for an external broker; serve
 //	qrgate.db    the embedded database (package store); serve, and one-off commands
+//	releases/    signed versions of the kiosks' program (package fleet/releases); release publish
 //	erased/      who was erased, as random numbers (package retention); serve, person
 //	audit.head   the newest seal of the audit rows (package retention); serve
 //
@@ -67,6 +68,7 @@ var commands = []command{
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},
 	{"dead-letters", "", "print what was received and could not be used", noFlags(deadLetters)},
 	{"import", "DIR | FILE", "take in what a kiosk without a network wrote on a stick, and write its receipts", noFlags(importBundles)},
+	{"release", "init | add | sign | publish | ...", "sign versions of the kiosks' program and serve them", releaseFlags},
 	{"backup", "FILE", "write a backup of the database", noFlags(backup)},
 	{"verify-backup", "FILE", "read a backup to its end; kiosks may then forget what it holds", noFlags(verifyBackup)},
 	{"restore", "FILE", "fill an empty database from a backup", noFlags(restore)},

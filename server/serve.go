@@ -75,6 +75,7 @@ func serve(ctx context.Context, env environment) error {
 		return err
 	}
 	in.Beats = append(in.Beats, configured.Beat)
+	ordering := newOrders(env, keys, s, in)
 	enrolling := newEnrolling(env, keys, ca, s, in, master.Derive("enrolment tokens"))
 	var embedded *broker.Broker
 	if c.Broker != "" {
@@ -120,9 +121,15 @@ func serve(ctx context.Context, env environment) error {
 			o.Text = cases.MailGateway{Mail: letters, Address: c.SMS}
 		}
 	}
+	newer, err := newUpdates(env, s, in)
+	if err != nil {
+		return err
+	}
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Enrolment:  enrolling.pages(),
+		Releases:   newer.pages,
+		Orders:     ordering,
 		Fleet:      looking.pages(letters != nil),
 		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
 		Cards: &portal.Cards{
@@ -154,6 +161,9 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return enrolling.desk.Run(ctx) })
 	looking.start(ctx, tasks)
 	tasks.Go(func() error { return in.Doors.Run(ctx) })
+	if ordering != nil {
+		tasks.Go(func() error { return ordering.Run(ctx) })
+	}
 	tasks.Go(func() error { return configured.Run(ctx, link) })
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
@@ -168,6 +178,7 @@ func serve(ctx context.Context, env environment) error {
 	if listeners[2] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
 	}
+	tasks.Go(func() error { return newer.job.Run(ctx) })
 	tasks.Go(func() error { return guard.keeper.Run(ctx) })
 	tasks.Go(func() error { return guard.sealer.Run(ctx) })
 	counting := movement.Job{Rows: s, Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}

@@ -2,8 +2,10 @@ package update
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -59,7 +61,8 @@ type Updater struct {
 
 	// Of the task alone.
 	goal     goal
-	found    Found // what was fetched for it; zero if nothing was
+	root     wire.Hash // that the server has vouched for
+	found    Found     // what was fetched for it; zero if nothing was
 	fails    int
 	next     time.Time // no sooner again
 	finished string    // stick whose offer was dealt with
@@ -154,6 +157,7 @@ func (u *Updater) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if u.step(ctx) {
+			u.announce(ctx)
 			return ErrNext
 		}
 		select {
@@ -161,6 +165,24 @@ func (u *Updater) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-u.wake:
+		}
+	}
+}
+
+// announceFor is how long the server is given to hear that a version is tried, so
+// that a kiosk that never speaks again is known to have tried it.
+const announceFor = 5 * time.Second
+
+func (u *Updater) announce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, announceFor)
+	defer cancel()
+	tick := time.NewTicker(announceFor / 50)
+	defer tick.Stop()
+	for u.News() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }
@@ -174,8 +196,13 @@ func (u *Updater) step(ctx context.Context) bool {
 	}
 	if asked := u.o.Versions.Asked(); release.Compare(asked, u.o.Running) > 0 {
 		// Somebody has asked for it by hand.
-		u.say(wire.UpdateBeat{Stage: wire.UpdateLoaded, Version: asked, Loaded: 100})
-		return u.o.Still()
+		stage := wire.UpdateLoaded
+		still := u.o.Still()
+		if still {
+			stage = wire.UpdateTrying
+		}
+		u.say(wire.UpdateBeat{Stage: stage, Version: asked, Loaded: 100})
+		return still
 	}
 	g := u.choose()
 	switch {
@@ -190,6 +217,9 @@ func (u *Updater) step(ctx context.Context) bool {
 		u.say(wire.UpdateBeat{Stage: wire.UpdateReturned, Version: g.version, Reason: st.Returned.Reason})
 		u.done(g)
 		return false
+	}
+	if root := u.rootWanted(); root != u.root {
+		u.root, u.next = root, time.Time{}
 	}
 	if g != u.goal {
 		u.goal, u.found, u.fails, u.next = g, Found{}, 0, time.Time{}
@@ -223,8 +253,15 @@ func (u *Updater) step(ctx context.Context) bool {
 		return false
 	}
 	u.done(g)
+	u.say(wire.UpdateBeat{Stage: wire.UpdateTrying, Version: f.Version, Loaded: 100})
 	u.o.Log.Info("a newer version is started", "version", f.Version, "running", u.o.Running)
 	return true
+}
+
+func (u *Updater) rootWanted() wire.Hash {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.wanted.Root
 }
 
 // newest as a version stands for whichever a stick offers.
@@ -278,15 +315,19 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 	if g.version == newest {
 		ask.Version = ""
 	}
-	root, err := ReadRoot(u.o.Root)
-	if err != nil {
-		return Found{About: release.About{Version: ask.Version}}, err
-	}
 	var src Source = Folder(g.from)
+	var err error
 	if !g.stick {
 		if src, err = NewSite(g.from, u.o.Transport); err != nil {
 			return Found{}, err
 		}
+	}
+	root, err := ReadRoot(u.o.Root)
+	if errors.Is(err, fs.ErrNotExist) && !g.stick {
+		root, err = u.firstRoot(ctx, src, err)
+	}
+	if err != nil {
+		return Found{About: release.About{Version: ask.Version}}, err
 	}
 	client := NewClient(u.o.Versions, root, u.o.Arch)
 	f, err := client.Find(ctx, src, ask)
@@ -312,6 +353,26 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 		return f, refuse(release.Unfit, err)
 	}
 	return f, nil
+}
+
+// firstRoot takes the root from the server of a kiosk that came without one, if the
+// server has vouched for it. From then on the server's word counts no more.
+func (u *Updater) firstRoot(ctx context.Context, src Source, missing error) ([]byte, error) {
+	want := u.rootWanted()
+	if want == (wire.Hash{}) {
+		return nil, missing
+	}
+	b, err := read(ctx, src, "1.root.json", maxRoot)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(b) != want {
+		return nil, refuse(release.Unsigned, errors.New("update: the root is not the one that the server vouches for"))
+	}
+	if err := replace(u.o.Root, b); err != nil {
+		return nil, refuse(release.NoRoom, fmt.Errorf("update: root: %w", err))
+	}
+	return b, nil
 }
 
 // failed notes why the goal was not reached, and when to try again.

@@ -58,7 +58,7 @@ func goldens() []golden {
 	grants.Grants = []wire.GrantAnswer{{Scope: wire.Scope{Event: 7, Category: 1}, Period: 1, Grant: quota.Grant{Granted: 60, Return: 2, Inside: -3, Cut: true, More: 9, Limit: 200}}}
 	updating, updated := *beat, *answer
 	updating.Update = &wire.UpdateBeat{Stage: wire.UpdateReturned, Version: "1.4.0", Reason: release.Crashed, Loaded: 100, Launcher: "1.2.0", Arch: "arm64"}
-	updated.Update = &wire.UpdateAnswer{Version: "1.4.0", URL: "https://qr.example.vn/cap-nhat/", Now: true}
+	updated.Update = &wire.UpdateAnswer{Version: "1.4.0", URL: "https://qr.example.vn/cap-nhat/", Now: true, Root: wire.Hash{9, 8}}
 	configured := *beat
 	configured.Config = &wire.ConfigBeat{
 		Wanted: wire.Stamp{Generation: 3, Version: 17}, Running: wire.Stamp{Generation: 3, Version: 16},

@@ -57,10 +57,12 @@ const maxUpdateURL = 256
 
 // An UpdateAnswer tells a kiosk which version it shall run, and where that is to be
 // had. It vouches for nothing: what is run is what the release's own keys have signed.
+// Only a kiosk that has no root of those keys yet takes it from its server, once.
 type UpdateAnswer struct {
 	Version string `cbor:"1,keyasint"`
 	URL     string `cbor:"2,keyasint"`
 	Now     bool   `cbor:"3,keyasint,omitempty"` // without waiting for a quiet hour
+	Root    Hash   `cbor:"4,keyasint,omitzero"`  // of 1.root.json, for a kiosk that says it has none
 }
 
 func (u *UpdateAnswer) check() error {

@@ -31,6 +31,7 @@ type Job struct {
 	mu       sync.Mutex
 	rollouts []Rollout
 	listed   []Release
+	first    wire.Hash        // of the first root
 	known    map[string]Kiosk // as kept, or about to be
 	news     map[string]bool
 }
@@ -57,6 +58,9 @@ func (j *Job) Heard(id string, b *wire.Beat, a *wire.BeatAnswer) {
 	if k.Launcher != "" {
 		if version, atOnce := Wants(j.rollouts, j.listed, id, k.Running, k.Arch); version != "" {
 			a.Update = &wire.UpdateAnswer{Version: version, URL: j.url, Now: atOnce}
+			if k.Reason == release.NoRoot {
+				a.Update.Root = j.first
+			}
 			if k.Wanted != version {
 				k.Wanted, k.Asked = version, now
 			}
@@ -183,8 +187,9 @@ func (j *Job) Step(ctx context.Context) {
 		}
 		all[i] = next
 	}
+	first := j.site.First()
 	j.mu.Lock()
-	j.rollouts, j.listed = all, listed
+	j.rollouts, j.listed, j.first = all, listed, first
 	j.mu.Unlock()
 }
 

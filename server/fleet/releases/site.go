@@ -162,7 +162,7 @@ type edition struct {
 	list    []byte
 	expires time.Time
 	all     []Release
-	root    []byte
+	first   [sha256.Size]byte // hash of the first root
 	rootNo  int64
 }
 
@@ -207,9 +207,11 @@ func (s *Site) edition() (*edition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.root, err = os.ReadFile(s.path("%d.root.json", rootNo)); err != nil {
+	first, err := os.ReadFile(s.path("%d.root.json", 1))
+	if err != nil {
 		return nil, err
 	}
+	e.first = sha256.Sum256(first)
 	e.expires, e.all = m.Signed.Expires, listed(m.Signed.Targets)
 	s.held = e
 	return e, nil
@@ -231,14 +233,14 @@ func (s *Site) Releases() ([]Release, time.Time, error) {
 	return e.all, e.expires, nil
 }
 
-// Root returns the newest root, which new kiosks are given to trust; nil if nothing
-// was published yet.
-func (s *Site) Root() []byte {
+// First returns the hash of the first root, which a kiosk that has none is told; zero
+// if nothing was published yet.
+func (s *Site) First() [sha256.Size]byte {
 	e, err := s.edition()
 	if err != nil {
-		return nil
+		return [sha256.Size]byte{}
 	}
-	return e.root
+	return e.first
 }
 
 // What a server signs has a version made of the list's edition and of the time, so
