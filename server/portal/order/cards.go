@@ -243,6 +243,38 @@ func (p *Pages) printCards(w http.ResponseWriter, r *http.Request, v *page.View)
 	return nil
 }
 
+// cardCode is the code of a card alone, for a telephone's screen.
+func (p *Pages) cardCode(w http.ResponseWriter, r *http.Request, _ *page.View) error {
+	serial, err := strconv.ParseUint(r.PathValue("serial"), 10, 32)
+	if err != nil {
+		return qrgate.ErrNotFound
+	}
+	cards, err := p.Orders.CardsFrom(r.Context(), uint32(serial), 1)
+	if err != nil {
+		return err
+	}
+	if len(cards) == 0 || cards[0].Serial != uint32(serial) {
+		return qrgate.ErrNotFound
+	}
+	code, err := p.Orders.CardText(cards[0])
+	if err != nil {
+		return err
+	}
+	return writeCode(w, code)
+}
+
+func writeCode(w http.ResponseWriter, code string) error {
+	var out bytes.Buffer
+	if err := print.Code(&out, code); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "image/png")
+	h.Set("Cache-Control", "no-store")
+	w.Write(out.Bytes())
+	return nil
+}
+
 func (p *Pages) printed(r *http.Request, c orders.Card) (*print.Card, error) {
 	code, err := p.Orders.CardText(c)
 	if err != nil {
@@ -292,13 +324,5 @@ func (p *Pages) timeCode(w http.ResponseWriter, r *http.Request, _ *page.View) e
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	if err := print.Code(&out, code); err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "image/png")
-	h.Set("Cache-Control", "no-store")
-	w.Write(out.Bytes())
-	return nil
+	return writeCode(w, code)
 }

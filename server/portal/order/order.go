@@ -94,6 +94,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET /thiet-bi/the-lenh", Allow: all, Menu: "menu.commands", Handler: p.cards},
 		{Pattern: "POST /thiet-bi/the-lenh", Allow: all, Handler: p.makeCards},
 		{Pattern: "GET /thiet-bi/the-lenh/{serial}/in.pdf", Allow: all, Handler: p.printCards},
+		{Pattern: "GET /thiet-bi/the-lenh/{serial}/ma.png", Allow: all, Handler: p.cardCode},
 		{Pattern: "GET /thiet-bi/gio", Allow: page.Anybody(), Handler: p.time},
 		{Pattern: "GET /thiet-bi/gio/ma.png", Allow: page.Anybody(), Bare: true, Handler: p.timeCode},
 	}
