@@ -138,9 +138,23 @@ func source(a net.Addr) string {
 	return ip.String()
 }
 
-// serve runs one connection to its end.
+// serve begins one connection. What it needs while it waits runs on a goroutine of its
+// own: the stack that a handshake has made is larger than all else that is kept for a
+// kiosk which has nothing to say.
 func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
-	defer b.forget(c)
+	if !b.greet(c) {
+		b.forget(c)
+		return
+	}
+	go func() {
+		defer b.forget(c)
+		err := establish("mqtt", c)
+		b.log.Debug("connection ended", "remote", c.addr, "client", c.id, "err", err)
+	}()
+}
+
+// greet finds out who c is, and reports whether it may go on.
+func (b *Broker) greet(c *conn) bool {
 	log := b.log.With("remote", c.addr)
 	// An error of this shows in the handshake.
 	c.raw.SetDeadline(time.Now().Add(b.options.ConnectTimeout))
@@ -151,21 +165,20 @@ func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 		} else {
 			log.Info("tls handshake refused", "err", err)
 		}
-		return
+		return false
 	}
 	leaf := c.ConnectionState().PeerCertificates[0]
 	id, role, err := enrol.Identify(leaf)
 	if err != nil {
 		b.count.handshake.Add(1)
 		log.Warn("client certificate refused", "err", err)
-		return
+		return false
 	}
 	b.mu.Lock()
 	c.id, c.role = id, role
 	b.mu.Unlock()
 	c.key, _ = leaf.PublicKey.(ed25519.PublicKey)
-	err = establish("mqtt", c)
-	log.Debug("connection ended", "client", id, "err", err)
+	return true
 }
 
 // forget undoes admit once mochi has let go of the connection.
