@@ -174,7 +174,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	// The link is told whom to call before those can be told of the link.
 	var sender *deliver.Sender
 	link, err := mqttlink.New(mqttlink.Options{
-		URL: c.Server, ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will,
+		URL: c.Server, ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
 		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true) },
 		OnDown: func(error) { sender.Connected(false) },
 		Log:    log.With("task", "link"),

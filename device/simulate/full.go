@@ -123,6 +123,7 @@ func (r *run) clock(n int, floor time.Time) (*when.Clock, func() time.Duration) 
 // link is the link of kiosk n.
 func (r *run) link(n int, id *agent.Identity, clock *when.Clock, o mqttlink.Options) (*mqttlink.Link, error) {
 	cert := func() (*tls.Certificate, error) { return &id.Cert, nil }
+	o.Cover = wire.DownFilter(id.Kiosk)
 	o.URL, o.ClientID, o.Dial = r.o.Server, id.Kiosk, r.dial(n)
 	o.TLS = mqttlink.ClientTLS(id.CA, r.o.Name, cert, func() time.Time { return clock.TLSTime(id.Cert.Leaf.NotBefore) })
 	return mqttlink.New(o)

@@ -52,7 +52,7 @@ func (s Scenario) rush(since, day time.Duration) float64 {
 	if s != Normal {
 		return 1
 	}
-	switch hour := 24 * within(since, day); {
+	switch hour := 24 * within(since+day/4, day); { // it begins at six
 	case hour < 5 || hour >= 22:
 		return 0.02
 	case hour >= 7 && hour < 9, hour >= 16 && hour < 18:

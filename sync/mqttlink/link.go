@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +45,11 @@ type Options struct {
 	// that connection has ended and its OnUp has returned.
 	OnUp   func(ctx context.Context)
 	OnDown func(err error)
+
+	// Cover is a filter that ends in "/#". It is subscribed to with each connection, and
+	// single topics below it are then not: a thousand kiosks that come back ask for
+	// one thing each, and the broker keeps one. "" covers none.
+	Cover string
 
 	// Dial opens the connection below TLS; nil is a net.Dialer's DialContext.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -253,6 +259,7 @@ func (l *Link) Subscribe(ctx context.Context, filter string, fn func(topic strin
 	l.mu.Lock()
 	l.subs[s] = struct{}{}
 	c := l.conn
+	s.own = c // what is retained came with the cover before
 	if run := l.run; run != nil {
 		l.tasks.Go(func() { l.handle(run, s) })
 	}
@@ -268,6 +275,13 @@ type subscription struct {
 	filter string
 	fn     func(topic string, payload []byte)
 	queue  chan mqtt.Message
+	own    *connection // that has subscribed to it beside the cover; under Link.mu
+}
+
+// covered reports whether the link's cover brings what the filter asks for.
+func (l *Link) covered(filter string) bool {
+	below, ok := strings.CutSuffix(l.o.Cover, "#")
+	return ok && strings.HasPrefix(filter, below) && !strings.ContainsAny(filter, "+#")
 }
 
 // handle calls fn until the subscription or the link ends.
@@ -280,8 +294,9 @@ func (l *Link) handle(run context.Context, s *subscription) {
 			l.mu.Lock()
 			delete(l.subs, s)
 			c := l.conn
+			ours := !l.covered(s.filter) || s.own == c
 			l.mu.Unlock()
-			if c != nil {
+			if c != nil && ours {
 				_ = c.hand(func() { c.client.Unsubscribe(s.filter) }) // else it ended with the connection
 			}
 			return

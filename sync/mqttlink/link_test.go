@@ -42,6 +42,7 @@ func testLink(t *testing.T, start func(testing.TB) *broker) {
 		{"silent line", silentLine},
 		{"end of a subscription", endOfSubscription},
 		{"move", move},
+		{"cover", covered},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, start(t)) })
 	}

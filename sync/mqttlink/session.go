@@ -90,7 +90,7 @@ func (l *Link) session(ctx context.Context, at broker) (up bool, err error) {
 	var tasks sync.WaitGroup
 	upCtx, cancel := context.WithCancel(ctx)
 	tasks.Go(func() {
-		for _, s := range subs {
+		for _, s := range c.cover(upCtx, subs) {
 			if err := c.subscribe(s); err != nil {
 				l.log.Warn("subscription refused", "filter", s.filter, "err", err)
 			}
@@ -199,17 +199,57 @@ func qos(topic string) byte {
 	return 1
 }
 
-func (c *connection) subscribe(s *subscription) error {
-	receive := func(_ mqtt.Client, m mqtt.Message) {
-		select {
-		case s.queue <- m:
-		default:
-			c.link.log.Debug("message dropped", "topic", m.Topic())
+// cover subscribes to the link's cover and returns the subscriptions that it leaves
+// over: all of them if the broker refuses it.
+func (c *connection) cover(ctx context.Context, subs []*subscription) (rest []*subscription) {
+	l := c.link
+	if l.o.Cover == "" {
+		return subs
+	}
+	err := c.ask(ctx, l.o.Cover, func(m mqtt.Message) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for s := range l.subs {
+			if s.filter == m.Topic() && s.own != c {
+				l.take(s, m)
+			}
+		}
+	})
+	if err != nil {
+		l.log.Warn("subscription refused", "filter", l.o.Cover, "err", err)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, s := range subs {
+			s.own = c
+		}
+		return subs
+	}
+	for _, s := range subs {
+		if !l.covered(s.filter) {
+			rest = append(rest, s)
 		}
 	}
+	return rest
+}
+
+// take puts a message where it is handled, or drops it.
+func (l *Link) take(s *subscription, m mqtt.Message) {
+	select {
+	case s.queue <- m:
+	default:
+		l.log.Debug("message dropped", "topic", m.Topic())
+	}
+}
+
+func (c *connection) subscribe(s *subscription) error {
+	return c.ask(s.ctx, s.filter, func(m mqtt.Message) { c.link.take(s, m) })
+}
+
+// ask subscribes to a filter and returns an error if the broker refuses.
+func (c *connection) ask(ctx context.Context, filter string, receive func(m mqtt.Message)) error {
 	given := make(chan *mqtt.SubscribeToken, 1)
 	err := c.start(func() {
-		_ = c.hand(func() { given <- c.client.Subscribe(s.filter, 1, receive).(*mqtt.SubscribeToken) })
+		_ = c.hand(func() { given <- c.client.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { receive(m) }).(*mqtt.SubscribeToken) })
 	})
 	if err != nil {
 		return nil // the next connection subscribes
@@ -224,13 +264,13 @@ func (c *connection) subscribe(s *subscription) error {
 	case <-t.Done():
 	case <-c.down:
 		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	const refused = 0x80
 	for _, code := range t.Result() {
 		if code == refused {
-			return fmt.Errorf("mqttlink: subscribe %s: refused by the broker", s.filter)
+			return fmt.Errorf("mqttlink: subscribe %s: refused by the broker", filter)
 		}
 	}
 	return nil // a token's own error is a lost connection, after which all is subscribed again

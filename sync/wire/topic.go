@@ -43,6 +43,10 @@ func ValidKiosk(id string) bool { return kioskID.MatchString(id) }
 // Topic returns the topic of one kiosk's channel.
 func Topic(kiosk string, c Channel) string { return topicRoot + kiosk + "/" + string(c) }
 
+// DownFilter returns the one wildcard that a kiosk may subscribe to: all that is told
+// to it.
+func DownFilter(kiosk string) string { return topicRoot + kiosk + "/down/#" }
+
 // Filter returns the subscription for one channel of all kiosks. A group name
 // makes it a shared subscription, of which each message goes to one member.
 func Filter(group string, c Channel) string {
