@@ -58,6 +58,8 @@ type Config struct {
 
 	Update updateConfig
 
+	Watchdog string // of the machine, fed while the door is alive; "" leaves it alone
+
 	WiFi []string // program that joins a network before enrolment; empty joins none
 }
 
@@ -136,9 +138,10 @@ type rawConfig struct {
 	Outbox struct {
 		LimitMiB int64 `toml:"limit_mib"`
 	}
-	Carry  struct{ Sticks string }
-	Update rawUpdate
-	Serial []struct {
+	Machine struct{ Watchdog string }
+	Carry   struct{ Sticks string }
+	Update  rawUpdate
+	Serial  []struct {
 		Device, Driver, Profile string
 		Baud                    int
 	}
@@ -270,6 +273,9 @@ func parseConfig(text string) (Config, error) {
 	}
 	if raw.Outbox.LimitMiB < 4 || raw.Outbox.LimitMiB > 1<<20 {
 		bad("outbox.limit_mib: must be 4 to 1048576, not %d", raw.Outbox.LimitMiB)
+	}
+	if c.Watchdog = raw.Machine.Watchdog; c.Watchdog != "" && !filepath.IsAbs(c.Watchdog) {
+		bad("machine.watchdog: must be an absolute path, not %q", c.Watchdog)
 	}
 	c.Sticks = raw.Carry.Sticks
 	if _, err := filepath.Match(c.Sticks, ""); err != nil || c.Sticks != "" && !filepath.IsAbs(c.Sticks) {

@@ -204,6 +204,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	}
 	does.join(heart)
 	notify := board.NewNotifier(os.Getenv)
+	alive := func() bool { return door.Alive(time.Now()) }
 
 	tasks, ctx := errgroup.WithContext(ctx)
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
@@ -230,7 +231,10 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return forget(ctx, sealer) })
 	tasks.Go(func() error { return kept.Run(ctx) })
 	tasks.Go(func() error { return orders.Run(ctx, link) })
-	tasks.Go(func() error { return notify.Run(ctx, func() bool { return true }) })
+	tasks.Go(func() error { return notify.Run(ctx, alive) })
+	if c.Watchdog != "" {
+		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
+	}
 	notify.Ready()
 	log.Info("door open", "kiosk", id.Kiosk, "version", version, "place", c.Door.Place, "gate", c.Door.Gate,
 		"epoch", queue.Stats().Epoch, "unsent", queue.Stats().Unsent)

@@ -87,6 +87,9 @@ type Kiosk struct {
 	last   party
 	taken  taken
 	faulty bool // Fault stands
+
+	alive sync.Mutex
+	free  time.Time // when the door was last seen free, see Alive
 }
 
 // New returns a kiosk for door, whose configuration must be valid.
