@@ -45,7 +45,9 @@ func (h *health) secret(subscription string) []byte { return fleet.Secret(h.key,
 
 // pages returns what the portal needs of it.
 func (h *health) pages(mail bool) *fleetpages.Options {
-	return &fleetpages.Options{Fleet: h.kept, Linked: h.linked.since, Secret: h.secret, Mail: mail}
+	return &fleetpages.Options{Fleet: h.kept, Linked: h.linked.since, Secret: h.secret, Mail: mail, Tabs: []fleetpages.Tab{
+		{Path: "cau-hinh", Key: "fleet.tab.config"}, {Path: "lenh", Key: "fleet.tab.orders"}, {Path: "danh-tinh", Key: "fleet.tab.identity"},
+	}}
 }
 
 func (h *health) start(ctx context.Context, tasks *errgroup.Group) {

@@ -154,7 +154,7 @@ func judgeBeat(k *Kiosk, t Thresholds, l Look, open bool) []Finding {
 	b := k.Beat
 	all := []Finding{
 		backlog(b, t), clock(b, t), storage(b, t), hot(b, t), power(b), version(b, l.Release),
-		{Kind: IsMoved, Verdict: on(b.Moved)},
+		{Kind: IsMoved, Verdict: on(b.Moved)}, certificate(b, t, l.Now), config(b),
 	}
 	s, r := scanner(b), unreadable(b, t)
 	if !open {
@@ -326,8 +326,28 @@ func nobody(k *Kiosk, t Thresholds, l Look) Finding {
 func version(b *wire.Beat, newest string) Finding {
 	have, ok := release(b.Release)
 	want, known := release(newest)
+	if u := b.Update; u != nil && (u.Stage == wire.UpdateReturned || u.Stage == wire.UpdateRefused) {
+		return Finding{Kind: IsOld, Verdict: On, About: about(b.Release, u.Stage.String(), u.Version)}
+	}
 	old := ok && known && (have[0] < want[0] || have[0] == want[0] && have[1] < want[1])
 	return Finding{Kind: IsOld, Verdict: on(old), About: about(b.Release)}
+}
+
+func certificate(b *wire.Beat, t Thresholds, now time.Time) Finding {
+	f := Finding{Kind: Certificate}
+	if b.Cert == nil || b.Cert.Ends <= 0 {
+		return f
+	}
+	left := time.UnixMilli(min(b.Cert.Ends, 1<<52)).Sub(now)
+	return Finding{Kind: Certificate, Verdict: on(left < t.Certificate), Value: int64(max(left, 0) / (24 * time.Hour))}
+}
+
+func config(b *wire.Beat) Finding {
+	f := Finding{Kind: Refuses}
+	if c := b.Config; c != nil && c.Refused != (wire.Stamp{}) && !c.Running.Newer(c.Refused) {
+		f.Verdict, f.Value, f.About = On, int64(min(c.Refused.Version, 1<<50)), about(string(c.Fault))
+	}
+	return f
 }
 
 // release reads a version's first two numbers: 1.4.2, v1.4.

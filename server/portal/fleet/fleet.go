@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	judge "github.com/qrgate/qrgate/server/fleet"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -87,5 +86,3 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET /thiet-bi/{kiosk}", Allow: look, Handler: p.kiosk},
 	}
 }
-
-var _ = judge.Online

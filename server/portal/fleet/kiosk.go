@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +162,12 @@ func (p *Pages) kiosk(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		"Charts": p.charts(v.Lang, history, now.Add(-here.back), now, here.slot), "Tabs": p.tabs(keeps),
 		"Sector": page.SectorName(v.Lang, k.Place.Sector), "Area": page.AreaName(v.Lang, k.Place.Area),
 	}
+	slices.SortStableFunc(alarms, func(a, b judge.Alarm) int {
+		if a.Open() && b.Open() {
+			return judge.Compare(a, b)
+		}
+		return 0
+	})
 	var open, past []alarmRow
 	for i := range alarms {
 		row := p.alarmRow(v.Lang, &alarms[i], mutes, now, keeps)

@@ -282,13 +282,9 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 		pager.After = to("so", strconv.Itoa(here+1))
 	}
 	areas, sectors := choices(v, s, mine)
-	parts, err := p.render(v.Lang, "fleet-figures", d)
-	if err != nil {
-		return err
-	}
 	return v.Render(w, "fleet", map[string]any{
-		"Sight": d, "Figures": safe(parts), "Asked": values, "Pager": pager, "Areas": areas, "Sectors": sectors, "Filtered": q.text+q.area+q.sector+q.state != "",
-		"Tiles": tilesTo(d.Tiles, to), "Map": safe(drawMap(v.Lang, d.perArea, to)), "Stream": "/thiet-bi/dong" + strings.TrimPrefix(to("so", strconv.Itoa(here)), "/thiet-bi"),
+		"Sight": d, "Asked": values, "Pager": pager, "Areas": areas, "Sectors": sectors, "Filtered": q.text+q.area+q.sector+q.state != "",
+		"Tiles": tilesTo(d.Tiles, to), "Map": safe(drawMap(v.Lang, d.perArea)), "Stream": "/thiet-bi/dong" + strings.TrimPrefix(to("so", strconv.Itoa(here)), "/thiet-bi"),
 		"Keeper": len(v.Scopes(keepers...)) > 0, "Attribution": attribution(v.Lang), "Communes": communes(v.Lang, d.perArea, to),
 	})
 }

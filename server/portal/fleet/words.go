@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"html/template"
+	"strings"
 	"time"
 
 	judge "github.com/qrgate/qrgate/server/fleet"
@@ -44,13 +45,18 @@ func alarmText(lang text.Lang, a *judge.Alarm) string {
 	switch a.Kind {
 	case judge.IsHot:
 		return say("value", degrees(a.Value))
+	case judge.Certificate:
+		return say("value", page.Number(a.Value))
 	case judge.IsBehind, judge.HasNobody, judge.HasGap, judge.Outage:
 		return say("value", page.Number(a.Value))
 	case judge.IsFull:
 		return say("value", page.Number(a.Value/10)+" %")
 	case judge.CannotRead:
 		return say("value", page.Number(a.Value)+" %", "about", a.About)
-	case judge.HasScanner, judge.IsOld:
+	case judge.HasScanner:
+		name, fault, _ := strings.Cut(a.About, ": ")
+		return say("about", name+": "+strings.ToLower(faultText(lang, fault)))
+	case judge.IsOld:
 		return say("about", a.About)
 	}
 	return say()
@@ -213,6 +219,42 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 		}
 		add("list", value, "")
 	}
+	begin("fleet.group.orders")
+	if c := b.Config; c != nil {
+		stamp := func(s wire.Stamp) string {
+			if s == (wire.Stamp{}) {
+				return ""
+			}
+			return page.Number(int64(min(s.Version, 1<<50)))
+		}
+		add("config", stamp(c.Running), "")
+		if c.Wanted.Newer(c.Running) {
+			add("config_wanted", stamp(c.Wanted), "")
+		}
+		if refused := stamp(c.Refused); refused != "" && !c.Running.Newer(c.Refused) {
+			if key := "config.fault." + string(c.Fault); text.Has(key) {
+				refused += ": " + say(key)
+			}
+			add("config_refused", refused, "warn")
+		}
+	}
+	if c := b.Cert; c != nil && c.Ends > 0 {
+		add("certificate", clockText(timeOf(c.Ends)), "")
+	}
+	if o := b.Orders; o != nil {
+		if o.Locked {
+			add("locked", say("fleet.yes"), "bad")
+		}
+		if o.Maintenance > 0 {
+			add("maintenance", duration(lang, time.Duration(min(o.Maintenance, 1<<31))*time.Second), "")
+		}
+	}
+	if u := b.Update; u != nil && u.Stage != wire.UpdateNone {
+		if key := "fleet.update." + u.Stage.String(); text.Has(key) {
+			add("update", say(key, "version", u.Version), worse(u.Stage == wire.UpdateReturned || u.Stage == wire.UpdateRefused, "warn"))
+		}
+	}
+
 	for i := 0; i < len(all); i++ {
 		if len(all[i].Facts) == 0 {
 			all = append(all[:i], all[i+1:]...)
@@ -260,6 +302,13 @@ type scannerRow struct {
 // faults are those of scanners that have words of their own.
 var faults = map[string]bool{"absent": true, "silent": true, "stuck": true, "babbling": true, "dark": true, "covered": true, "blurred": true, "bright": true, "still": true}
 
+func faultText(lang text.Lang, fault string) string {
+	if faults[fault] {
+		return text.Of(lang, "fleet.scanner."+fault)
+	}
+	return text.Of(lang, "fleet.scanner.other", "fault", fault)
+}
+
 func scannerRows(lang text.Lang, b *wire.Beat) []scannerRow {
 	var all []scannerRow
 	for _, s := range b.Scanners {
@@ -268,11 +317,8 @@ func scannerRows(lang text.Lang, b *wire.Beat) []scannerRow {
 		if fault == "" && !s.Present {
 			fault = "absent"
 		}
-		switch {
-		case faults[fault] && text.Has("fleet.scanner."+fault):
-			r.State = label{"bad", "✕", text.Of(lang, "fleet.scanner."+fault)}
-		case fault != "":
-			r.State = label{"bad", "✕", text.Of(lang, "fleet.scanner.other", "fault", fault)}
+		if fault != "" {
+			r.State = label{"bad", "✕", faultText(lang, fault)}
 		}
 		if s.Scans+s.Bad > 0 {
 			r.Bad = page.Number(int64(min(s.Share, 100))) + " %"
