@@ -94,6 +94,12 @@ func TestManifestIsComplete(t *testing.T) {
 // committedFrames is the set that lies in the repository.
 var committedFrames = filepath.Join("..", "..", "testdata", "qr")
 
+// committedVideos and committedPhotos are those of videos and of photographs.
+var (
+	committedVideos = filepath.Join("..", "..", "testdata", "qr-video")
+	committedPhotos = filepath.Join("..", "..", "testdata", "qr-photos")
+)
+
 // framesDir is the folder that benchmarks read: the one that QRGATE_FRAMES
 // names, which holds a manifest.json and images of the same form, or the
 // committed set.
