@@ -131,25 +131,30 @@ func addKiosk(ctx context.Context, env environment, s *store.Store, id string, a
 	if err != nil {
 		return err
 	}
-	if err := addWith(ctx, keys, ca, s, id, at, dir); err != nil {
-		return err
-	}
-	fmt.Fprintf(env.out, "%s\n", dir)
-	return nil
-}
-
-func addWith(ctx context.Context, keys *enrol.Keys, ca *enrol.CA, s *store.Store, id string, at store.Where, dir string) error {
-	now := time.Now()
-	bundle, err := keys.NewBundle(ca, id, now)
+	bundle, k, err := newKiosk(keys, ca, id, at)
 	if err != nil {
 		return err
 	}
 	if err := bundle.Write(dir); err != nil {
 		return err
 	}
-	return s.AddKiosk(ctx, qrgate.Kiosk{
+	if err := s.AddKiosk(ctx, k); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.out, "%s\n", dir)
+	return nil
+}
+
+// newKiosk makes the identity and the row of a kiosk.
+func newKiosk(keys *enrol.Keys, ca *enrol.CA, id string, at store.Where) (enrol.Bundle, qrgate.Kiosk, error) {
+	now := time.Now()
+	bundle, err := keys.NewBundle(ca, id, now)
+	if err != nil {
+		return enrol.Bundle{}, qrgate.Kiosk{}, err
+	}
+	return bundle, qrgate.Kiosk{
 		ID: id, Place: at.Name, PlaceNo: at.No, Public: bundle.Key.Public().(ed25519.PublicKey), State: qrgate.KioskActive, Added: now,
-	})
+	}, nil
 }
 
 // simulatedPrefix begins the names of kiosks that are not there, so that nobody takes
@@ -170,10 +175,19 @@ func addSimulated(ctx context.Context, env environment, s *store.Store, prefix s
 	if err != nil {
 		return err
 	}
+	all := make([]qrgate.Kiosk, 0, count)
 	for n := uint(1); n <= count; n++ {
-		if err := addWith(ctx, keys, ca, s, name(n), at, filepath.Join(dir, name(n))); err != nil {
+		bundle, k, err := newKiosk(keys, ca, name(n), at)
+		if err != nil {
 			return err
 		}
+		if err := bundle.WriteQuickly(filepath.Join(dir, name(n))); err != nil {
+			return err
+		}
+		all = append(all, k)
+	}
+	if err := s.AddKiosks(ctx, all); err != nil {
+		return err
 	}
 	fmt.Fprintf(env.out, "%s: %d kiosks of a simulation\n", dir, count)
 	return nil

@@ -46,7 +46,13 @@ func (k *Keys) NewBundle(ca *CA, id string, now time.Time) (Bundle, error) {
 }
 
 // Write stores the bundle as files in dir, the private key with mode 0600.
-func (b Bundle) Write(dir string) error {
+func (b Bundle) Write(dir string) error { return b.write(dir, writeFile) }
+
+// WriteQuickly is Write for thousands of identities that can be made again: a power cut
+// may leave some damaged.
+func (b Bundle) WriteQuickly(dir string) error { return b.write(dir, os.WriteFile) }
+
+func (b Bundle) write(dir string, writeFile func(path string, b []byte, mode os.FileMode) error) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("enrol: bundle: %w", err)
 	}

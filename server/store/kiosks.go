@@ -30,17 +30,29 @@ func (t *tx) auditBy(actor, action, object, note string) error {
 // AddKiosk adds a kiosk. The error is qrgate.ErrConflict if its id is taken and
 // qrgate.ErrInvalid if k can be no kiosk.
 func (s *Store) AddKiosk(ctx context.Context, k qrgate.Kiosk) error {
-	if !wire.ValidKiosk(k.ID) || !validPlace(k.Place) || len(k.Public) != 32 || k.State != qrgate.KioskActive {
-		return fmt.Errorf("store: add kiosk %q: %w", k.ID, qrgate.ErrInvalid)
-	}
+	return s.AddKiosks(ctx, []qrgate.Kiosk{k})
+}
+
+// AddKiosks adds several kiosks, or none of them.
+func (s *Store) AddKiosks(ctx context.Context, all []qrgate.Kiosk) error {
+	at := ""
 	err := s.write(ctx, func(t *tx) error {
-		if err := t.addSource(k, kindKiosk); err != nil {
-			return err
+		for _, k := range all {
+			at = k.ID
+			if !wire.ValidKiosk(k.ID) || !validPlace(k.Place) || len(k.Public) != 32 || k.State != qrgate.KioskActive {
+				return qrgate.ErrInvalid
+			}
+			if err := t.addSource(k, kindKiosk); err != nil {
+				return err
+			}
+			if err := t.audit("add kiosk", k.ID); err != nil {
+				return err
+			}
 		}
-		return t.audit("add kiosk", k.ID)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("store: add kiosk %q: %w", k.ID, err)
+		return fmt.Errorf("store: add kiosk %q: %w", at, err)
 	}
 	return nil
 }
