@@ -128,6 +128,9 @@ type rollout struct {
 	Next   bool
 }
 
+// Hours is how long a stage lasts at least.
+func (r rollout) Hours() int { return int(r.Hold.Hours()) }
+
 type row struct {
 	releases.Kiosk
 	Label   label
