@@ -56,7 +56,10 @@ func split(topic string) (kiosk, rest string, ok bool) {
 func allowed(role enrol.Role, id, topic string, write bool) bool {
 	if role == enrol.RoleServer && !write {
 		if shared, ok := strings.CutPrefix(topic, "$share/"); ok {
-			_, topic, _ = strings.Cut(shared, "/")
+			var group string
+			if group, topic, _ = strings.Cut(shared, "/"); group == "" {
+				return false // no group that MQTT knows
+			}
 		}
 	}
 	kiosk, rest, ok := split(topic)
@@ -98,7 +101,8 @@ func MosquittoACL(servers ...string) string {
 		}
 	}
 	for _, s := range servers {
-		fmt.Fprintf(&b, "\nuser %s\n", s)
+		// What kiosks may do under their own names, servers may not under theirs.
+		fmt.Fprintf(&b, "\nuser %s\ntopic deny %s\n", s, wire.Topic(s, "#"))
 		for _, r := range rules {
 			if r.channel.Up() {
 				line("topic", "read", "+", r.channel)

@@ -38,6 +38,8 @@
 // stays connected until its certificate ends, though the server takes nothing
 // from it. Nor does Mosquitto keep a kiosk out of a shared subscription: it hears
 // nothing there, but its share of the batches is lost until they are sent again.
+// It keeps sessions for who asks, knows no limit of what is retained, and lets a
+// kiosk's last will be any message that the kiosk may publish.
 //
 // The package hides mochi-mqtt/server, whose types appear nowhere outside it.
 package broker

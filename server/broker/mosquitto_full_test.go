@@ -13,14 +13,18 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// startMosquitto runs Debian's Mosquitto as the package documentation says.
-func startMosquitto(t *testing.T, s *site) string {
+// tuples is how many each broker is asked.
+const tuples = 10_000
+
+// startMosquitto runs Debian's Mosquitto as the package documentation says, with
+// the rules for the test's servers and perhaps more.
+func startMosquitto(t *testing.T, s *site, more string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if _, err := s.ca.ServerCertificate(dir, []string{"127.0.0.1"}, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"ca.pem": s.ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(worker))} {
+	for name, b := range map[string][]byte{"ca.pem": s.ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(worker, worker2) + more)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -45,13 +49,21 @@ func startMosquitto(t *testing.T, s *site) string {
 
 func TestMosquittoKeepsTheRules(t *testing.T) {
 	s := newSite(t, kioskA, kioskB)
-	testACL(t, s, startMosquitto(t, s))
+	testACL(t, s, startMosquitto(t, s, ""))
+}
+
+// Mosquitto knows less, see the package documentation; whose topic is whose it
+// knows as well.
+func TestMosquittoTuples(t *testing.T) {
+	c, s := newCourt(t, powers{sessions: true})
+	c.addr, c.watched = startMosquitto(t, s, "\nuser "+auditor+"\ntopic read #\n"), true
+	c.try(tuples, 1)
 }
 
 func TestMosquittoRefuses(t *testing.T) {
 	s := newSite(t, kioskA, kioskB)
 	other := newSite(t, kioskA)
-	addr := startMosquitto(t, s)
+	addr := startMosquitto(t, s, "")
 	w := mustDial(t, options(addr, worker, s.workerTLS(t, worker)).SetOrderMatters(true))
 	status, _ := subscribe(t, w, wire.Filter("", wire.Status))
 
