@@ -306,6 +306,7 @@ func (k *Kiosk) write(server *pairing.Server, key ed25519.PrivateKey, a *wire.En
 	}
 	// What was on disk before is there as a whole, or nothing is: the folder's name is
 	// the one thing that changes.
+	os.Remove(k.dir) // if it is there it is empty, or stays and is an error
 	if err := os.Rename(k.coming(), k.dir); err != nil {
 		return fmt.Errorf("enrolment: %w", err)
 	}
