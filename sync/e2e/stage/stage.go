@@ -190,6 +190,7 @@ type Kiosk struct {
 	Dir string // state, identity, kiosk.toml and lamps, see Lamps
 
 	stage *Stage
+	run   []string // flags of its run
 }
 
 // AddKiosk enrols a kiosk at a place. source is the part of its configuration
@@ -211,6 +212,19 @@ func (s *Stage) AddKiosk(ctx context.Context, id, place, source string) (*Kiosk,
 	return k, os.WriteFile(k.config(), []byte(config), 0o600)
 }
 
+// NewKiosk makes a kiosk that is not enrolled: it has no identity, and its settings name
+// neither a place nor a server. name is of its folder. Once it is enrolled, ID is for
+// the caller to set.
+func (s *Stage) NewKiosk(name, source string) (*Kiosk, error) {
+	k := &Kiosk{ID: name, Dir: filepath.Join(s.Dir, name), stage: s, run: []string{"-enrol"}}
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("state = %q\nidentity = %q\n[log]\nlevel = \"info\"\n[panel]\nkind = \"lines\"\nlines = %q\n%s\n",
+		k.State(), filepath.Join(k.Dir, "identity"), k.Lamps(), source)
+	return k, os.WriteFile(k.config(), []byte(config), 0o600)
+}
+
 func (k *Kiosk) config() string { return filepath.Join(k.Dir, "kiosk.toml") }
 
 // State is the kiosk's state directory: its disk.
@@ -221,7 +235,7 @@ func (k *Kiosk) Lamps() string { return filepath.Join(k.Dir, "lamps.jsonl") }
 
 // Start starts the kiosk.
 func (k *Kiosk) Start(context.Context) (*Process, error) {
-	return k.stage.start(k.ID, k.stage.programs.Kiosk, "run", "-config", k.config())
+	return k.stage.start(k.ID, k.stage.programs.Kiosk, append([]string{"run", "-config", k.config()}, k.run...)...)
 }
 
 // Command runs one of the kiosk's commands to its end and returns what it
