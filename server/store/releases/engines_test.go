@@ -1,0 +1,5 @@
+//go:build !full
+
+package releases_test
+
+var engines = []engine{sqlite}
