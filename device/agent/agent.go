@@ -199,7 +199,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			if a.nonce != ([16]byte{}) {
 				continue // a second beat would make the answer to the first one late
 			}
-			if b := a.condition(); conditionOf(&b).news(a.told) || a.news() {
+			news := a.news() // before they fill in a beat, and so have told it
+			if b := a.condition(); news || conditionOf(&b).news(a.told) {
 				a.beat(ctx, link, b)
 			}
 		case <-floor.C:

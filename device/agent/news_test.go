@@ -1,10 +1,12 @@
 package agent_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -39,6 +41,35 @@ func TestChangeIsToldAtOnce(t *testing.T) {
 		synctest.Wait()
 		if n := len(w.beats()); n != 2 {
 			t.Errorf("%d beats after a check-in, want 2", n)
+		}
+	})
+}
+
+// What a part has to tell is told within seconds, though filling in a beat is what
+// tells it.
+func TestNewsOfAPartIsToldAtOnce(t *testing.T) {
+	var version, told atomic.Uint64
+	version.Store(1)
+	bubble(t, func(w *world) {
+		w.agent.Add(agent.Part{
+			Fill: func(b *wire.Beat) {
+				told.Store(version.Load())
+				b.Config = &wire.ConfigBeat{Running: wire.Stamp{Version: told.Load()}}
+			},
+			News: func() bool { return told.Load() != version.Load() },
+		})
+	}, func(t *testing.T, w *world) {
+		w.answerAll()
+		w.agent.Will()
+		w.agent.Up()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		w.beats()
+		version.Store(2)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if beats := w.beats(); len(beats) == 0 || beats[len(beats)-1].Config.Running.Version != 2 {
+			t.Errorf("within three seconds of news: %+v", beats)
 		}
 	})
 }
