@@ -292,8 +292,8 @@ func (p *Pages) below(r *http.Request, s subject) ([]configs.Value, error) {
 func (p *Pages) sections(v *page.View, s subject, d shown, values []configs.Value) []section {
 	var all []section
 	for _, value := range values {
-		if !s.ID.OfOne() && value.OfOne {
-			continue
+		if !s.ID.OfOne() && value.OfOne || s.Kiosk == nil && !s.Keeps && s.Changes() && !s.May(value.Setting) {
+			continue // of the page of each kiosk
 		}
 		name, _, _ := strings.Cut(value.Key, ".")
 		if len(all) == 0 || all[len(all)-1].Name != name {
