@@ -27,6 +27,7 @@ type Job struct {
 	url    string
 	now    func() time.Time
 	log    *slog.Logger
+	wake   chan struct{}
 
 	mu       sync.Mutex
 	rollouts []Rollout
@@ -38,7 +39,7 @@ type Job struct {
 
 // NewJob returns a job for the kiosks, which fetch what site serves under url.
 func NewJob(k Keeper, site *Site, url string, now func() time.Time, log *slog.Logger) *Job {
-	return &Job{keeper: k, site: site, url: url, now: now, log: log, known: map[string]Kiosk{}, news: map[string]bool{}}
+	return &Job{keeper: k, site: site, url: url, now: now, log: log, wake: make(chan struct{}, 1), known: map[string]Kiosk{}, news: map[string]bool{}}
 }
 
 // keepEvery is how often it is written of a kiosk that nothing has changed.
@@ -99,8 +100,18 @@ func (j *Job) Run(ctx context.Context) error {
 				j.save(ctx)
 			case <-step.C:
 				wait = false
+			case <-j.wake:
+				wait = false
 			}
 		}
+	}
+}
+
+// Wake says that a roll-out has been changed here. It does not wait.
+func (j *Job) Wake() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
 	}
 }
 

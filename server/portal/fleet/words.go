@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ func duration(lang text.Lang, d time.Duration) string {
 
 // milliseconds returns a small time: 38 ms, 1,2 s.
 func milliseconds(ms int64) string {
-	if ms < 0 {
+	if ms = max(ms, -math.MaxInt64); ms < 0 {
 		return "−" + milliseconds(-ms)
 	}
 	if ms < 1000 {

@@ -109,26 +109,42 @@ func (w *world) town(n int) {
 	areas := []string{"19753@2025-07-01", "19789@2025-07-01", "19774@2025-07-01", "19960@2025-07-01", "19900@2025-07-01"}
 	names := []string{"Bệnh viện Trung ương Huế", "Trường Quốc Học", "Bến xe phía Nam", "Siêu thị Tràng Tiền", "Đại Nội"}
 	now := time.Now()
-	for i := range n {
-		no := int64(100 + i)
-		w.exec(`INSERT INTO places (no, organisation, name, folded, sector, kind, area, area_now, street, person, phones, email, capacity, hours, doors, version, poster, created, changed)
-			VALUES (?, 'mine', ?, '', ?, 'market', ?, ?, '', '', '[]', '', 0, '[]', 0, 1, 0, 0, 0)`,
-			no, fmt.Sprintf("%s %d", names[i%len(names)], i+1), []string{"trade", "tourism", "health"}[i%3], areas[i%len(areas)], areas[i%len(areas)])
-		id := fmt.Sprintf("thi-diem-%04d", i)
-		w.add(id, uint32(no))
-		switch {
-		case i%11 == 7:
-			w.beat(id, true, sick(now), now)
-			w.alarm(id, judge.HasScanner, now.Add(-20*time.Minute), 0, "camera-1: dark")
-			w.alarm(id, judge.IsHot, now.Add(-10*time.Minute), 83_900, "")
-		case i%7 == 3:
-			w.beat(id, false, healthy(now.Add(-2*time.Hour)), now.Add(-2*time.Hour))
-			w.alarm(id, judge.IsSilent, now.Add(-115*time.Minute), 300, "")
-		case i%13 == 5:
-		default:
-			w.beat(id, true, healthy(now), now)
+	var signs []store.Presence
+	var alarms []judge.Alarm
+	err := w.Store.Write(w.T.Context(), func(t store.Tx) error {
+		signs, alarms = nil, nil
+		for i := range n {
+			no, id := int64(100+i), fmt.Sprintf("thi-diem-%04d", i)
+			at := areas[i%len(areas)]
+			if _, err := t.Exec(`INSERT INTO places (no, organisation, name, folded, sector, kind, area, area_now, street, person, phones, email, capacity, hours, doors, version, poster, created, changed)
+				VALUES (?, 'mine', ?, '', ?, 'market', ?, ?, '', '', '[]', '', 0, '[]', 0, 1, 0, 0, 0)`,
+				no, fmt.Sprintf("%s %d", names[i%len(names)], i+1), []string{"trade", "tourism", "health"}[i%3], at, at); err != nil {
+				return err
+			}
+			if _, err := t.Exec("INSERT INTO kiosks (no, id, place, place_no, public, state, added, kind) VALUES (?, ?, 'Kho', ?, ?, 1, 1, 0)", no, id, no, make([]byte, 32)); err != nil {
+				return err
+			}
+			said, up, heard := healthy(now), true, now
+			switch {
+			case i%11 == 7:
+				said = sick(now)
+				alarms = append(alarms, judge.Alarm{No: no, Kind: judge.HasScanner, Grave: true, Since: now.Add(-20 * time.Minute), Seen: now, About: "camera-1: dark"},
+					judge.Alarm{No: no, Kind: judge.IsHot, Since: now.Add(-10 * time.Minute), Seen: now, Value: 83_900})
+			case i%7 == 3:
+				up, heard = false, now.Add(-2*time.Hour)
+				said = healthy(heard)
+				alarms = append(alarms, judge.Alarm{No: no, Kind: judge.IsSilent, Grave: true, Since: now.Add(-115 * time.Minute), Seen: now, Value: 300})
+			case i%13 == 5:
+				continue
+			}
+			said.V = wire.Version
+			signs = append(signs, store.Presence{Kiosk: id, Online: &wire.Online{V: wire.Version, Up: up, Session: 1}, Changed: heard, Beat: &said, Contact: heard})
 		}
-	}
+		return nil
+	})
+	w.must(err)
+	w.must(w.Store.SavePresences(w.T.Context(), signs))
+	w.must(w.kept.SaveAlarms(w.T.Context(), alarms))
 }
 
 // history keeps two days of samples of a kiosk, with a night in which it was off.
