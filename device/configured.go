@@ -79,12 +79,15 @@ type faces struct {
 	screen *screen.Screen
 	sound  *screen.Sound
 	panel  panel.Panel
+	exit   bool // people left through the door when it was opened
 }
 
 // configure makes c, of which the door is valid, what a door that is open runs with.
 func (f faces) configure(c Config, log *slog.Logger) {
 	if p, ok := f.panel.(adjustable); ok {
-		if err := p.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
+		// What was a way out stays one until the next start: an order may turn the
+		// lane to be one, and nobody is held in.
+		if err := p.Adjust(c.Panel.Reset, c.Panel.Egress || f.exit); err != nil {
 			log.Error("panel not adjusted", "err", err)
 		}
 	}

@@ -185,7 +185,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
 		OnReceipt: clock.AtLeast, Log: log.With("task", "sender"),
 	})
-	at := faces{door, face, sound, lamps}
+	at := faces{door, face, sound, lamps, c.Panel.Egress}
 	kept.Use(settings.Uses{
 		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
 		Move: func(l wire.LinkConfig) {
