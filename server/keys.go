@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/print"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/enrolment"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -88,10 +89,11 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	place := f.String("place", "", "`name` of the place where the kiosk stands")
 	number := f.Uint("place-number", 0, "`number` under which the place is registered")
 	out := f.String("out", "", "`directory` for the kiosk's identity (default ID)")
+	wipe := f.Bool("wipe", false, "with revoke: the kiosk forgets who it is, and all that it has not delivered, when it next asks")
 	count := f.Uint("count", 0, "add so `many` kiosks for simulation, called ID and a number; ID begins with "+simulatedPrefix)
 	return func(ctx context.Context, env environment) error {
 		if len(env.args) == 0 {
-			return fmt.Errorf("%w: say add, move, list or revoke", errUsage)
+			return fmt.Errorf("%w: say add, move, list, revoke or reinstate", errUsage)
 		}
 		if *number > math.MaxUint32 {
 			return fmt.Errorf("%w: no place has the number %d", errUsage, *number)
@@ -113,10 +115,12 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 			do = func(s *store.Store) error { return addKiosk(ctx, env, s, args[0], at, *out) }
 		case verb == "move" && len(args) == 1 && *place != "":
 			do = func(s *store.Store) error { return s.MoveKiosk(ctx, args[0], at) }
-		case verb == "revoke" && len(args) == 1:
-			do = func(s *store.Store) error { return s.RevokeKiosk(ctx, args[0]) }
+		case verb == "revoke" && len(args) > 0:
+			do = func(s *store.Store) error { return enrolment.New(s, time.Now).Revoke(ctx, "", *wipe, args...) }
+		case verb == "reinstate" && len(args) == 1:
+			do = func(s *store.Store) error { return enrolment.New(s, time.Now).Reinstate(ctx, "", args[0]) }
 		default:
-			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] [-count N] | move ID -place NAME [-place-number N] | list | revoke ID", errUsage)
+			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] [-count N] | move ID -place NAME [-place-number N] | list | revoke [-wipe] ID... | reinstate ID", errUsage)
 		}
 		return withStore(ctx, env.config, do)
 	}
