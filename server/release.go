@@ -232,5 +232,5 @@ func newUpdates(env environment, s *store.Store, in *ingest.Ingest) (*updates, e
 	rel := kept.New(s, time.Now)
 	job := releases.NewJob(rel, site, env.config.PortalURL+release.Path, time.Now, env.log.With("task", "releases"))
 	in.Beats = append(in.Beats, job.Heard)
-	return &updates{job, &pages.Options{Site: site, Kept: rel}}, nil
+	return &updates{job, &pages.Options{Site: site, Kept: rel, Wake: job.Wake}}, nil
 }

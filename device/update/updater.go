@@ -57,7 +57,8 @@ type Updater struct {
 	mu     sync.Mutex
 	wanted wire.UpdateAnswer // Version "" is none
 	beat   wire.UpdateBeat
-	told   wire.UpdateBeat
+	filled wire.UpdateBeat // in the newest beat, sent or not
+	told   wire.UpdateBeat // in the newest that was answered
 
 	// Of the task alone.
 	goal     goal
@@ -108,7 +109,7 @@ func (u *Updater) Fill(b *wire.Beat) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	said := u.beat
-	b.Update, u.told = &said, said
+	b.Update, u.filled = &said, said
 }
 
 // News reports whether the server should hear of it now.
@@ -124,6 +125,7 @@ func (u *Updater) News() bool {
 func (u *Updater) Answered(a *wire.BeatAnswer) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.told = u.filled
 	var w wire.UpdateAnswer
 	if a.Update != nil {
 		w = *a.Update

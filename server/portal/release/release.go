@@ -37,6 +37,7 @@ var files embed.FS
 type Options struct {
 	Site *releases.Site
 	Kept *kept.Releases
+	Wake func() // told when a roll-out has changed; nil is nobody
 	Log  *slog.Logger
 }
 
@@ -49,6 +50,9 @@ type Pages struct {
 // New returns the pages in f.
 func New(f *page.Frame, o Options) *Pages {
 	f.Add(files, "pages/*.html")
+	if o.Wake == nil {
+		o.Wake = func() {}
+	}
 	return &Pages{o, f.Now}
 }
 
@@ -268,7 +272,7 @@ func (d *data) rows(rollouts []releases.Rollout, kiosks []releases.Kiosk, arches
 		}
 	}
 	no, _ := strconv.Atoi(q.Get("trang"))
-	no = max(no, 1)
+	no = min(max(no, 1), len(found)/perPage+1)
 	from := min((no-1)*perPage, len(found))
 	to := min(from+perPage, len(found))
 	d.Rows = found[from:to]
@@ -386,6 +390,7 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
+	p.o.Wake()
 	p.o.Log.Info("roll-out begun", "version", d.Version.Version)
 	return v.Go(w, at, "release.begun", "version", d.Version.Version)
 }
@@ -426,6 +431,7 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
+	p.o.Wake()
 	p.o.Log.Info("roll-out changed", "version", seen.Version, "what", what)
 	return v.Go(w, at, "release.did."+what, "version", seen.Version)
 }
