@@ -25,7 +25,7 @@ func (o *Orders) CardText(c orders.Card) (string, error) {
 func (o *Orders) TimeText(nonce pass.Target) (string, error) {
 	now := o.o.Now()
 	return pass.SignCommand(pass.CommandCard{
-		Order: uint8(wire.OrderFloor), Key: uint8(o.sign.ID), Single: true, Scope: pass.ForNonce, Target: nonce,
+		Order: uint8(wire.OrderFloor), Key: uint8(o.sign.ID), Scope: pass.ForNonce, Target: nonce,
 		Arg: wire.CardArg(wire.OrderFloor, wire.OrderArgs{Time: now.UnixMilli()}, 0), From: pass.HourOf(now), Until: pass.HourOf(now.Add(2 * time.Hour)),
 	}, o.sign.Key)
 }
