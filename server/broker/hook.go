@@ -49,8 +49,18 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		return h.refuse(cl, packets.ErrBadUsernameOrPassword, "last will is not the kiosk's own status")
 	}
 	if c.role == enrol.RoleKiosk {
-		if code, why := h.ask(c); why != "" {
-			return h.refuse(cl, code, why)
+		// A database takes much stack, which would stay with the connection.
+		type answer struct {
+			code packets.Code
+			why  string
+		}
+		asked := make(chan answer, 1)
+		go func() {
+			code, why := h.ask(c)
+			asked <- answer{code, why}
+		}()
+		if a := <-asked; a.why != "" {
+			return h.refuse(cl, a.code, a.why)
 		}
 	}
 	if !h.b.take(c) {
