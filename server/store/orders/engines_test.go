@@ -1,0 +1,5 @@
+//go:build !full
+
+package orders_test
+
+var engines = []engine{sqlite}
