@@ -60,7 +60,7 @@ var commands = []command{
 	{"serve", "", "take check-ins and show them", noFlags(serve)},
 	{"init", "", "make the keys and the database of a new server", initFlags},
 	{"migrate", "", "bring the database to this version", noFlags(migrate)},
-	{"kiosk", "add ID | move ID | list | revoke ID... | reinstate ID", "kiosks that may deliver", kioskFlags},
+	{"kiosk", "add | move | list | revoke | reinstate ID", "kiosks that may deliver", kioskFlags},
 	{"account", "add NAME | list | recover NAME", "accounts of the portal; the first administrator", accountFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
 	{"cards", "list | revoke NUMBER | confirm", "the list of void cards, as kiosks are told it", cardsFlags},
