@@ -1,11 +1,14 @@
 package update_test
 
 import (
+	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -124,7 +127,7 @@ func (r *repo) file(name string, b []byte) {
 	r.files[name] = &fstest.MapFile{Data: b, Mode: 0o644}
 }
 
-func (r *repo) bytes(name string) []byte {
+func (r *repo) content(name string) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.files[name]; f != nil {
@@ -204,7 +207,7 @@ func program(n int) []byte {
 // ServeHTTP serves the repository.
 func (r *repo) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	name := strings.TrimPrefix(q.URL.Path, "/cap-nhat/")
-	b := r.bytes(name)
+	b := r.content(name)
 	if b == nil {
 		http.NotFound(w, q)
 		return
@@ -212,10 +215,24 @@ func (r *repo) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	http.ServeContent(w, q, "", start, strings.NewReader(string(b)))
 }
 
-func (r *repo) serve() update.Source {
+func (r *repo) serve() update.Source { return site(r.t, strings.TrimSuffix(r.address(), "/cap-nhat/")) }
+
+// address is where the repository is served.
+func (r *repo) address() string {
 	s := httptest.NewServer(r)
 	r.t.Cleanup(s.Close)
-	return site(r.t, s.URL)
+	return s.URL + "/cap-nhat/"
+}
+
+// memory is the repository without a network.
+type memory struct{ *repo }
+
+func (m memory) Open(_ context.Context, name string, from int64) (io.ReadCloser, int64, error) {
+	b := m.content(name)
+	if b == nil {
+		return nil, 0, update.ErrMissing
+	}
+	return io.NopCloser(bytes.NewReader(b[from:])), from, nil
 }
 
 func site(t testing.TB, at string) update.Source {
@@ -236,7 +253,7 @@ type kiosk struct {
 
 func newKiosk(t testing.TB, r *repo) *kiosk {
 	v := launcher.Versions{Dir: filepath.Join(t.TempDir(), "versions")}
-	return &kiosk{update.NewClient(v, r.bytes("1.root.json"), "arm64"), v, update.Ask{Running: "1.0.0", Floor: start}, t}
+	return &kiosk{update.NewClient(v, r.content("1.root.json"), "arm64"), v, update.Ask{Running: "1.0.0", Floor: start}, t}
 }
 
 // take finds and fetches a version; "" is the newest.

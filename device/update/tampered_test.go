@@ -24,7 +24,7 @@ var tampered = []struct {
 }{
 	{"a wrong signature", func(r *repo) {
 		r.release("1.2.0", program(12))
-		b := r.bytes("3.targets.json")
+		b := r.content("3.targets.json")
 		r.file("3.targets.json", []byte(strings.Replace(string(b), `"length":200000`, `"length":200001`, 1)))
 	}, release.Unsigned},
 	{"below the threshold", func(r *repo) {
@@ -70,12 +70,12 @@ var tampered = []struct {
 	}, release.Unsigned},
 	{"the snapshot of before", func(r *repo) {
 		r.timestamp.Signed.Version = 9
-		r.timestamp.Signed.Meta["snapshot.json"] = meta(1, r.bytes("1.snapshot.json"))
+		r.timestamp.Signed.Meta["snapshot.json"] = meta(1, r.content("1.snapshot.json"))
 		r.putTimestamp(onlineKey)
 	}, release.Unsigned},
 	{"the targets of before", func(r *repo) {
 		r.snapshot.Signed.Version, r.timestamp.Signed.Version = 9, 9
-		r.snapshot.Signed.Meta["targets.json"] = meta(1, r.bytes("1.targets.json"))
+		r.snapshot.Signed.Meta["targets.json"] = meta(1, r.content("1.targets.json"))
 		r.putSnapshot(onlineKey)
 	}, release.Unsigned},
 	{"targets no longer named", func(r *repo) {
@@ -87,7 +87,7 @@ var tampered = []struct {
 	}, release.Unlisted},
 	{"the targets of one edition with the snapshot of another", func(r *repo) { // mix and match
 		r.release("1.2.0", program(12))
-		b := r.bytes("3.targets.json")
+		b := r.content("3.targets.json")
 		r.release("1.3.0", program(13))
 		r.file("4.targets.json", b)
 	}, release.Unsigned},
@@ -161,7 +161,7 @@ var tampered = []struct {
 		r.file("2.root.json", b)
 	}, release.Unsigned},
 	{"another kind of document", func(r *repo) {
-		r.file("timestamp.json", r.bytes("1.snapshot.json"))
+		r.file("timestamp.json", r.content("1.snapshot.json"))
 	}, release.Unsigned},
 	{"a timestamp that names nothing", func(r *repo) {
 		r.timestamp.Signed.Version = 9
