@@ -185,7 +185,7 @@ func TestWhatIsTypedStays(t *testing.T) {
 	if w.newest(configs.Everywhere).Settings["door.help_line"] != "113" {
 		t.Error("what somebody else has saved is overwritten")
 	}
-	body = w.post("admin", everywhere, 200, "base", "2", "door.help_line", "115", "config_why", "x")
+	w.post("admin", everywhere, 200, "base", "2", "door.help_line", "115", "config_why", "x")
 	body = w.post("admin", everywhere, 200, "base", "2", "door.help_line", "115", "config_why", "x", "step", "edit")
 	w.shows(200, 200, body, "edit again", `value="115"`, `value="x"`)
 	body = w.post("admin", everywhere, 422, "base", "2", "door.help_line", "113", "config_why", "x")
