@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/server/broker"
@@ -79,6 +80,7 @@ func serve(ctx context.Context, env environment) error {
 	enrolling := newEnrolling(env, keys, ca, s, in, master.Derive("enrolment tokens"))
 	var embedded *broker.Broker
 	if c.Broker != "" {
+		spareMemory()
 		embedded, err = broker.New(c.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
 			Takeover: func(id string) { log.Warn("a second connection under one name ended the first", "name", id) },
 			Log:      log.With("task", "broker"),
@@ -173,7 +175,9 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	tasks.Go(func() error { return pages.Watch(ctx) })
 	if listeners[1] != nil {
-		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(in, embedded, s, ready, looking)) })
+		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(watched{
+			config: c, ingest: in, broker: embedded, store: s, ready: ready, ca: ca, cert: cert, keeper: guard.keeper, mail: letters, more: []prometheus.Collector{looking},
+		})) })
 	}
 	if listeners[2] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear
@@ -217,7 +221,7 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	ready := new(atomic.Bool)
 	var link *mqttlink.Link
 	link, err = mqttlink.New(mqttlink.Options{
-		URL: c.BrokerURL, ClientID: c.Client, TLS: tlsConfig, InFlight: 1024, Queue: 4096, Backoff: 100 * time.Millisecond,
+		URL: c.BrokerURL, ClientID: c.Client, TLS: tlsConfig, InFlight: 1024, Queue: 4096, Backoff: 100 * time.Millisecond, MaxBackoff: 2 * time.Second,
 		OnUp: func(ctx context.Context) {
 			ready.Store(true)
 			up()

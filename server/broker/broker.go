@@ -161,6 +161,7 @@ type Broker struct {
 	server   *mqtt.Server
 	count    counters
 
+	turns   *turns
 	closing chan struct{}
 
 	mu     sync.Mutex
@@ -176,7 +177,7 @@ type Broker struct {
 func New(addr string, t TLS, auth Authorizer, o Options) (*Broker, error) {
 	o.setDefaults()
 	b := &Broker{
-		auth: auth, options: o, log: o.Log, clients: t.Clients, closing: make(chan struct{}),
+		auth: auth, options: o, log: o.Log, clients: t.Clients, turns: newTurns(), closing: make(chan struct{}),
 		conns: map[*conn]struct{}{}, byAddr: map[string]int{}, live: map[string]*conn{},
 	}
 	b.tls = &tls.Config{

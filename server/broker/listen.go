@@ -22,6 +22,7 @@ import (
 type conn struct {
 	*tls.Conn
 	raw  net.Conn
+	pace *paced // between the two
 	addr string
 	done chan struct{} // closed when mochi has forgotten the connection
 
@@ -117,7 +118,8 @@ func (b *Broker) admit(raw net.Conn) (*conn, bool) {
 		b.count.limit.Add(1)
 		return nil, false
 	}
-	c := &conn{Conn: tls.Server(raw, b.tls), raw: raw, addr: addr, done: make(chan struct{}), writeTimeout: b.options.WriteTimeout}
+	pace := &paced{Conn: raw, turns: b.turns}
+	c := &conn{Conn: tls.Server(pace, b.tls), raw: raw, pace: pace, addr: addr, done: make(chan struct{}), writeTimeout: b.options.WriteTimeout}
 	b.conns[c] = struct{}{}
 	b.byAddr[addr]++
 	b.wg.Add(1)
@@ -158,7 +160,13 @@ func (b *Broker) greet(c *conn) bool {
 	log := b.log.With("remote", c.addr)
 	// An error of this shows in the handshake.
 	c.raw.SetDeadline(time.Now().Add(b.options.ConnectTimeout))
-	if err := c.Handshake(); err != nil {
+	err := c.Handshake()
+	c.pace.release()
+	if errors.Is(err, errBusy) {
+		b.count.limit.Add(1)
+		return false
+	}
+	if err != nil {
 		b.count.handshake.Add(1)
 		if expired := (*expiredError)(nil); errors.As(err, &expired) {
 			log.Warn("client certificate expired", "client", expired.id, "ended", expired.ended)

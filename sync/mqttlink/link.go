@@ -54,15 +54,14 @@ type Options struct {
 	// Dial opens the connection below TLS; nil is a net.Dialer's DialContext.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	KeepAlive time.Duration // between signs of life; default 30 s, at least 1 s
-	Timeout   time.Duration // for connecting and for each write; the broker's acknowledgement may take twice as long; default 30 s
-	Backoff   time.Duration // bound of the first wait before connecting again; default 1 s, doubled up to 60 s
-	InFlight  int           // messages published and not yet acknowledged; default 16
-	Queue     int           // messages received and not yet handled, for each subscription; default 64
-	Log       *slog.Logger  // default: nothing is logged
+	KeepAlive  time.Duration // between signs of life; default 30 s, at least 1 s
+	Timeout    time.Duration // for connecting and for each write; the broker's acknowledgement may take twice as long; default 30 s
+	Backoff    time.Duration // bound of the first wait before connecting again; default 1 s, doubled up to MaxBackoff
+	MaxBackoff time.Duration // default 30 s: so all kiosks of a server that comes back are back within a minute, and do not come at once
+	InFlight   int           // messages published and not yet acknowledged; default 16
+	Queue      int           // messages received and not yet handled, for each subscription; default 64
+	Log        *slog.Logger  // default: nothing is logged
 }
-
-const maxBackoff = time.Minute
 
 // A Link is one client's connection to a broker, made again whenever it is
 // lost. It is safe for concurrent use.
@@ -120,6 +119,7 @@ func New(o Options) (*Link, error) {
 	setDefault(&o.KeepAlive, 30*time.Second)
 	setDefault(&o.Timeout, 30*time.Second)
 	setDefault(&o.Backoff, time.Second)
+	setDefault(&o.MaxBackoff, 30*time.Second)
 	setDefault(&o.InFlight, 16)
 	setDefault(&o.Queue, 64)
 	o.KeepAlive = max(o.KeepAlive, time.Second)
@@ -172,11 +172,11 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 		// A broker that accepts and then drops us, for a message it will not
 		// take or an id used twice, must not be asked again every second.
-		if up && time.Since(began) > maxBackoff {
+		if up && time.Since(began) > l.o.MaxBackoff {
 			bound = l.o.Backoff
 		}
 		wait := rand.N(bound) // full jitter: a province that comes back is a herd
-		bound = min(2*bound, maxBackoff)
+		bound = min(2*bound, l.o.MaxBackoff)
 		if up || !said {
 			l.log.Warn("link down", "err", err, "retry_in", wait)
 			said = true
