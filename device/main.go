@@ -33,6 +33,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -232,6 +233,9 @@ func checkOutbox(ctx context.Context, env environment) error {
 // would tell of a busy machine, not of the picture; what it took is printed.
 const decodePatience = 2 * time.Second
 
+// decodeMemory is what the heap of decode is kept near.
+const decodeMemory = 24 << 20
+
 // decode prints for each image what a kiosk's camera would have read in it.
 func decode(ctx context.Context, env environment) error {
 	if len(env.args) == 0 {
@@ -245,6 +249,8 @@ func decode(ctx context.Context, env environment) error {
 		Explained string `json:"explained,omitempty"`
 		Error     string `json:"error,omitempty"`
 	}
+	// Garbage of large pictures is collected before it fills a small board.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(decodeMemory))
 	reader := qrread.New(qrread.Options{Deadline: env.patience})
 	enc := json.NewEncoder(env.out)
 	enc.SetEscapeHTML(false)

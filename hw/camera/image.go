@@ -16,8 +16,11 @@ import (
 // refused by their header, before any of it is unpacked.
 const MaxPixels = 4 << 20
 
-// maxFile bounds what is read of one image file.
-const maxFile = 16 << 20
+// What one picture may take. A kiosk has little memory.
+const (
+	maxFile     = 6 << 20  // its bytes
+	maxUnpacked = 15 << 20 // what they are unpacked into, up to the grey pixels
+)
 
 var errTooLarge = errors.New("picture too large")
 
@@ -29,20 +32,24 @@ func Load(path string) (*image.Gray, error) {
 		return nil, fmt.Errorf("camera: load: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
+	var data bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		data.Grow(int(min(info.Size(), maxFile)) + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(io.LimitReader(f, maxFile+1)); err != nil {
 		return nil, fmt.Errorf("camera: load: %w", err)
 	}
-	img, err := decode(data)
+	img, err := decode(data.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("camera: load %s: %w", path, err)
 	}
 	return img, nil
 }
 
-// Decode reads one JPEG, PNG or binary PGM as a grey picture. It refuses
-// pictures of more than MaxPixels or 16 MiB, and JPEGs that would be unpacked
-// again and again in many small scans, before unpacking them. It never panics.
+// Decode reads one JPEG, PNG or binary PGM as a grey picture. Before unpacking
+// them it refuses pictures of more than MaxPixels or 6 MiB, those that take more
+// than 15 MiB to unpack, as large ones of 16 bits a colour do, and JPEGs that would
+// be unpacked again and again in many small scans. It never panics.
 func Decode(data []byte) (*image.Gray, error) {
 	img, err := decode(data)
 	if err != nil {
@@ -80,11 +87,31 @@ func decodePNG(data []byte) (*image.Gray, error) {
 	if err := checkSize(c.Width, c.Height); err != nil {
 		return nil, err
 	}
+	if pngBytes(data)*c.Width*c.Height > maxUnpacked {
+		return nil, errTooLarge
+	}
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	return luminance(img), nil
+}
+
+// pngBytes returns how many bytes a pixel of a PNG takes at most while it is unpacked.
+// The header is whole.
+func pngBytes(data []byte) int {
+	depth, kind, interlaced := data[24], data[25], data[28]
+	n := 5 // and the grey of it
+	if kind == 0 && !bytes.Contains(data, []byte("tRNS")) {
+		n = 2 // if one of its greys is transparent it becomes a colour
+	}
+	if depth == 16 {
+		n *= 2
+	}
+	if interlaced != 0 {
+		n *= 2 // its passes are pictures of their own
+	}
+	return n
 }
 
 // checkSize refuses what has no or too many pixels.

@@ -180,6 +180,20 @@ func pngOf(t testing.TB, w, h uint32) []byte {
 	return b
 }
 
+// pngAs returns one of a kind of pixels as well.
+func pngAs(t testing.TB, w, h uint32, depth, kind, interlaced byte) []byte {
+	b := pngOf(t, w, h)
+	b[24], b[25], b[28] = depth, kind, interlaced
+	binary.BigEndian.PutUint32(b[29:], crc(b[12:29]))
+	return b
+}
+
+// progressive makes a JPEG say that it is one.
+func progressive(b []byte) []byte {
+	b[bytes.Index(b, []byte{0xff, 0xc0})+1] = 0xc2
+	return b
+}
+
 // jpegOf returns a JPEG whose header says that it is w by h pixels.
 func jpegOf(t testing.TB, w, h uint16) []byte {
 	b := asJPEG(t, ramp(8, 8))
@@ -206,7 +220,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a PNG of 2^62 pixels", pngOf(t, 1<<31-1, 1<<31-1), ""},
 		{"half a JPEG", card[:len(card)/2], ""},
 		{"a JPEG of many scans", bomb(25), "too many scans"},
-		{"17 MB", append(bytes.Clone(card), make([]byte, 17<<20)...), "too large"},
+		{"7 MB", append(bytes.Clone(card), make([]byte, 7<<20)...), "too large"},
+		{"a PNG of 4 megapixels in colours of 16 bits", pngAs(t, 2000, 2000, 16, 2, 0), "too large"},
+		{"the same interlaced in 8 bits", pngAs(t, 2000, 2000, 8, 2, 1), "too large"},
+		{"a progressive JPEG of 4 megapixels", progressive(jpegOf(t, 2000, 2000)), "too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			img, err := camera.Decode(tt.data)

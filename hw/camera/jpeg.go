@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"io"
 	"sync"
@@ -12,12 +13,15 @@ import (
 
 // Markers of JPEG, the byte after 0xff.
 const (
-	markerSOI = 0xd8 // start of image
-	markerEOI = 0xd9 // end of image
-	markerSOS = 0xda // start of scan
-	markerDHT = 0xc4 // Huffman tables
-	markerRST = 0xd0 // first of the eight restart markers
-	markerTEM = 0x01 // stands alone, like the restart markers
+	markerSOI  = 0xd8 // start of image
+	markerEOI  = 0xd9 // end of image
+	markerSOF0 = 0xc0 // start of frame: baseline, extended, progressive
+	markerSOF1 = 0xc1
+	markerSOF2 = 0xc2
+	markerSOS  = 0xda // start of scan
+	markerDHT  = 0xc4 // Huffman tables
+	markerRST  = 0xd0 // first of the eight restart markers
+	markerTEM  = 0x01 // stands alone, like the restart markers
 )
 
 // maxScans bounds the work of unpacking: a progressive JPEG touches all its
@@ -45,11 +49,44 @@ func decodeJPEG(data []byte) (*image.Gray, error) {
 	if err := checkSize(c.Width, c.Height); err != nil {
 		return nil, err
 	}
+	if jpegBytes(data, c) > maxUnpacked {
+		return nil, errTooLarge
+	}
 	img, err := jpeg.Decode(completeJPEG(data))
 	if err != nil {
 		return nil, err
 	}
 	return luminance(img), nil
+}
+
+// jpegBytes returns how many bytes a JPEG takes while it is unpacked, its first
+// scan's header being c.
+func jpegBytes(data []byte, c image.Config) int {
+	pixels := c.Width * c.Height
+	// Of all components in the smallest unit, and of the largest. The decoder also
+	// finds a header behind garbage; the worst is supposed of that.
+	samples, most, deep := 3, 1, 5
+	eachSegment(data, func(marker byte, s []byte) {
+		if marker != markerSOF0 && marker != markerSOF1 && marker != markerSOF2 || len(s) < 6 {
+			return
+		}
+		if deep = 1; marker == markerSOF2 {
+			deep = 5 // coefficients of four bytes are kept until the last scan
+		}
+		samples, most = 0, 1
+		for s = s[6:]; len(s) >= 3; s = s[3:] {
+			n := int(s[1]>>4) * int(s[1]&15)
+			samples, most = samples+n, max(most, n)
+		}
+	})
+	n := pixels * samples / most * deep
+	switch c.ColorModel {
+	case color.RGBAModel:
+		n += 4 * pixels // a second picture, of the first
+	case color.CMYKModel:
+		n += 5 * pixels
+	}
+	return n
 }
 
 // completeJPEG returns data with the tables and the end that it may lack. Many
@@ -66,19 +103,27 @@ func completeJPEG(data []byte) io.Reader {
 // findScan returns where the first scan begins, 0 if nowhere, and whether
 // Huffman tables stand before it.
 func findScan(data []byte) (sos int, tables bool) {
+	sos = eachSegment(data, func(marker byte, _ []byte) { tables = tables || marker == markerDHT })
+	return sos, tables
+}
+
+// eachSegment calls fn with every segment before the first scan, and returns where
+// that begins, 0 if nowhere.
+func eachSegment(data []byte, fn func(marker byte, content []byte)) (sos int) {
 	for i := 2; i+4 <= len(data) && data[i] == 0xff; {
-		switch marker := data[i+1]; {
-		case marker == 0xff: // a fill byte
+		marker := data[i+1]
+		if marker == 0xff { // a fill byte
 			i++
 			continue
-		case marker == markerSOS:
-			return i, tables
-		case marker == markerDHT:
-			tables = true
 		}
-		i += 2 + int(binary.BigEndian.Uint16(data[i+2:]))
+		if marker == markerSOS {
+			return i
+		}
+		end := i + 2 + int(binary.BigEndian.Uint16(data[i+2:]))
+		fn(marker, data[i+4:max(min(end, len(data)), i+4)])
+		i = end
 	}
-	return 0, tables
+	return 0
 }
 
 // standardTables returns the Huffman tables of the JPEG standard's section K.3
