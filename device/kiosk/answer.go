@@ -26,7 +26,8 @@ type Answer struct {
 	Brought  int       // with Admitted: so many companions were recorded just now
 	At       time.Time // with Again: when it was recorded; zero if that is not to be told
 
-	Order wire.OrderKind // with Ordered: what was done
+	Order  wire.OrderKind // with Ordered: what was done
+	Faulty bool           // and that it has found something wrong
 }
 
 // signals is what lamps, buzzer and relay do in each state of the door.

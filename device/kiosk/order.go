@@ -37,7 +37,7 @@ func (k *Kiosk) order(ctx context.Context, s scan.Scan) error {
 	said, err := k.Orders.Card(ctx, s.Text)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	a := Answer{State: words.Ordered, Order: said.Kind}
+	a := Answer{State: words.Ordered, Order: said.Kind, Faulty: said.Faulty}
 	if said.State != wire.OrderDone {
 		if a = (Answer{State: words.Refused, Reason: said.Reason}); a.Reason == wire.NoReason {
 			a.Reason = wire.ReasonOrder

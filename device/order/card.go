@@ -15,6 +15,7 @@ type Said struct {
 	Kind   wire.OrderKind // 0 if it could not be read
 	State  wire.OrderState
 	Reason wire.Reason // why not
+	Faulty bool        // it has found something wrong
 }
 
 // Card judges a command card and follows it. It returns when that is done and in the
@@ -71,7 +72,7 @@ func (t *Table) Card(ctx context.Context, text string) (Said, error) {
 	if out.Then != nil {
 		out.Then()
 	}
-	return Said{Kind: use.Kind, State: out.State, Reason: out.Reason}, err
+	return Said{Kind: use.Kind, State: out.State, Reason: out.Reason, Faulty: out.Faulty}, err
 }
 
 // judge reports why a genuine card is not for this kiosk, or not now.

@@ -70,6 +70,7 @@ type Outcome struct {
 	Data   []byte // goes to the server, in parts
 	Undone uint64 // number of the check-in that was taken back
 	Count  int64  // people who were counted
+	Faulty bool   // it was followed and has found something wrong
 
 	// Then is called when the result has been sent, or cannot be.
 	Then func()

@@ -72,6 +72,12 @@ func Words(lang words.Lang, a kiosk.Answer) words.Sentence {
 		s = words.Reason(lang, a.Reason)
 	case a.State == words.Again && !a.At.IsZero():
 		s.Head = words.Of(lang, words.AgainAt, "time", a.At.In(vietnam).Format("15:04"))
+	case a.State == words.Ordered && a.Order == wire.OrderSelfTest && a.Faulty:
+		s.Head = words.Of(lang, words.SelfTestBad)
+	case a.State == words.Ordered:
+		if head := words.Order(lang, a.Order); head != "" {
+			s.Head = head
+		}
 	case a.Test:
 		s.Do = words.Of(lang, words.TestPass)
 	case a.Brought > 0:

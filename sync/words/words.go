@@ -81,6 +81,8 @@ const (
 	ListAge  Key = "list.age"  // age of the revocation list; placeholder "days"
 	TestPass Key = "test.pass" // the morning's test card has worked
 
+	SelfTestBad Key = "order.self_test.bad" // a self-test has found something
+
 	TypedWrong   Key = "typed.wrong"    // a typed code that cannot be right
 	TypedWrongDo Key = "typed.wrong.do" // and what to do
 	TypedAsk     Key = "typed.ask"      // opens the keys for a code
@@ -189,6 +191,16 @@ func Hints() []string { return []string{"closer", "hold-still", "tilt", "light"}
 
 // Hint returns what to tell who holds up a code that is not read.
 func Hint(lang Lang, name string) Sentence { return sentence(lang, Key("hint."+name)) }
+
+// Order returns the headline for a command card that was followed; "" if its kind has
+// none of its own.
+func Order(lang Lang, k wire.OrderKind) string {
+	switch k {
+	case wire.OrderSelfTest, wire.OrderDirection, wire.OrderUndo, wire.OrderTally, wire.OrderEvent, wire.OrderMaintenance, wire.OrderFloor:
+		return Of(lang, Key("order."+k.String()))
+	}
+	return ""
+}
 
 // Verdict returns the name of a verdict for lists and tables.
 func Verdict(lang Lang, v wire.Verdict) string { return Of(lang, Key("verdict."+v.String())) }

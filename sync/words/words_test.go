@@ -72,6 +72,11 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 		for v := wire.Admitted; v <= wire.Unrecorded; v++ {
 			say(words.Key("verdict."+v.String()), words.Verdict(lang, v))
 		}
+		for _, k := range wire.OrderKinds() {
+			if said := words.Order(lang, k); said != "" {
+				say(words.Key("order."+k.String()), said)
+			}
+		}
 		for k := range pass.Kind(255) {
 			if _, err := pass.ParseKind(k.String()); err == nil || k == pass.Unknown {
 				say(words.Key("pass."+k.String()), words.Pass(lang, k))
@@ -79,7 +84,7 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 		}
 		for _, key := range []words.Key{words.Help, words.AgainAt, words.FullFor, words.ListNone, words.ListAge, words.TestPass,
 			words.TypedWrong, words.TypedWrongDo, words.TypedAsk, words.TypedHint, words.TypedEnter, words.TypedErase, words.TypedClose,
-			words.BringAsk, words.BringDone, words.Inside, words.CarryBusy, words.CarryDone, words.CarryFailed} {
+			words.BringAsk, words.BringDone, words.Inside, words.SelfTestBad, words.CarryBusy, words.CarryDone, words.CarryFailed} {
 			say(key, words.Of(lang, key))
 		}
 		for _, key := range words.Keys(lang) {

@@ -100,6 +100,9 @@ func (p *Pages) line(ctx context.Context, v *page.View, o *orders.Order, all boo
 	case !errors.Is(err, qrgate.ErrNotFound):
 		return l, err
 	}
+	if o.State == wire.OrderDone && slices.ContainsFunc(o.Checks, func(c wire.Check) bool { return !c.OK }) {
+		l.Label = label{"bad", "✕", v.T("order.state.faulty")}
+	}
 	for _, c := range o.Checks {
 		name := c.Name
 		if slices.Contains(checks, name) {

@@ -137,6 +137,7 @@ type showPage struct {
 
 	Directions []option
 	Orders     []line
+	Older      []line
 	Uses       []use
 	Standing   standing
 	Online     bool
@@ -147,8 +148,11 @@ type showPage struct {
 // online is how long after its last beat a kiosk is taken to be there: three beats.
 const online = 95 * time.Second
 
-// shown is how many orders and uses the page has.
-const shown = 20
+// How many orders and uses the page has, and how many orders are seen at once.
+const (
+	shown      = 12
+	shownFirst = 3
+)
 
 // kiosk returns the kiosk in the address and whether the viewer may give every order.
 // Of a kiosk at others' places they know nothing.
@@ -213,7 +217,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v *page.View, k *
 		if err != nil {
 			return err
 		}
-		d.Orders = append(d.Orders, l)
+		if i < shownFirst {
+			d.Orders = append(d.Orders, l)
+		} else {
+			d.Older = append(d.Older, l)
+		}
 		d.Live = d.Live || l.Ended.IsZero()
 	}
 	if all {
