@@ -306,6 +306,8 @@ type row struct {
 	Subject string
 	Pass    string
 	Verdict string
+
+	Gate, Direction string
 }
 
 func (p *play) rows(k *visited) []row {

@@ -130,7 +130,6 @@ const (
 	ConfigInvalid  ConfigFault = "invalid"   // Validate says so
 	ConfigWiring   ConfigFault = "wiring"    // the door's relay is wired for another direction
 	ConfigNoAnswer ConfigFault = "no_answer" // nobody answered at the server's new address
-	ConfigVersion  ConfigFault = "version"   // of a release that this one does not understand
 	ConfigDisk     ConfigFault = "disk"      // it could not be written down
 )
 

@@ -31,11 +31,15 @@ type homePage struct {
 	Groups   []kept.Group
 	Places   []placeLink
 	Kiosks   []line
+	More     int // that are not shown
 	Counts   map[configs.Status]int
 	Only     configs.Status
 	Statuses []configs.Status
 	Search   string
 }
+
+// mostKiosks is how many are listed; who looks for another one searches.
+const mostKiosks = 200
 
 func (p *Pages) home(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	return p.showHome(w, r, v, http.StatusOK, page.NewForm(nil))
@@ -81,6 +85,10 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *page.View, c
 		l.GroupName = names[k.Group]
 		d.Counts[l.Status]++
 		if d.Only != "" && l.Status != d.Only || !strings.Contains(strings.ToLower(k.ID+" "+k.Place), strings.ToLower(d.Search)) {
+			continue
+		}
+		if len(d.Kiosks) == mostKiosks {
+			d.More++
 			continue
 		}
 		d.Kiosks = append(d.Kiosks, l)

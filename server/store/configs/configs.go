@@ -3,7 +3,7 @@
 //
 // Its promise: a version of a layer or of a kiosk's document never changes once it is
 // there, whoever changes a layer has seen the version before, and a kiosk's document
-// is made in one transaction of what counts at that moment, whichever server makes it.
+// is made of what counts at the moment at which it is stored, whichever server does.
 //
 //	c := configs.New(s, time.Now)
 //	version, err := c.Save(ctx, change)

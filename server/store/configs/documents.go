@@ -5,7 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/fleet/configs"
@@ -151,62 +153,111 @@ type Document struct {
 type Mark struct{ revision, kiosks, places int64 }
 
 // Mark returns the mark of what is there now.
-func (c *Configs) Mark(ctx context.Context) (m Mark, err error) {
-	err = c.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan(&m.revision, &m.kiosks, &m.places) },
-		`SELECT COALESCE((SELECT revision FROM config_state), 0),
-			(SELECT CAST(COALESCE(SUM(version + 1), 0) AS BIGINT) FROM kiosks WHERE kind = 0),
-			(SELECT CAST(COALESCE(SUM(version + 1), 0) AS BIGINT) FROM places WHERE no IN (SELECT place_no FROM kiosks))`)
+func (c *Configs) Mark(ctx context.Context) (Mark, error) {
+	m, err := mark(c.outside(ctx))
 	if err != nil {
 		return m, fmt.Errorf("configs: mark: %w", err)
 	}
 	return m, nil
 }
 
+func mark(read reader) (m Mark, err error) {
+	err = read(func(rows *sql.Rows) error { return rows.Scan(&m.revision, &m.kiosks, &m.places) },
+		`SELECT COALESCE((SELECT revision FROM config_state), 0),
+			(SELECT CAST(COALESCE(SUM(version + 1), 0) AS BIGINT) FROM kiosks WHERE kind = 0),
+			(SELECT CAST(COALESCE(SUM(version + 1), 0) AS BIGINT) FROM places WHERE no IN (SELECT place_no FROM kiosks))`)
+	return m, err
+}
+
+const (
+	// refreshTries is how often documents are made anew because something changed
+	// meanwhile.
+	refreshTries = 5
+	// refreshAtOnce is how many documents are stored in one transaction, so that
+	// check-ins do not wait for all of them.
+	refreshAtOnce = 200
+)
+
+// errMoved is returned where something has changed since documents were made.
+var errMoved = errors.New("changed meanwhile")
+
 // Refresh makes a document of each kiosk of which another one has to be made, and
 // returns the newest of every kiosk that may deliver. What cannot be run with is not
 // made one: the kiosk keeps the one before.
 func (c *Configs) Refresh(ctx context.Context) (all []Document, err error) {
-	err = c.s.Write(ctx, func(t store.Tx) error {
-		// Two servers that do so at once would make the same version of different
-		// layers.
-		if err := t.Lock("config_state"); err != nil {
-			return err
+	for try := 1; ; try++ {
+		all, err = c.refresh(ctx)
+		if again := errors.Is(err, errMoved) || errors.Is(err, qrgate.ErrConflict); again && try < refreshTries && ctx.Err() == nil {
+			continue
 		}
-		newest, err := documents(t.Each)
-		if err != nil {
-			return err
-		}
-		of, err := kiosks(t.Each, "k.state = ?", int64(qrgate.KioskActive))
-		if err != nil {
-			return err
-		}
-		all = nil
-		for _, k := range of {
-			held, known := newest[k.ID]
-			if doc, err := k.Document(); err == nil {
-				if body := wire.Encode(doc); !known || !bytes.Equal(body, wire.Encode(held.Body)) {
-					if held, err = c.add(t, k, held.Version+1, doc, body); err != nil {
-						return err
-					}
-					known = true
-				}
-			}
-			if known {
-				all = append(all, held)
-			}
-		}
-		return nil
-	})
+		break
+	}
 	if err != nil {
 		return nil, fmt.Errorf("configs: refresh: %w", err)
 	}
 	return all, nil
 }
 
-func (c *Configs) add(t store.Tx, k Kiosk, version uint64, doc *wire.ConfigDoc, body []byte) (Document, error) {
-	d := Document{k.ID, version, doc, c.now()}
-	_, err := t.Exec("INSERT INTO config_documents (kiosk_no, version, body, made) VALUES (?, ?, ?, ?)", k.no, int64(version), body, d.Made.UnixMilli())
-	return d, err
+func (c *Configs) refresh(ctx context.Context) (all []Document, err error) {
+	read := c.outside(ctx)
+	before, err := mark(read)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := documents(read)
+	if err != nil {
+		return nil, err
+	}
+	of, err := kiosks(read, "k.state = ?", int64(qrgate.KioskActive))
+	if err != nil {
+		return nil, err
+	}
+	var due []made
+	for _, k := range of {
+		held, known := newest[k.ID]
+		if doc, err := k.Document(); err == nil {
+			if body := wire.Encode(doc); !known || !bytes.Equal(body, wire.Encode(held.Body)) {
+				held, known = Document{k.ID, held.Version + 1, doc, c.now()}, true
+				due = append(due, made{held, k.no, body})
+			}
+		}
+		if known {
+			all = append(all, held)
+		}
+	}
+	for some := range slices.Chunk(due, refreshAtOnce) {
+		if err := c.s.Write(ctx, func(t store.Tx) error { return add(t, some, before) }); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// A made is a document that is to be stored.
+type made struct {
+	Document
+	no   int64 // of the kiosk
+	body []byte
+}
+
+// add stores documents that were made of what was there at a mark.
+func add(t store.Tx, some []made, before Mark) error {
+	// Whoever changes something waits, so none of these is older than what counts.
+	if err := t.Lock("config_state"); err != nil {
+		return err
+	}
+	if now, err := mark(t.Each); err != nil {
+		return err
+	} else if now != before {
+		return errMoved
+	}
+	for _, d := range some {
+		_, err := t.Exec("INSERT INTO config_documents (kiosk_no, version, body, made) VALUES (?, ?, ?, ?)", d.no, int64(d.Version), d.body, d.Made.UnixMilli())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const documentColumns = `SELECT k.id, d.version, d.body, d.made FROM config_documents d JOIN kiosks k ON k.no = d.kiosk_no `
