@@ -209,7 +209,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = notice })
-	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, log.With("task", "update"))
+	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, orders.Maintenance, log.With("task", "update"))
 	tasks.Go(func() error { return lamps.Run(ctx) })
 	tasks.Go(func() error { return sources.Run(ctx) })
 	if c.Panel.Light.Pin != "" {

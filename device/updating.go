@@ -84,13 +84,14 @@ const (
 )
 
 // startUpdating looks after the program's version beside the door. The task that it
-// starts ends the others when a newer version is to be started.
-func startUpdating(ctx context.Context, tasks *errgroup.Group, heart *agent.Agent, c Config, path string, id *agent.Identity, queue *outbox.Queue, clock *when.Clock, log *slog.Logger) {
+// starts ends the others when a newer version is to be started. late says whether
+// what is newer may be taken though its time is over, as with a maintenance card.
+func startUpdating(ctx context.Context, tasks *errgroup.Group, heart *agent.Agent, c Config, path string, id *agent.Identity, queue *outbox.Queue, clock *when.Clock, late func() bool, log *slog.Logger) {
 	hours := newQuietHours(c, queue, clock)
 	u := update.New(update.Options{
 		Versions: c.versions(), Launcher: os.Getenv(launcher.EnvLauncher), Running: version, Arch: runtime.GOARCH,
 		Root: c.releaseRoot(), Sticks: c.Update.sticks, Spread: c.Update.spread,
-		Floor: clock.Floor, Quiet: hours.quiet, Still: hours.still, Transport: updateTransport(c, id, clock),
+		Floor: clock.Floor, Quiet: hours.quiet, Still: hours.still, Late: late, Transport: updateTransport(c, id, clock),
 		Fits: func(ctx context.Context, program, version string) error { return fits(ctx, program, version, path) },
 		Log:  log,
 	})

@@ -311,7 +311,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, name string) error 
 		h.Set("Cache-Control", cache)
 		h.Set("Content-Length", strconv.Itoa(len(b)))
 		if r.Method != http.MethodHead {
-			_, err = w.Write(b)
+			w.Write(b) // or the kiosk has gone
 		}
 		return nil
 	}
