@@ -175,9 +175,11 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	tasks.Go(func() error { return pages.Watch(ctx) })
 	if listeners[1] != nil {
-		tasks.Go(func() error { return serveHTTP(ctx, listeners[1], metrics(watched{
-			config: c, ingest: in, broker: embedded, store: s, ready: ready, ca: ca, cert: cert, keeper: guard.keeper, mail: letters, more: []prometheus.Collector{looking},
-		})) })
+		tasks.Go(func() error {
+			return serveHTTP(ctx, listeners[1], metrics(watched{
+				config: c, ingest: in, broker: embedded, store: s, ready: ready, ca: ca, cert: cert, keeper: guard.keeper, mail: letters, more: []prometheus.Collector{looking},
+			}))
+		})
 	}
 	if listeners[2] != nil {
 		tasks.Go(func() error { return serveHTTP(ctx, listeners[2], pages) }) // which send on what comes in clear

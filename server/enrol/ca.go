@@ -97,6 +97,9 @@ func template(subject pkix.Name, now time.Time, life time.Duration) *x509.Certif
 // Certificate returns the CA's own certificate as PEM, which kiosks pin.
 func (ca *CA) Certificate() []byte { return certPEM(ca.cert.Raw) }
 
+// End returns when the CA's own certificate ends.
+func (ca *CA) End() time.Time { return ca.cert.NotAfter }
+
 // Pool returns a pool that holds the CA alone.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()

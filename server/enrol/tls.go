@@ -69,6 +69,13 @@ func (s *ServerCertificate) Certificate(*tls.ClientHelloInfo) (*tls.Certificate,
 	return s.cert, nil
 }
 
+// End returns when the certificate ends, unless it is renewed before.
+func (s *ServerCertificate) End() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cert.Leaf.NotAfter
+}
+
 func (s *ServerCertificate) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *ServerCertificate) fresh(c *x509.Certificate) bool {

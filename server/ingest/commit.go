@@ -103,6 +103,9 @@ type intake struct {
 
 	batches, checkins, repeated, rejected, late, forks, scattered uint64
 	visits, again                                                 uint64
+
+	scans   [2][]int64 // when rows were scanned, of live batches and of backlog
+	backlog int        // which of them the batch at hand is
 }
 
 // commit takes deliveries into one transaction and answers them.
@@ -170,6 +173,9 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 	in.nScattered.Add(k.scattered)
 	in.nVisits.Add(k.visits)
 	in.nAgain.Add(k.again)
+	for i, scans := range k.scans {
+		in.lags[i].add(scans, in.now())
+	}
 	for d, o := range k.outcomes {
 		answerVisit(d, o)
 	}
@@ -288,6 +294,10 @@ func (k *intake) take(d *delivery) error {
 	// All of the batch's times are noted before any record is dated by them.
 	if err := k.note(d, e, taken.Fresh); err != nil {
 		return err
+	}
+	k.backlog = 0
+	if b.Backlog || d.bearer != nil {
+		k.backlog = 1
 	}
 	for _, i := range taken.Fresh {
 		if err := k.enter(&d.records[i], e, b.First+uint64(i), came[i]); err != nil {
@@ -416,6 +426,7 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 		}
 		row.Subject = &subject
 	}
+	k.scans[k.backlog] = append(k.scans[k.backlog], bounds.Latest)
 	k.add(&row)
 	return nil
 }

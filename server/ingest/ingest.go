@@ -103,6 +103,8 @@ type Ingest struct {
 	nBatches, nCheckins, nRepeated, nRejected, nLate, nForks, nRefused atomic.Uint64
 	nDropped, nFailed, nScattered, nReceipts, nBeats, nCommits         atomic.Uint64
 	nVisits, nAgain, nBusy                                             atomic.Uint64
+
+	lags [2]lag // of live batches and of backlog
 }
 
 type message struct {

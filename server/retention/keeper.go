@@ -64,6 +64,7 @@ type Keeper struct {
 
 	swept atomic.Int64 // when people were last looked for, Unix milliseconds
 	dirty atomic.Bool  // something was deleted that the database has not let go of
+	done  atomic.Int64 // when all was done last, Unix milliseconds
 }
 
 // New returns a keeper.
@@ -152,7 +153,7 @@ func (k *Keeper) once(ctx context.Context) error {
 		}
 	}
 	// What one step cannot do is no reason to leave the others undone.
-	return errors.Join(
+	err = errors.Join(
 		step("people", k.again(ctx)),
 		step("people", k.sweep(ctx, due)),
 		step("rest", k.rest(ctx)),
@@ -160,6 +161,19 @@ func (k *Keeper) once(ctx context.Context) error {
 		step("logs", k.deleteLogs()),
 		step("database", k.scrub(ctx)),
 		step("certificates", k.certify(ctx)))
+	if err == nil {
+		k.done.Store(k.o.Now().UnixMilli())
+	}
+	return err
+}
+
+// Done returns when this keeper last did all of it, zero if it has not: where
+// several servers run, one of them does.
+func (k *Keeper) Done() time.Time {
+	if ms := k.done.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
 }
 
 func step(name string, err error) error {
