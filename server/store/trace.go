@@ -60,10 +60,15 @@ func ofTable(table, columns string) string {
 	return strings.Join(names, ", ")
 }
 
-// CheckinsOf calls fn with every check-in of these subjects, one a day. Their
+// CheckinsOf calls fn with every check-in of these subjects, one a day, but those that
+// were taken back at the door. Their
 // order is any, and what fn is handed is valid until it returns.
 func (s *Store) CheckinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.Subject, fn func(*qrgate.Checkin) error) error {
-	if err := s.checkinsOf(ctx, subjects, fn); err != nil {
+	fn, err := s.butUndone(ctx, fn)
+	if err == nil {
+		err = s.checkinsOf(ctx, subjects, fn)
+	}
+	if err != nil {
 		return fmt.Errorf("store: check-ins of a subject: %w", err)
 	}
 	return nil
@@ -106,11 +111,16 @@ func (s *Store) checkinsOf(ctx context.Context, subjects map[qrgate.Day]qrgate.S
 }
 
 // CheckinsAt calls fn with every check-in at a place that may have happened
-// between two moments (Unix milliseconds, both included), also those of nobody;
+// between two moments (Unix milliseconds, both included), also those of nobody, but
+// those that were taken back at the door;
 // what the kiosk believed the time to be (Said, Clock, Error) is left out. Their
 // order is any, and what fn is handed is valid until it returns.
 func (s *Store) CheckinsAt(ctx context.Context, at qrgate.Spot, from, to int64, fn func(*qrgate.Checkin) error) error {
-	if err := s.checkinsAt(ctx, at, from, to, fn); err != nil {
+	fn, err := s.butUndone(ctx, fn)
+	if err == nil {
+		err = s.checkinsAt(ctx, at, from, to, fn)
+	}
+	if err != nil {
 		return fmt.Errorf("store: check-ins at a place: %w", err)
 	}
 	return nil

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -54,4 +57,37 @@ func (t *Intake) Use(u Use) error {
 	}
 	u.Written.dirty = true
 	return nil
+}
+
+// A taken is a check-in that was taken back at the door.
+type taken struct {
+	kiosk string
+	epoch wire.Epoch
+	seq   uint64
+}
+
+// butUndone returns fn for all check-ins but those that somebody has taken back: they
+// were never visits, and stay in the ledger.
+func (s *Store) butUndone(ctx context.Context, fn func(*qrgate.Checkin) error) (func(*qrgate.Checkin) error, error) {
+	undone := map[taken]bool{}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var one taken
+		var epoch []byte
+		err := r.Scan(&one.kiosk, &epoch, &one.seq)
+		copy(one.epoch[:], epoch)
+		undone[one] = true
+		return err
+	}, `SELECT k.id, e.epoch, u.undone FROM order_uses u JOIN epochs e ON e.no = u.epoch_no JOIN kiosks k ON k.no = u.kiosk_no WHERE u.undone > 0`)
+	if err != nil {
+		return nil, err
+	}
+	if len(undone) == 0 {
+		return fn, nil
+	}
+	return func(c *qrgate.Checkin) error {
+		if undone[taken{c.Kiosk, c.Epoch, c.Seq}] {
+			return nil
+		}
+		return fn(c)
+	}, nil
 }

@@ -67,6 +67,7 @@ CREATE TABLE order_uses (
     PRIMARY KEY (epoch_no, seq)
 );
 CREATE INDEX order_uses_of_kiosk ON order_uses (kiosk_no, latest);
+CREATE INDEX order_uses_undone ON order_uses (epoch_no, undone) WHERE undone > 0;
 
 -- +goose Down
 DROP TABLE order_uses;
