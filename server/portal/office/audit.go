@@ -26,6 +26,7 @@ var settings = []string{
 	"add kiosk", "move kiosk", "revoke kiosk", "give order", "open door", "make command cards",
 	"order done", "order refused", "order expired", "order unknown", "order failed",
 	"command card done", "command card refused", "command card expired", "command card unknown", "command card failed",
+	"change configuration", "add group of kiosks", "move kiosk to group", "send configuration again",
 	"verify backup", "restore backup",
 }
 
