@@ -36,7 +36,7 @@ type Options struct {
 	Tabs   []Tab                            // shown to keepers
 	Log    *slog.Logger
 	Fresh  time.Duration // how long one read of the kiosks serves all; default 2 s
-	Most   int           // streams at a time; default 500
+	Most   int           // streams at a time; default 200
 }
 
 // Pages are the pages about kiosks.
@@ -60,8 +60,8 @@ func New(f *page.Frame, o Options) *Pages {
 	f.Assets().Add(files, "assets")
 	f.Add(files, "pages/*.html")
 	p := &Pages{
-		Options: o, f: f, streams: make(chan struct{}, cmp.Or(o.Most, 500)), parts: map[text.Lang]*template.Template{},
-		board: &board{fleet: o.Fleet, now: f.Now, linked: o.Linked, fresh: cmp.Or(o.Fresh, fresh)},
+		Options: o, f: f, streams: make(chan struct{}, cmp.Or(o.Most, 200)), parts: map[text.Lang]*template.Template{},
+		board: newBoard(o.Fleet, f.Now, o.Linked, cmp.Or(o.Fresh, fresh)),
 	}
 	for _, lang := range text.Langs() {
 		p.parts[lang] = template.Must(template.New("").Funcs(template.FuncMap{

@@ -50,8 +50,7 @@ type row struct {
 	ID, Place string
 	Path      string
 	State     label
-	Alarms    string // words, the gravest first
-	Class     string // of Alarms
+	Alarms    string // lines of class, sign and words, the gravest first
 	More      int    // alarms beyond those
 	Queued    string
 	Oldest    string
@@ -105,7 +104,7 @@ func (s *snapshot) see(lang text.Lang, mine func(*judge.Place) bool, q question)
 		if q.area != "" && k.Place.Area != q.area || q.sector != "" && k.Place.Sector != q.sector {
 			continue
 		}
-		if q.text != "" && !strings.Contains(k.ID, q.id) && !strings.Contains(area.Fold(k.Place.Name), q.text) {
+		if q.text != "" && !strings.Contains(k.ID, q.id) && !strings.Contains(s.folded[i], q.text) {
 			continue
 		}
 		state := s.states[i]
@@ -202,17 +201,13 @@ func (s *snapshot) row(lang text.Lang, i int) row {
 		r.ISO = k.Contact.In(qrgate.Zone).Format("2006-01-02T15:04:05-07:00")
 	}
 	var words []string
-	r.Class = "off"
 	for _, a := range s.alarms[k.No] {
 		if len(words) == shownAlarms {
 			r.More++
 			continue
 		}
 		l := alarmLabel(lang, &a)
-		words = append(words, l.Sign+" "+l.Text)
-		if r.Class == "off" || l.Class == "bad" {
-			r.Class = l.Class
-		}
+		words = append(words, l.Class+"\t"+l.Sign+"\t"+l.Text)
 	}
 	r.Alarms = strings.Join(words, "\n")
 	if b := k.Beat; b != nil {
@@ -229,11 +224,14 @@ func (s *snapshot) row(lang text.Lang, i int) row {
 }
 
 // Lines returns the alarms one by one.
-func (r row) Lines() []string {
-	if r.Alarms == "" {
-		return nil
+func (r row) Lines() []label {
+	var all []label
+	for line := range strings.Lines(r.Alarms) {
+		if f := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(f) == 3 {
+			all = append(all, label{f[0], f[1], f[2]})
+		}
 	}
-	return strings.Split(r.Alarms, "\n")
+	return all
 }
 
 // A Pager is where a page lies among its list.

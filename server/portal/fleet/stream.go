@@ -69,13 +69,18 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) err
 	tick := time.NewTicker(p.board.fresh)
 	defer tick.Stop()
 	last := time.Now()
+	var seen *snapshot
 	for {
-		now := s.see(v.Lang, mine, q)
-		news, err := p.changes(v, sent, now)
-		if err != nil {
-			return err
+		now := sent
+		if s != seen {
+			now, seen = s.see(v.Lang, mine, q), s
+			news, err := p.changes(v, sent, now)
+			if err != nil {
+				return err
+			}
+			text += news
 		}
-		if text += news; text == "" && time.Since(last) >= heartbeat {
+		if text == "" && time.Since(last) >= heartbeat {
 			text = ":\n\n"
 		}
 		if text != "" {

@@ -7,7 +7,7 @@
   const quiet = 30_000; // figures come every two seconds: a link without any is dead
   const rows = document.getElementById("kiosks");
   const show = (state) => {
-    for (const words of document.getElementById("link").children) words.hidden = words.dataset.when !== state;
+    for (const words of document.querySelectorAll("#link > [data-when]")) words.hidden = words.dataset.when !== state;
   };
   // The server escapes all that people have written. Rows stand in a table.
   const parse = (html) => {
