@@ -6,7 +6,8 @@
 // counts only if its signature verifies, it was made for this kiosk and it is newer
 // than what came before; it is on disk before it runs. Where the server is to be
 // found changes on trial: if the server does not answer there in time, the kiosk goes
-// back to where it last did, and says so.
+// back to where it last did, and says so. An address that was good and is silent for
+// long is left for that of the kiosk's own file for a while, again and again.
 //
 //	s, err := settings.Open(path, id, settings.Options{Check: check})
 //	doc := s.Running() // what to start with; nil: what the kiosk's own file says
@@ -43,6 +44,11 @@ const (
 	// again after a lost network takes a link up to a minute.
 	DefaultTrial = 3 * time.Minute
 
+	// DefaultLost is how long nobody may answer at the portal's address before that of
+	// the kiosk's own file is tried, and how long the kiosk then stays there: whoever
+	// mends a kiosk on the spot writes into the file.
+	DefaultLost = time.Hour
+
 	// maxTrials is how often a trial that a restart has cut short is begun again.
 	maxTrials = 3
 )
@@ -61,6 +67,7 @@ type Options struct {
 	Check func(*wire.ConfigDoc) error
 
 	Trial time.Duration // default DefaultTrial
+	Lost  time.Duration // default DefaultLost
 	Log   *slog.Logger  // default: nothing is logged
 }
 
@@ -94,6 +101,11 @@ type Settings struct {
 	deadline time.Time       // of the trial
 	up       bool            // connected since the trial began
 	told     wire.ConfigBeat // in the last beat
+
+	// Where the portal has named an address:
+	away  bool      // the link is at the address of the kiosk's own file, for nobody answered
+	since time.Time // when the link was moved there or back, or somebody answered at the portal's
+	heard bool      // somebody has answered there since, or its turn is over
 }
 
 // A file is what is on disk, signed with the kiosk's own key. Documents are kept as
@@ -132,10 +144,13 @@ func Open(path string, id Identity, o Options) (*Settings, error) {
 	if o.Trial == 0 {
 		o.Trial = DefaultTrial
 	}
+	if o.Lost == 0 {
+		o.Lost = DefaultLost
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Settings{path: path, id: id, o: o, news: make(chan struct{}, 1)}
+	s := &Settings{path: path, id: id, o: o, news: make(chan struct{}, 1), since: time.Now()}
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -342,6 +357,7 @@ func (s *Settings) apply(doc *wire.ConfigDoc) {
 }
 
 func (s *Settings) move(to wire.LinkConfig) {
+	s.away, s.since, s.heard = false, time.Now(), true
 	if s.use.Move != nil {
 		s.use.Move(to)
 	}
@@ -379,7 +395,13 @@ func (s *Settings) Up() {
 func (s *Settings) Answered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trial == nil || !s.up {
+	if !s.up {
+		return
+	}
+	if s.heard = true; !s.away {
+		s.since = time.Now()
+	}
+	if s.trial == nil {
 		return
 	}
 	doc, next := s.trial, s.is
@@ -426,7 +448,29 @@ func (s *Settings) giveUp(cause error) {
 	s.move(s.link())
 }
 
-// Run ends trials in which nobody answers, until ctx ends; then it returns nil.
+// seek goes to the other address if nobody has answered for too long, and returns
+// how long that may go on.
+func (s *Settings) seek() time.Duration {
+	patience := s.o.Trial
+	if s.heard {
+		patience = s.o.Lost
+	}
+	if left := patience - time.Since(s.since); left > 0 {
+		return left
+	}
+	if s.away {
+		s.o.Log.Info("link goes back to the portal's address")
+		s.move(s.link())
+		return s.o.Lost
+	}
+	s.o.Log.Warn("nobody answers at the portal's address; the one in the kiosk's own file is tried", "silent", time.Since(s.since).Round(time.Second))
+	s.move(wire.LinkConfig{})
+	s.away, s.heard, s.up = true, false, false
+	return s.o.Trial
+}
+
+// Run ends trials in which nobody answers, and looks for the server where it was
+// before if nobody answers where it should be, until ctx ends; then it returns nil.
 func (s *Settings) Run(ctx context.Context) error {
 	if s.Damaged != nil {
 		s.o.Log.Warn("configuration dropped; the server will send it again", "err", s.Damaged)
@@ -440,6 +484,9 @@ func (s *Settings) Run(ctx context.Context) error {
 			} else {
 				s.giveUp(fmt.Errorf("nobody answered at %s within %s", address(s.trial.Link), s.o.Trial))
 			}
+		}
+		if s.trial == nil && s.link() != (wire.LinkConfig{}) {
+			over = time.After(s.seek())
 		}
 		s.mu.Unlock()
 		select {

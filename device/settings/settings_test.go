@@ -2,17 +2,19 @@ package settings_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -31,6 +33,7 @@ type world struct {
 	path    string
 	listed  map[uint32]ed25519.PublicKey
 	o       settings.Options
+	mu      sync.Mutex
 	applied []string // gates
 	moved   []string // addresses
 	wired   error
@@ -52,10 +55,16 @@ func (w *world) start() {
 	}
 	w.Settings, w.applied, w.moved = s, nil, nil
 	s.Use(settings.Uses{
-		Apply: func(d *wire.ConfigDoc) { w.applied = append(w.applied, d.Door.Gate) },
-		Move:  func(l wire.LinkConfig) { w.moved = append(w.moved, l.URL) },
+		Apply: func(d *wire.ConfigDoc) { w.note(&w.applied, d.Door.Gate) },
+		Move:  func(l wire.LinkConfig) { w.note(&w.moved, cmp.Or(l.URL, "own")) },
 	})
 	s.Resume()
+}
+
+func (w *world) note(in *[]string, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*in = append(*in, what)
 }
 
 func doc(version uint64, alter func(*wire.ConfigDoc)) []byte {
@@ -96,6 +105,8 @@ func (w *world) says(wanted, running, refused uint64, why wire.ConfigFault) {
 
 func (w *world) did(applied, moved string) {
 	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if got := strings.Join(w.applied, " "); got != applied {
 		w.t.Errorf("applied %q, want %q", got, applied)
 	}
@@ -206,7 +217,7 @@ func TestLinkSettingsThatTheServerAnswersAtStay(t *testing.T) {
 		w.Answered()
 		w.says(2, 2, 0, "")
 		w.did("A1 N1", "tls://new:8883")
-		time.Sleep(time.Hour)
+		time.Sleep(settings.DefaultLost / 2)
 		synctest.Wait()
 		w.says(2, 2, 0, "")
 		w.did("A1 N1", "tls://new:8883")
@@ -248,7 +259,7 @@ func TestTrialIsOvertaken(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		w.says(3, 3, 0, "")
-		w.did("A1 B2", "tls://nowhere:8883 ")
+		w.did("A1 B2", "tls://nowhere:8883 own")
 	})
 }
 
@@ -267,7 +278,7 @@ func TestTrialThatRestartsCutShortEnds(t *testing.T) {
 		}
 		w.start()
 		w.says(2, 1, 2, wire.ConfigNoAnswer)
-		w.did("", "")
+		w.did("", "own")
 	})
 }
 
@@ -376,7 +387,7 @@ func TestDocumentIsKeptAsItCame(t *testing.T) {
 	if err := wire.Open("settings file", b, func(uint32) ed25519.PublicKey { return key(9).Public().(ed25519.PublicKey) }, &f); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(data, f.Running.Document); diff != "" {
+	if diff := gocmp.Diff(data, f.Running.Document); diff != "" {
 		t.Errorf("kept otherwise than it came (-want +got):\n%s", diff)
 	}
 }
@@ -397,4 +408,64 @@ func TestPartTellsWhatChanged(t *testing.T) {
 	if b.Config == nil || b.Config.Running != stamp(1) || p.News() {
 		t.Errorf("beat %+v", b.Config)
 	}
+}
+
+// The portal's address is silent for long: the kiosk looks for its server where its own
+// file has it, so that it can be mended on the spot, and comes back.
+func TestServerThatIsLostIsLookedForAtTheFilesAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.run()
+		w.take(doc(1, server("tls://new:8883")))
+		w.Up()
+		w.Answered()
+		for range 10 {
+			time.Sleep(settings.DefaultLost - time.Minute)
+			w.Answered()
+		}
+		synctest.Wait()
+		w.did("N1", "tls://new:8883")
+		time.Sleep(settings.DefaultLost + time.Second)
+		synctest.Wait()
+		w.did("N1", "tls://new:8883 own")
+		time.Sleep(settings.DefaultTrial)
+		synctest.Wait()
+		w.did("N1", "tls://new:8883 own tls://new:8883")
+
+		// Next time somebody is there, for as long as that is worth it.
+		time.Sleep(settings.DefaultLost)
+		synctest.Wait()
+		w.Up()
+		w.Answered()
+		time.Sleep(settings.DefaultLost - time.Minute)
+		w.Answered()
+		synctest.Wait()
+		w.did("N1", "tls://new:8883 own tls://new:8883 own")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		w.did("N1", "tls://new:8883 own tls://new:8883 own tls://new:8883")
+		w.says(1, 1, 0, "")
+	})
+}
+
+// After a start it is looked for sooner: somebody may stand before it.
+func TestAfterAStartTheFilesAddressIsTriedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.take(doc(1, server("tls://new:8883")))
+		w.Up()
+		w.Answered()
+		w.start()
+		w.run()
+		time.Sleep(settings.DefaultTrial + time.Second)
+		synctest.Wait()
+		w.did("", "own")
+		w.take(doc(2, server(""))) // from there the portal says that it is good
+		w.Up()
+		w.Answered()
+		w.says(2, 2, 0, "")
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		w.did("N1", "own own")
+	})
 }
