@@ -18,6 +18,7 @@ import (
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
+	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/camera"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
@@ -42,6 +43,7 @@ type machinery struct {
 	config  Config
 	table   *order.Table
 	door    *kiosk.Kiosk
+	face    *screen.Screen
 	room    *room.Room
 	panel   panel.Panel
 	queue   *outbox.Queue
@@ -57,6 +59,7 @@ type machinery struct {
 func (m *machinery) join(heart *agent.Agent) {
 	m.table.Add(m.rows()...)
 	heart.Add(m.table.Part())
+	m.face.Reconfigure(func(o *screen.Options) { o.SetUp = m.table.TimePage })
 	for event, at := range m.table.Begun() {
 		m.room.Begin(event, time.UnixMilli(at))
 	}

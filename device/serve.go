@@ -199,7 +199,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	heart.Add(kept.Part())
 	heart.Add(keeper.Part())
 	does := &machinery{
-		config: c, table: orders, door: door, room: inside, panel: lamps, queue: queue, clock: clock, scan: sources,
+		config: c, table: orders, door: door, face: face, room: inside, panel: lamps, queue: queue, clock: clock, scan: sources,
 		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
 	}
 	does.join(heart)

@@ -80,10 +80,10 @@ func (t *Table) answered(a *wire.BeatAnswer) {
 		return
 	}
 	t.mu.Lock()
-	place := t.state.Place
+	same := a.Orders.Place == t.state.Place && a.Orders.Portal == t.state.Portal
 	t.mu.Unlock()
-	if a.Orders.Place != place {
-		if err := t.change(func(s *state) error { s.Place = a.Orders.Place; return nil }); err != nil {
+	if !same {
+		if err := t.change(func(s *state) error { s.Place, s.Portal = a.Orders.Place, a.Orders.Portal; return nil }); err != nil {
 			t.o.Log.Warn("place not kept", "err", err)
 		}
 	}

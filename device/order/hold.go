@@ -1,6 +1,7 @@
 package order
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"time"
@@ -109,6 +110,20 @@ func (t *Table) tell() {
 // nonceTime is how long the screen's number is answered: a person takes a telephone out,
 // opens a page and holds it up.
 const nonceTime = 5 * time.Minute
+
+// TimePage returns the address that the screen shows while maintenance goes on: a
+// telephone that opens it gets a code which tells this kiosk the time. It is "" at all
+// other times.
+func (t *Table) TimePage() string {
+	t.mu.Lock()
+	portal := t.state.Portal
+	t.mu.Unlock()
+	if portal == "" || !t.Maintenance() {
+		return ""
+	}
+	nonce := t.Nonce()
+	return portal + "/thiet-bi/gio?so=" + hex.EncodeToString(nonce[:])
+}
 
 // Nonce returns the number that the screen shows for the time page. It is another one
 // after some minutes, and after each answer.

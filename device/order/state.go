@@ -17,6 +17,7 @@ import (
 // A state is what the table keeps between starts, in one file.
 type state struct {
 	Place     uint32            `json:"place"`               // number of the place where the kiosk stands, as the server last said
+	Portal    string            `json:"portal,omitempty"`    // where telephones reach the server's pages, likewise
 	Orders    map[string]became `json:"orders,omitempty"`    // that came, by id, until they expire
 	Cards     map[uint32]int64  `json:"cards,omitempty"`     // serial numbers of single-use cards that were followed, until they expire
 	Direction wire.Direction    `json:"direction,omitempty"` // in place of the configuration's

@@ -46,6 +46,10 @@ type Options struct {
 	// Notice returns what whoever looks after the kiosk is told now, "" if nothing. It
 	// stands where the age of the list does. Nil tells nothing.
 	Notice func() string
+
+	// SetUp returns the address that the page shows as a code for telephones, "" if
+	// nothing is to be set up. Nil shows none.
+	SetUp func() string
 }
 
 // A Screen is the page and what it shows now.
@@ -168,6 +172,7 @@ type view struct {
 	Date   string      `json:"date"`
 	Inside string      `json:"inside"`
 	List   string      `json:"list"`
+	SetUp  string      `json:"setup,omitempty"` // changes with the code of setup.png
 }
 
 // look returns what is shown at now, how long until that changes by itself (0 is
@@ -192,6 +197,7 @@ func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan
 	}
 	v.Time, v.Date = o.clock()
 	v.Inside, v.List = o.inside(), o.list()
+	v.SetUp = o.setUp()
 	return v, next, changed
 }
 

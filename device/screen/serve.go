@@ -97,6 +97,7 @@ func (s *Screen) Handler(door Door) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /events", s.events)
+	mux.HandleFunc("GET /setup.png", s.setUpCode)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(static)))
 	mux.Handle("POST /code", s.entered(func(o Options) bool { return o.Typed }, func(r *http.Request, e entry) error { return door.Enter(r.Context(), e.Code) }))

@@ -162,7 +162,7 @@ func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.Publi
 		return nil, fmt.Errorf("wire: beat answer with a certificate of %d bytes: %w", len(a.Certificate), ErrTooLarge)
 	case len(a.Grants) > MaxCounts:
 		return nil, fmt.Errorf("wire: beat answer of %d grants: %w", len(a.Grants), ErrTooLarge)
-	case a.Orders != nil && len(a.Orders.Open) > MaxOrderAnswer:
+	case a.Orders != nil && (len(a.Orders.Open) > MaxOrderAnswer || len(a.Orders.Portal) > MaxPortal):
 		return nil, fmt.Errorf("wire: beat answer with an order of %d bytes: %w", len(a.Orders.Open), ErrTooLarge)
 	}
 	return &a, nil

@@ -282,10 +282,17 @@ type OrderBeat struct {
 type OrderAnswer struct {
 	Place uint32 `cbor:"1,keyasint,omitempty"` // number of the place where the kiosk stands
 	Open  []byte `cbor:"2,keyasint,omitempty"` // the signed second step of the door order that was asked for
+
+	// Portal is where telephones reach the server's pages, as posters say it: at most
+	// MaxPortal bytes.
+	Portal string `cbor:"3,keyasint,omitempty"`
 }
 
-// MaxOrderAnswer is the largest signed order in an answer to a beat.
-const MaxOrderAnswer = 1 << 10
+// Limits of an [OrderAnswer].
+const (
+	MaxOrderAnswer = 1 << 10 // bytes of the signed order
+	MaxPortal      = 100
+)
 
 // OrderUse is how a command card, or a message that was refused, was judged.
 type OrderUse struct {

@@ -81,6 +81,7 @@ const (
 	ListAge  Key = "list.age"  // age of the revocation list; placeholder "days"
 	TestPass Key = "test.pass" // the morning's test card has worked
 
+	TimeAsk     Key = "time.ask"            // beside a code for telephones
 	SelfTestBad Key = "order.self_test.bad" // a self-test has found something
 
 	TypedWrong   Key = "typed.wrong"    // a typed code that cannot be right

@@ -18,8 +18,16 @@
     clearTimeout(back);
     close();
     bring(0);
+    setUp("");
     of("time").textContent = of("date").textContent = of("inside").textContent = of("list").textContent = "";
     draw("starting", wordIds.map((id) => of(id).dataset.starting));
+  };
+  const setUp = (code) => {
+    const box = of("setup");
+    if (box.dataset.code === code) return;
+    box.dataset.code = code;
+    box.hidden = !code;
+    if (code) of("setup-code").src = "/setup.png?" + code;
   };
   const show = (v) => {
     clearTimeout(silence);
@@ -29,6 +37,7 @@
     of("date").textContent = v.date;
     of("inside").textContent = v.inside;
     of("list").textContent = v.list;
+    setUp(v.state === "ready" ? v.setup || "" : "");
     const words = [v.vi.head, v.vi.do, v.en.head, v.en.do], key = v.number + v.state;
     if (v.left === 0) standing = [v.state, words];
     if (key === shown) return;

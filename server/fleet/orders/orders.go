@@ -53,9 +53,10 @@ type Signer struct {
 
 // Options are the optional parts of an Orders. The zero value is right.
 type Options struct {
-	Every time.Duration // between two looks into the database; default 1 s
-	Now   func() time.Time
-	Log   *slog.Logger // default: nothing is logged
+	Portal string        // where telephones reach the pages; kiosks are told
+	Every  time.Duration // between two looks into the database; default 1 s
+	Now    func() time.Time
+	Log    *slog.Logger // default: nothing is logged
 }
 
 // An Orders sends orders and takes results. It is safe for concurrent use.
@@ -96,6 +97,9 @@ type result struct {
 func New(s *store.Store, link deliver.Link, sign Signer, o Options) *Orders {
 	if o.Every == 0 {
 		o.Every = time.Second
+	}
+	if len(o.Portal) > wire.MaxPortal {
+		o.Portal = "" // no code has room for it
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -213,7 +217,7 @@ func (o *Orders) Beat(kiosk string, b *wire.Beat, a *wire.BeatAnswer) {
 		return // of an earlier release
 	}
 	is, now := o.open.Load(), o.o.Now()
-	a.Orders = &wire.OrderAnswer{Place: is.places[kiosk]}
+	a.Orders = &wire.OrderAnswer{Place: is.places[kiosk], Portal: o.o.Portal}
 	for _, order := range is.of[kiosk] {
 		asks := b.Orders.Ask != nil && b.Orders.Nonce != nil && *b.Orders.Ask == order.ID && order.Kind == wire.OrderDoor
 		switch {
