@@ -19,10 +19,11 @@ type edge struct {
 
 // scan looks at a line. A turn counts when the grey changes by more than depth
 // and by more than share sixteenths of the larger of the two changes before it:
-// next to strong edges small ones are dirt or noise. Its place is where grey
-// changes fastest: neither a shadow nor the level of the areas on both sides
-// moves it, and blur only a little.
-func (e *edgeFinder) scan(line []uint8, depth, share int) {
+// next to strong edges small ones are dirt or noise. That holds for reach pixels:
+// then the small ones may be a faded print, on a card whose border is not faded.
+// The place of a turn is where grey changes fastest: neither a shadow nor the level
+// of the areas on both sides moves it, and blur only a little.
+func (e *edgeFinder) scan(line []uint8, depth, share, reach int) {
 	e.edges, e.line = e.edges[:0], line
 	if len(line) == 0 {
 		return
@@ -55,24 +56,42 @@ func (e *edgeFinder) scan(line []uint8, depth, share int) {
 	// Two loops instead of one with a state, for most of the time of an empty
 	// frame is spent here.
 	for near := x; ; {
+		stop := min(x+reach, len(line))
+		if depth == least {
+			stop = len(line)
+		}
 		if up {
 			limit := hi - depth
-			for ; x < len(line); x++ {
-				if v := int(line[x]); v > hi {
-					hi, hiAt, limit = v, x, v-depth
-				} else if v < limit {
+		Up:
+			for {
+				for ; x < stop; x++ {
+					if v := int(line[x]); v > hi {
+						hi, hiAt, limit = v, x, v-depth
+					} else if v < limit {
+						break Up
+					}
+				}
+				if stop == len(line) {
 					break
 				}
+				depth, limit, stop = least, hi-least, len(line)
 			}
 			edges = append(edges, edge{end: int32(hiAt), near: int32(near), rise: int32(hi - lo), at: -1})
 		} else {
 			limit := lo + depth
-			for ; x < len(line); x++ {
-				if v := int(line[x]); v < lo {
-					lo, loAt, limit = v, x, v+depth
-				} else if v > limit {
+		Down:
+			for {
+				for ; x < stop; x++ {
+					if v := int(line[x]); v < lo {
+						lo, loAt, limit = v, x, v+depth
+					} else if v > limit {
+						break Down
+					}
+				}
+				if stop == len(line) {
 					break
 				}
+				depth, limit, stop = least, lo+least, len(line)
 			}
 			edges = append(edges, edge{end: int32(loAt), near: int32(near), rise: int32(hi - lo), at: -1})
 		}

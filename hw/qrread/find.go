@@ -27,7 +27,7 @@ func (r *Reader) find(p *plane, top, step int) {
 }
 
 func (r *Reader) findInRow(p *plane, y int) {
-	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth, p.share)
+	r.edges.scan(p.pix[y*p.stride:][:p.w], p.depth, p.share, p.reach)
 	for i, ok := r.edges.promising(0); ok; i, ok = r.edges.promising(i + 1) {
 		if e, size, ok := r.edges.finder(i); ok && size >= minModule {
 			r.confirm(p, (e[2]+e[3])/2, float32(y)+0.5, size, r.edges.way(i))
@@ -154,7 +154,7 @@ func (r *Reader) cross(p *plane, x, y float32, dx, dy int, size, sign float32) (
 // centred looks for a finder pattern in r.line that has pixel n and the place
 // centre in its core.
 func (r *Reader) centred(p *plane, n int, centre, sign float32) (module, shift float32, ok bool) {
-	r.rays.scan(r.line, p.depth, p.share)
+	r.rays.scan(r.line, p.depth, p.share, p.reach)
 	for i, ok := r.rays.promising(0); ok; i, ok = r.rays.promising(i + 1) {
 		if r.rays.way(i) != sign || r.rays.end(i+1) > n || r.rays.end(i+3) < n {
 			continue

@@ -14,6 +14,7 @@ type plane struct {
 	scale        float32 // pixels of the plane for one pixel of the frame
 	noise        float32 // deviation from pixel to pixel
 	depth, share int     // what counts as an edge, see edgeFinder.scan
+	reach        int
 
 	own []uint8 // pixels, when the plane is not a view of the frame
 
@@ -31,10 +32,13 @@ const (
 	cell     = 1 << cellBits
 )
 
+// forEver is a reach that no picture has: between plain pixels noise would count.
+const forEver = 1 << 30
+
 // view makes p show pixels of the frame.
 func (p *plane) view(pix []uint8, w, h, stride int) {
 	p.w, p.h, p.stride, p.pix, p.scale = w, h, stride, pix, 1
-	p.noise, p.share = p.measureNoise(), 4
+	p.noise, p.share, p.reach = p.measureNoise(), 4, forEver
 	p.depth = depthFor(p.noise)
 	p.lifted = [2]bool{}
 }
@@ -73,7 +77,7 @@ func (p *plane) smooth(q *plane) {
 			one(x)
 		}
 	}
-	p.noise, p.share = q.noise/3, 3
+	p.noise, p.share, p.reach = q.noise/3, 3, 12
 	p.depth = max(4, int(3*p.noise))
 }
 
@@ -106,7 +110,7 @@ func (p *plane) halve(q *plane) {
 			dst[x] = uint8((int(a[2*x]) + int(a[2*x+1]) + int(b[2*x]) + int(b[2*x+1]) + 2) >> 2)
 		}
 	}
-	p.noise, p.share = q.noise/2, 4
+	p.noise, p.share, p.reach = q.noise/2, 4, forEver
 	p.depth = depthFor(p.noise)
 }
 
