@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -248,8 +249,36 @@ func takeUpdate(ctx context.Context, env environment) error {
 	if err := versions.Ask(f.Version, f.Sum); err != nil {
 		return err
 	}
+	if err := giveAway(versions.Dir, c.State); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(env.out, "version %s is verified and starts with the kiosk's next start, in place of %s\n", f.Version, running)
 	return err
+}
+
+// giveAway lets whoever owns the state, the kiosk's own user, read and write what the
+// administrator has put into dir.
+func giveAway(dir, state string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(state)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	errs := []error{os.Lchown(dir, int(owner.Uid), int(owner.Gid))}
+	for _, e := range all {
+		errs = append(errs, os.Lchown(filepath.Join(dir, e.Name()), int(owner.Uid), int(owner.Gid)))
+	}
+	return errors.Join(errs...)
 }
 
 // keptFloor returns the time before which it cannot be, without touching the state

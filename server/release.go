@@ -25,7 +25,7 @@ on a machine without network, where DIR is kept on a stick or disk of its own:
   release init DIR -online FILE -to PLACE -to PLACE -to PLACE
         make DIR and three keepers' keys, one in each place; take them apart: any two sign, one alone cannot
   release add DIR VERSION FILE -arch arm64 [-note TEXT]
-        put a program into the list that is being made; repeat for each kind of machine
+        put a program, built as VERSION, into the list that is being made; repeat for each kind of machine
   release withdraw DIR VERSION
         take a version off the list that is being made: no kiosk takes it any more
   release sign DIR KEEPER

@@ -150,9 +150,10 @@ func TestWhatIsNotAddedAsARelease(t *testing.T) {
 		"a path":          func(r *releases.Repository) error { return r.Add("../1.4.0", "amd64", elf(t, 62, ""), "") },
 		"no machine":      func(r *releases.Repository) error { return r.Add("1.4.0", "mips", elf(t, 62, ""), "") },
 		"another machine": func(r *releases.Repository) error { return r.Add("1.4.0", "arm64", elf(t, 62, ""), "") },
+		"another version": func(r *releases.Repository) error { return r.Add("1.4.0", "amd64", elf(t, 62, "1.4.1"), "") },
 		"no program":      func(r *releases.Repository) error { return r.Add("1.4.0", "amd64", text, "") },
 		"nothing":         func(r *releases.Repository) error { return r.Add("1.4.0", "amd64", text+"x", "") },
-		"two lines":       func(r *releases.Repository) error { return r.Add("1.4.0", "amd64", elf(t, 62, ""), "a\nb") },
+		"two lines":       func(r *releases.Repository) error { return r.Add("1.4.0", "amd64", elf(t, 62, "1.4.0"), "a\nb") },
 		"not listed":      func(r *releases.Repository) error { return r.Withdraw("1.4.0") },
 	} {
 		if err := add(w.open()); err == nil {

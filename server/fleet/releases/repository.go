@@ -1,6 +1,7 @@
 package releases
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"debug/elf"
@@ -269,6 +270,9 @@ func (r *Repository) Add(version, arch, program, note string) error {
 	f.Close()
 	if built != want {
 		return fmt.Errorf("releases: add: %s is built for %s, not for %s", program, built, arch)
+	}
+	if b, err := os.ReadFile(program); err != nil || !bytes.Contains(b, []byte(version)) {
+		return errors.Join(fmt.Errorf("releases: add: %s is not built as %s: no kiosk would take it", program, version), err)
 	}
 	if strings.ContainsAny(note, "\r\n") || len(note) > 200 {
 		return errors.New("releases: add: a note is one line of at most 200 bytes")
