@@ -146,30 +146,32 @@ func (k *Keeper) lock(revoked bool, proof []byte) {
 // Run asks the portal while no beat is answered, until ctx ends. It returns ErrWiped
 // when this machine has to forget who it is.
 func (k *Keeper) Run(ctx context.Context) error {
-	next := time.Now().Add(jitter(silentFor))
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var asked time.Time
+	patience, again := jitter(silentFor), jitter(silentAgain)
 	for {
-		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
-		case <-timer.C:
+		case <-look.C:
 		}
 		k.mu.Lock()
-		silent := time.Since(k.answered)
+		answered := k.answered
 		k.mu.Unlock()
-		if k.Portal == "" || silent < silentFor {
-			next = time.Now().Add(jitter(silentFor))
+		// A silence that begins anew is looked into anew.
+		if k.Portal == "" || time.Since(answered) < patience || asked.After(answered) && time.Since(asked) < again {
 			continue
 		}
 		err := k.Ask(ctx)
-		switch {
-		case errors.Is(err, ErrWiped):
+		if errors.Is(err, ErrWiped) {
 			return err
-		case err != nil && ctx.Err() == nil:
+		}
+		if err != nil && ctx.Err() == nil {
 			k.log.Debug("portal does not say whether this is still a kiosk", "err", err)
 		}
-		next = time.Now().Add(jitter(silentAgain))
+		asked = time.Now()
+		patience, again = jitter(silentFor), jitter(silentAgain)
 	}
 }
 
