@@ -20,16 +20,19 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A program is what one package is made of.
+// A program is what one package is made of: its main package, and another that is
+// installed beside it.
 type program struct {
-	name, source, dist string
-	arches             []arch
+	name, source   string
+	launcher, dist string // launcher "" has none
+	arches         []arch
 }
 
 // An arch is one that Debian names deb; the rest is for the Go command.
@@ -42,8 +45,8 @@ var (
 )
 
 var programs = []program{
-	{"qrgate-kiosk", "./device", "device/dist", []arch{arm64, armhf, amd64}},
-	{"qrgate-server", "./server", "server/dist", []arch{amd64, arm64}},
+	{"qrgate-kiosk", "./device", "./device/launcher/qrgate-launcher", "device/dist", []arch{arm64, armhf, amd64}},
+	{"qrgate-server", "./server", "", "server/dist", []arch{amd64, arm64}},
 }
 
 func main() {
@@ -69,7 +72,11 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// A release is called by its number alone, as rolled out versions are.
 		r.version = v
+		if number.MatchString(v) {
+			r.version = v[1:]
+		}
 	}
 	if *made == 0 {
 		v, err := output(ctx, "git", "log", "-1", "--format=%ct")
@@ -114,11 +121,14 @@ type release struct {
 	paths bool
 }
 
+// number is how a release is tagged.
+var number = regexp.MustCompile(`^v\d+\.\d+\.\d+$`)
+
 // debian returns the version as dpkg compares it. A commit between releases has
 // no number of its own; its time puts it in order.
 func (r release) debian() string {
-	if v, ok := strings.CutPrefix(r.version, "v"); ok && v != "" && v[0] >= '0' && v[0] <= '9' {
-		return strings.ReplaceAll(v, "-", "+")
+	if number.MatchString("v" + r.version) {
+		return r.version
 	}
 	return "0~" + r.time.Format("20060102.1504") + "+" + strings.ReplaceAll(r.version, "-", ".")
 }
@@ -130,11 +140,17 @@ func (r release) pack(ctx context.Context, p program, a arch, out string) (strin
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	binary := filepath.Join(work, p.name)
-	if err := r.build(ctx, p.source, a, binary); err != nil {
+	binaries := []string{filepath.Join(work, p.name)}
+	if err := r.build(ctx, p.source, a, binaries[0]); err != nil {
 		return "", err
 	}
-	sbom, err := r.sbom(p, a, binary)
+	if p.launcher != "" {
+		binaries = append(binaries, filepath.Join(work, filepath.Base(p.launcher)))
+		if err := r.build(ctx, p.launcher, a, binaries[1]); err != nil {
+			return "", err
+		}
+	}
+	sbom, err := r.sbom(p, a, binaries)
 	if err != nil {
 		return "", err
 	}

@@ -117,8 +117,8 @@ lines = "/var/lib/qrgate/lamps"
 `, port))
 	r.must("qrgate-kiosk", "qrgate-kiosk", "check-config")
 
-	serving := r.start("qrgate-server", "qrgate-server", "serve")
-	door := r.start("qrgate-kiosk", "qrgate-kiosk", "run")
+	serving := r.start("qrgate-server", r.execStart("qrgate-server")...)
+	door := r.start("qrgate-kiosk", r.execStart("qrgate-kiosk")...)
 	door.ready()
 	r.until("the lamp is green", func() bool {
 		out, _ := r.command("qrgate-kiosk", "cat", "/var/lib/qrgate/lamps").Output()
@@ -155,6 +155,18 @@ type service struct {
 	ended  chan struct{}
 	notify net.PacketConn
 	once   sync.Once
+}
+
+// execStart is what a unit starts.
+func (r root) execStart(unit string) []string {
+	r.Helper()
+	for line := range strings.Lines(r.must("root", "cat", "/lib/systemd/system/"+unit+".service")) {
+		if command, ok := strings.CutPrefix(line, "ExecStart="); ok {
+			return strings.Fields(command)
+		}
+	}
+	r.Fatalf("%s starts nothing", unit)
+	return nil
 }
 
 func (r root) start(user string, args ...string) *service {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -88,45 +89,53 @@ type (
 
 const unsaid = "NOASSERTION"
 
-// sbom returns the bill of materials of a binary, from what the linker wrote into
-// it: what is in the file, not what the repository might need.
-func (r release) sbom(p program, a arch, binary string) ([]byte, error) {
-	info, err := buildinfo.ReadFile(binary)
-	if err != nil {
-		return nil, err
-	}
-	b, err := os.ReadFile(binary)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(b)
-	digest := hex.EncodeToString(sum[:])
-	const self = "SPDXRef-program"
+// sbom returns the bill of materials of a package's binaries, from what the linker
+// wrote into them: what is in the files, not what the repository might need.
+func (r release) sbom(p program, a arch, binaries []string) ([]byte, error) {
 	d := document{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT",
-		Name:              fmt.Sprintf("%s %s %s", p.name, r.debian(), a.deb),
-		DocumentNamespace: fmt.Sprintf("https://github.com/qrgate/qrgate/spdx/%s-%s-%s-%s", p.name, r.debian(), a.deb, digest),
-		CreationInfo:      creation{r.time.Format(time.RFC3339), []string{"Tool: qrgate-pack"}},
-		Packages: []component{{
-			SPDXID: self, Name: p.name, Version: r.version, DownloadLocation: "https://github.com/qrgate/qrgate",
+		Name:         fmt.Sprintf("%s %s %s", p.name, r.debian(), a.deb),
+		CreationInfo: creation{r.time.Format(time.RFC3339), []string{"Tool: qrgate-pack"}},
+	}
+	all := sha256.New()
+	ids := map[string]string{} // of modules, by path and version
+	for _, binary := range binaries {
+		b, err := os.ReadFile(binary)
+		if err != nil {
+			return nil, err
+		}
+		info, err := buildinfo.Read(bytes.NewReader(b))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", binary, err)
+		}
+		all.Write(b)
+		sum := sha256.Sum256(b)
+		self := "SPDXRef-" + filepath.Base(binary)
+		d.Packages = append(d.Packages, component{
+			SPDXID: self, Name: filepath.Base(binary), Version: r.version, DownloadLocation: "https://github.com/qrgate/qrgate",
 			LicenseConcluded: "Apache-2.0", LicenseDeclared: "Apache-2.0", CopyrightText: "QRGate contributors",
-			Checksums: []checksum{{"SHA256", digest}},
-		}},
-		Relationships: []relationship{{"SPDXRef-DOCUMENT", "DESCRIBES", self}},
+			Checksums: []checksum{{"SHA256", hex.EncodeToString(sum[:])}},
+		})
+		d.Relationships = append(d.Relationships, relationship{d.SPDXID, "DESCRIBES", self})
+		go1 := strings.TrimPrefix(info.GoVersion, "go")
+		parts := []component{{
+			Name: "stdlib", Version: go1, DownloadLocation: "https://go.dev/dl/" + info.GoVersion + ".src.tar.gz",
+			References: []reference{{"PACKAGE-MANAGER", "purl", "pkg:golang/stdlib@" + go1}},
+		}}
+		for _, m := range info.Deps {
+			parts = append(parts, module(m))
+		}
+		for _, c := range parts {
+			key := c.Name + "@" + c.Version
+			if ids[key] == "" {
+				ids[key] = fmt.Sprintf("SPDXRef-module-%d", len(ids)+1)
+				c.SPDXID, c.LicenseConcluded, c.LicenseDeclared, c.CopyrightText = ids[key], unsaid, unsaid, unsaid
+				d.Packages = append(d.Packages, c)
+			}
+			d.Relationships = append(d.Relationships, relationship{self, "STATIC_LINK", ids[key]})
+		}
 	}
-	add := func(c component) {
-		c.LicenseConcluded, c.LicenseDeclared, c.CopyrightText = unsaid, unsaid, unsaid
-		d.Packages = append(d.Packages, c)
-		d.Relationships = append(d.Relationships, relationship{self, "STATIC_LINK", c.SPDXID})
-	}
-	go1 := strings.TrimPrefix(info.GoVersion, "go")
-	add(component{
-		SPDXID: "SPDXRef-go", Name: "stdlib", Version: go1, DownloadLocation: "https://go.dev/dl/" + info.GoVersion + ".src.tar.gz",
-		References: []reference{{"PACKAGE-MANAGER", "purl", "pkg:golang/stdlib@" + go1}},
-	})
-	for i, m := range info.Deps {
-		add(module(i, m))
-	}
+	d.DocumentNamespace = fmt.Sprintf("https://github.com/qrgate/qrgate/spdx/%s-%s-%s-%x", p.name, r.debian(), a.deb, all.Sum(nil))
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return nil, err
@@ -134,12 +143,12 @@ func (r release) sbom(p program, a arch, binary string) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-func module(i int, m *debug.Module) component {
+func module(m *debug.Module) component {
 	if m.Replace != nil {
 		m = m.Replace
 	}
 	c := component{
-		SPDXID: fmt.Sprintf("SPDXRef-module-%d", i+1), Name: m.Path, Version: m.Version,
+		Name: m.Path, Version: m.Version,
 		DownloadLocation: "https://proxy.golang.org/" + lower(m.Path) + "/@v/" + lower(m.Version) + ".zip",
 		References:       []reference{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + m.Path + "@" + m.Version}},
 	}
