@@ -266,7 +266,9 @@ func TestScansOfAKioskThatStartsAgain(t *testing.T) {
 }
 
 func TestCloned(t *testing.T) {
-	beat := func(boot byte, start uint64) *wire.Beat { return &wire.Beat{Boot: when.Boot{boot}, Session: start << 32} }
+	beat := func(boot byte, start uint64) *wire.Beat {
+		return &wire.Beat{Boot: when.Boot{boot}, Session: start << 32}
+	}
 	a, b := beat(1, 7), beat(2, 3)
 	restarts := []*wire.Beat{}
 	for n := range 20 {

@@ -362,7 +362,7 @@ func TestStream(t *testing.T) {
 	}
 	w.alarm("", judge.Outage, now, 12, "")
 	owner.until("figures", "12 thiết bị cùng mất liên lạc")
-	w.linked = time.Time{}
+	w.linked.Store(0)
 	owner.until("figures", "Máy chủ đang mất liên lạc")
 
 	// There is a bound, and whoever is over it is told when to come again.

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 type world struct {
 	*pagetest.World
 	kept   *kept.Fleet
-	linked time.Time
+	linked atomic.Int64 // Unix milliseconds
 }
 
 const (
@@ -31,11 +32,12 @@ const (
 )
 
 func newWorld(t testing.TB) *world {
-	w := &world{linked: time.Now().Add(-time.Hour)}
+	w := &world{}
+	w.linked.Store(time.Now().Add(-time.Hour).UnixMilli())
 	w.World = pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
 		w.kept = kept.New(p.Store, time.Now)
 		return fleet.New(f, fleet.Options{
-			Fleet: w.kept, Store: p.Store, Linked: func() time.Time { return w.linked }, Mail: true, Fresh: 5 * time.Millisecond, Most: 3,
+			Fleet: w.kept, Store: p.Store, Linked: w.since, Mail: true, Fresh: 5 * time.Millisecond, Most: 3,
 			Secret: func(id string) []byte { return judge.Secret([]byte("key"), id) },
 			Tabs:   []fleet.Tab{{Path: "cau-hinh", Key: "fleet.tab.config"}, {Path: "lenh", Key: "fleet.tab.orders"}},
 		}).Routes()
@@ -44,6 +46,13 @@ func newWorld(t testing.TB) *world {
 	w.add(hotel, w.Other.No)
 	w.add(nobody, 0)
 	return w
+}
+
+func (w *world) since() time.Time {
+	if ms := w.linked.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
 }
 
 func (w *world) must(err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	judge "github.com/qrgate/qrgate/server/fleet"
@@ -158,16 +159,23 @@ func (f *Fleet) Prune(ctx context.Context, now time.Time) (more bool, err error)
 	last := int64(0)
 	err = f.s.Read(ctx, func(r *sql.Rows) error { return r.Scan(&last) }, "SELECT COALESCE(MAX(no), 0) FROM kiosks")
 	for first := int64(1); err == nil && first <= last; first += pruneKiosks {
+		// Named one by one, each is found by the primary key; a range of kiosks would be
+		// read as a whole.
+		kiosks := make([]any, 0, pruneKiosks+1)
+		for no := first; no < first+pruneKiosks; no++ {
+			kiosks = append(kiosks, no)
+		}
+		in := " WHERE kiosk_no IN (?" + strings.Repeat(", ?", len(kiosks)-1) + ")"
 		err = f.s.Write(ctx, func(t store.Tx) error {
 			for _, d := range []struct {
 				query string
 				keep  time.Duration
 			}{
-				{"DELETE FROM fleet_samples WHERE kiosk_no >= ? AND kiosk_no < ? AND grain = 0 AND at < ?", judge.KeepFine},
-				{"DELETE FROM fleet_samples WHERE kiosk_no >= ? AND kiosk_no < ? AND grain = 1 AND at < ?", judge.KeepCoarse},
-				{"DELETE FROM fleet_presences WHERE kiosk_no >= ? AND kiosk_no < ? AND at < ?", keepComings},
+				{"DELETE FROM fleet_samples" + in + " AND grain = 0 AND at < ?", judge.KeepFine},
+				{"DELETE FROM fleet_samples" + in + " AND grain = 1 AND at < ?", judge.KeepCoarse},
+				{"DELETE FROM fleet_presences" + in + " AND at < ?", keepComings},
 			} {
-				if _, err := t.Exec(d.query, first, first+pruneKiosks, now.Add(-d.keep).UnixMilli()); err != nil {
+				if _, err := t.Exec(d.query, append(kiosks[:len(kiosks):len(kiosks)], now.Add(-d.keep).UnixMilli())...); err != nil {
 					return err
 				}
 			}
