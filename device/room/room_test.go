@@ -362,3 +362,32 @@ func TestPromiseOfAnEvent(t *testing.T) {
 		}
 	})
 }
+
+// An event that a command card begins before its hour lets its guests in; an event that
+// is not held cannot be begun.
+func TestEventThatIsBegunEarly(t *testing.T) {
+	r := newDoor(t, t.TempDir()).Room
+	now := time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
+	e := &wire.Event{
+		No: 7, Stamp: wire.Stamp{Version: 1}, From: now.Add(time.Hour).UnixMilli(), To: now.Add(3 * time.Hour).UnixMilli(),
+		Categories: []wire.EventCategory{{No: 1}}, Passes: []wire.EventPass{{Number: 1, Issue: 1, Category: 1}},
+	}
+	if err := r.Take(e); err != nil {
+		t.Fatal(err)
+	}
+	guest := room.Scan{Kind: pass.Event, Card: pass.OwnCard{Number: 1, Issue: 1, Event: 7}, Gate: "A1", Dir: wire.In, Now: now, Sure: true}
+	if reason, entry := r.Enter(guest); reason != wire.ReasonNotYet || entry != nil {
+		t.Errorf("before its hour: %s", reason)
+	}
+	if r.Begin(8, now) {
+		t.Error("an event that is not held was begun")
+	}
+	if !r.Begin(7, now) {
+		t.Fatal("not begun")
+	}
+	reason, entry := r.Enter(guest)
+	if entry == nil {
+		t.Fatalf("once it has begun: %s", reason)
+	}
+	entry.Drop()
+}
