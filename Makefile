@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
 APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user systemd wrk zbar-tools
 
-.PHONY: build demo test test-full deps soak bench fuzz check pi packages reproducible clean
+.PHONY: build demo test test-full twin deps soak bench fuzz check pi packages reproducible clean
 
 # Both programs, for this machine.
 build:
@@ -35,12 +35,21 @@ test: check
 test-full: deps
 	go test -tags full -timeout 30m $$(grep -rl --include='*.go' '^//go:build full' device hw server sync | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
+# The kiosk's program in a virtual machine whose kernel shows it the devices of a door,
+# and whose power is cut. Needs apt-get; fetches Debian's kernel once.
+TWIN := e2fsprogs gcc-12 kmod make qemu-system-x86 xz-utils
+twin:
+	@dpkg -s $(TWIN) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(TWIN); }
+	sync/e2e/twin/kernel.sh build/twin
+	go test -tags twin -timeout 30m -v ./sync/e2e/twin
+
 # Debian's packages that test-full, soak and bench use.
 deps:
 	@dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(APT); }
 
 # The same tests at the size of the promises: hours.
 soak: deps
+	@dpkg -s mmdebstrap >/dev/null 2>&1 || apt-get install -y --no-install-recommends mmdebstrap
 	QRGATE_SCALE=soak go test -tags full -timeout 6h -v -run 'Soak|PowerCut|Scenario|TenMillion' ./...
 	@dpkg -s libreoffice-calc-nogui >/dev/null 2>&1 || apt-get install -y --no-install-recommends libreoffice-calc-nogui
 	go test -tags full,soak -timeout 30m -run LibreOffice ./server/portal/cases
@@ -62,8 +71,8 @@ fuzz:
 # Form: gofmt, vet, staticcheck, also for the boards whose int is 32 bits wide.
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
-	go vet -tags full ./...
-	go tool staticcheck -tags full ./...
+	go vet -tags full,twin ./...
+	go tool staticcheck -tags full,twin ./...
 	GOARCH=arm GOARM=6 go vet ./hw/... ./sync/... ./device/...
 
 # qrgate-kiosk for every board, with its size.

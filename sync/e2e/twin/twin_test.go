@@ -1,0 +1,609 @@
+//go:build twin
+
+package twin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/e2e/stage"
+	"github.com/qrgate/qrgate/sync/e2e/twin"
+)
+
+// A build is the programs, and what machines boot from.
+type build struct {
+	Server, Kiosk, Kernel string
+	Plain, Camera         string // without a camera and with one
+}
+
+var built = sync.OnceValues(func() (b build, err error) {
+	dir, err := os.MkdirTemp("", "qrgate-twin-")
+	if err != nil {
+		return b, err
+	}
+	guest := filepath.Join(dir, "guest")
+	b.Server, b.Kiosk = filepath.Join(dir, "qrgate-server"), filepath.Join(dir, "qrgate-kiosk")
+	for out, pkg := range map[string]string{b.Server: "../../../server", b.Kiosk: "../../../device", guest: "./guest"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("go build %s: %w: %s", pkg, err, said)
+		}
+	}
+	if b.Kernel = os.Getenv("QRGATE_TWIN"); b.Kernel == "" {
+		b.Kernel = "../../../build/twin"
+	}
+	b.Plain, b.Camera = filepath.Join(dir, "plain"), filepath.Join(dir, "camera")
+	for path, camera := range map[string]bool{b.Plain: false, b.Camera: true} {
+		if err := (twin.Build{Kernel: b.Kernel, Guest: guest, Kiosk: b.Kiosk, Camera: camera}).Write(path); err != nil {
+			return b, fmt.Errorf("no kernel? make twin fetches it: %w", err)
+		}
+	}
+	return b, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if p, err := built(); err == nil {
+		os.RemoveAll(filepath.Dir(p.Server))
+	}
+	os.Exit(code)
+}
+
+const (
+	kioskID = "ben-xe-phia-nam-1"
+	patient = 2 * time.Minute // for anything that a slow machine does
+)
+
+// A door is a kiosk's disk and identity, and the server outside.
+type door struct {
+	*testing.T
+	ctx   context.Context
+	stage *stage.Stage
+	kiosk *stage.Kiosk
+	disk  *twin.Disk
+	boots int
+}
+
+// newDoor makes the files of a server and a kiosk's disk, on which its identity and its
+// configuration will be.
+func newDoor(t *testing.T, config string) *door {
+	t.Helper()
+	p, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{T: t, ctx: t.Context()}
+	d.stage, err = stage.New(d.ctx, t.TempDir(), stage.Programs{Server: p.Server, Kiosk: p.Kiosk}, stage.Options{})
+	d.must(err)
+	t.Cleanup(func() { d.stage.Close() })
+	d.kiosk, err = d.stage.AddKiosk(d.ctx, kioskID, "Bến xe phía Nam", "")
+	d.must(err)
+	_, port, err := net.SplitHostPort(d.stage.Broker)
+	d.must(err)
+	config = fmt.Sprintf("state = \"/data/state\"\nidentity = \"/data/identity\"\n[log]\nlevel = \"debug\"\n"+
+		"[server]\nurl = \"tls://%s:%s\"\nname = \"localhost\"\n[door]\nplace = \"Bến xe phía Nam\"\ngate = \"A1\"\nreset = \"1s\"\n%s", twin.Home, port, config)
+	d.must(os.WriteFile(filepath.Join(d.kiosk.Dir, "twin.toml"), []byte(config), 0o600))
+	d.disk = d.newDisk()
+	return d
+}
+
+// serve starts the server.
+func (d *door) serve() {
+	d.Helper()
+	_, err := d.stage.StartServer(d.ctx)
+	d.must(err)
+}
+
+func (d *door) must(err error) {
+	d.Helper()
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+// newDisk formats a disk of 64 MiB.
+func (d *door) newDisk() *twin.Disk {
+	d.Helper()
+	dir := d.TempDir()
+	path := filepath.Join(dir, "disk")
+	d.must(os.WriteFile(path, nil, 0o600))
+	d.must(os.Truncate(path, 64<<20))
+	if b, err := exec.Command("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", path).CombinedOutput(); err != nil {
+		d.Fatalf("mkfs.ext4: %v: %s", err, b)
+	}
+	content, err := os.ReadFile(path)
+	d.must(err)
+	disk, err := twin.NewDisk(content, filepath.Join(dir, "nbd"))
+	d.must(err)
+	d.Cleanup(func() { disk.Close() })
+	return disk
+}
+
+// boot starts a machine and, at its first boot, puts on its disk what makes it a kiosk.
+func (d *door) boot(o twin.Options) *twin.Machine {
+	d.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, patient)
+	defer cancel()
+	m, err := d.tryBoot(ctx, o)
+	d.must(err)
+	return m
+}
+
+func (d *door) tryBoot(ctx context.Context, o twin.Options) (*twin.Machine, error) {
+	d.Helper()
+	p, err := built()
+	d.must(err)
+	o.Kernel, o.Disk = p.Kernel, d.disk
+	if o.Initrd == "" {
+		o.Initrd = p.Plain
+	}
+	m, err := twin.Boot(ctx, d.TempDir(), o)
+	if err != nil {
+		return nil, err
+	}
+	d.Cleanup(func() {
+		m.Kill()
+		if d.Failed() {
+			d.Logf("console:\n%s\nlog of the kiosk:\n%s", m.Console(), strings.Join(m.Log(), "\n"))
+		}
+	})
+	if d.boots++; d.boots > 1 {
+		return m, nil
+	}
+	for _, name := range []string{"kiosk.key", "kiosk.pem", "ca.pem", "root.pub", "keys.cbor"} {
+		b, err := os.ReadFile(filepath.Join(d.kiosk.Dir, "identity", name))
+		d.must(err)
+		d.must(m.Write("/data/identity/"+name, b))
+	}
+	b, err := os.ReadFile(filepath.Join(d.kiosk.Dir, "twin.toml"))
+	d.must(err)
+	d.must(m.Write("/data/kiosk.toml", b))
+	d.must(m.Sync())
+	return m, nil
+}
+
+// start starts the kiosk's program and waits until the door is open and these sources
+// are ready.
+func (d *door) start(m *twin.Machine, sources ...string) {
+	d.Helper()
+	from := len(m.Log())
+	d.must(m.StartKiosk("run", "-config", "/data/kiosk.toml"))
+	d.said(m, from, "door open")
+	for _, s := range sources {
+		d.said(m, from, "scanner ready", s)
+	}
+}
+
+// said waits for a line of the kiosk's log, and returns the number of the next.
+func (d *door) said(m *twin.Machine, from int, words ...string) int {
+	d.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, patient)
+	defer cancel()
+	n, _, err := m.WaitLog(ctx, from, words...)
+	d.must(err)
+	return n + 1
+}
+
+// hold has somebody hold up a code until they are let in, as people do when nothing
+// happens: of a busy machine the kernel's buffer of keys overflows.
+func (d *door) hold(m *twin.Machine, show func()) {
+	d.Helper()
+	from := len(m.Log())
+	for try := 1; ; try++ {
+		show()
+		ctx, cancel := context.WithTimeout(d.ctx, 15*time.Second)
+		_, _, err := m.WaitLog(ctx, from, "judged", "admitted")
+		cancel()
+		if err == nil {
+			return
+		}
+		if try == 5 {
+			d.Fatal(err)
+		}
+	}
+}
+
+// until waits for something to become true.
+func (d *door) until(what string, is func() bool) {
+	d.Helper()
+	for end := time.Now().Add(patient); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.Fatalf("not within %s: %s", patient, what)
+		}
+	}
+}
+
+// A row is a check-in as the server prints it.
+type row struct {
+	Epoch            string
+	Seq              uint64
+	Verdict          string
+	Said             time.Time
+	Earliest, Latest time.Time
+}
+
+func (d *door) rows() (all []row) {
+	d.Helper()
+	out, err := d.stage.Server(d.ctx, "checkins", kioskID)
+	d.must(err)
+	for line := range strings.Lines(out) {
+		var r row
+		d.must(json.Unmarshal([]byte(line), &r))
+		all = append(all, r)
+	}
+	return all
+}
+
+// card returns the text of a card, and its picture as a camera sees it.
+func (d *door) card(n int) (text string, grey []byte) {
+	d.Helper()
+	path := filepath.Join(d.TempDir(), "card.png")
+	text, err := d.stage.Card(d.ctx, n, path)
+	d.must(err)
+	b, err := os.ReadFile(path)
+	d.must(err)
+	img, err := png.Decode(bytes.NewReader(b))
+	d.must(err)
+	return text, frame(img)
+}
+
+// frame puts a picture into the middle of a frame of the camera.
+func frame(img image.Image) []byte {
+	const width, height, side = 640, 480, 360
+	grey := bytes.Repeat([]byte{200}, width*height)
+	b := img.Bounds()
+	for y := range side {
+		for x := range side {
+			r, _, _, _ := img.At(b.Min.X+x*b.Dx()/side, b.Min.Y+y*b.Dy()/side).RGBA()
+			grey[(y+(height-side)/2)*width+x+(width-side)/2] = byte(r >> 8)
+		}
+	}
+	return grey
+}
+
+const aCamera = `
+[[camera]]
+kind = "v4l2"
+device = "/dev/video0"
+format = "yuyv"
+`
+
+// everyDevice is the configuration of a kiosk that has one of each.
+const everyDevice = `
+[[serial]]
+device = "usb:1eab:1a06:TWIN1"
+[[serial]]
+device = "usb:0403:6001"
+[[keyboard]]
+device = "usb:0c2e:0200"
+[[keyboard]]
+device = "name:QEMU QEMU USB Keyboard"
+upper = true
+[panel]
+kind = "gpio"
+[panel.red]
+pin = "LAMP_RED"
+[panel.amber]
+pin = "LAMP_AMBER"
+[panel.green]
+pin = "LAMP_GREEN"
+[panel.buzzer]
+pin = "BUZZER"
+[panel.relay]
+pin = "RELAY"
+open = "1s"
+[panel.tally]
+pin = "BEAM"
+`
+
+// A person comes in by each kind of scanner and by the camera, and each becomes a row
+// on the server. The lamps, the relay and the beam are lines of a chip; the scanners go
+// and come again.
+func TestEveryDevice(t *testing.T) {
+	d := newDoor(t, everyDevice)
+	d.serve()
+	m := d.boot(twin.Options{})
+	d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+	d.must(m.AddKeyboard("0x0c2e", "0x0200", "TWIN2"))
+	d.must(m.AddLines("LAMP_RED", "LAMP_AMBER", "LAMP_GREEN", "BUZZER", "RELAY", "BEAM"))
+	d.must(m.AddChip(time.Now()))
+	d.must(m.Heat(61.5))
+	d.start(m, "serial:usb:1eab:1a06", "serial:usb:0403:6001", "keyboard:usb:0c2e:0200", "keyboard:name")
+
+	lamp := func(name string, level int) {
+		t.Helper()
+		d.until(fmt.Sprintf("%s at %d", name, level), func() bool {
+			got, err := m.Line(name)
+			d.must(err)
+			return got == level
+		})
+	}
+	people := 0
+	// comes has somebody hold up the next card.
+	comes := func(how string, show func(text string, grey []byte)) {
+		t.Helper()
+		people++
+		text, grey := d.card(people)
+		began := time.Now()
+		d.hold(m, func() { show(text, grey) })
+		t.Logf("%s: judged after %s", how, time.Since(began).Round(time.Millisecond))
+		lamp("LAMP_GREEN", 1)
+		lamp("RELAY", 0) // an entrance that is a way out too: energised is locked
+		lamp("LAMP_GREEN", 0)
+	}
+	serial := func(text string, _ []byte) { d.must(m.Serial(text + "\r")) }
+	comes("CDC-ACM", serial)
+	comes("FTDI", func(text string, _ []byte) { d.must(m.FTDI(text + "\r")) })
+	typed := func(text string, _ []byte) { d.must(m.Type(text + "\r")) }
+	comes("keyboard", typed)
+	comes("qemu's keyboard", func(text string, _ []byte) {
+		var keys []string
+		for _, c := range text {
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A' // the kiosk makes it large again
+			}
+			keys = append(keys, string(c))
+		}
+		d.must(m.Press(append(keys, "ret")...))
+	})
+
+	t.Log("something that is no pass")
+	from := len(m.Log())
+	d.must(m.Serial("8934567890123\r"))
+	d.said(m, from, "judged", "refused")
+	lamp("LAMP_RED", 1)
+
+	t.Log("unplugged and plugged in again")
+	replug := func(kind, source string) {
+		t.Helper()
+		from := len(m.Log())
+		d.must(m.Plug(kind, false))
+		d.said(m, from, "scanner absent", source)
+		d.must(m.Plug(kind, true))
+		d.said(m, from, "scanner ready", source)
+	}
+	replug("acm", "serial:usb:1eab:1a06")
+	comes("CDC-ACM again", serial)
+	d.must(m.Type("QG1ABC")) // in the middle of a code
+	replug("hid", "keyboard:usb:0c2e:0200")
+	comes("keyboard again", typed)
+
+	d.until("every check-in is on the server", func() bool {
+		admitted, refused := 0, 0
+		for _, r := range d.rows() {
+			if r.Verdict == "admitted" {
+				admitted++
+			} else {
+				refused++
+			}
+		}
+		return admitted == people && refused >= 1
+	})
+}
+
+// A card before the camera becomes a row on the server.
+func TestCamera(t *testing.T) {
+	d := newDoor(t, aCamera)
+	d.serve()
+	p, err := built()
+	d.must(err)
+	m := d.boot(twin.Options{Initrd: p.Camera})
+	d.must(m.Show(bytes.Repeat([]byte{128}, 640*480)))
+	d.start(m)
+	d.said(m, 0, "camera ready")
+	_, grey := d.card(1)
+	began := time.Now()
+	d.must(m.Show(grey))
+	d.said(m, 0, "judged", "admitted")
+	t.Logf("judged after %s", time.Since(began).Round(time.Millisecond))
+	d.until("the check-in is on the server", func() bool { return len(d.rows()) == 1 })
+}
+
+const aSerial = `
+[[serial]]
+device = "usb:1eab:1a06:TWIN1"
+[panel]
+kind = "lines"
+`
+
+// A machine whose clock wakes in 1970, and whose clock chip has stood in 2099, records;
+// once it has reached the server it knows when that was.
+func TestClockOf1970(t *testing.T) {
+	d := newDoor(t, aSerial)
+	began := time.Now()
+	m := d.boot(twin.Options{Clock: "1970-01-01T00:00:30"})
+	d.must(m.AddChip(time.Date(2099, 7, 1, 0, 0, 0, 0, time.UTC)))
+	if now, err := m.Time(); err != nil || now.UTC().Year() != 1970 {
+		t.Fatalf("the machine's clock says %s, %v; want 1970", now.UTC(), err)
+	}
+	d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+	d.start(m, "serial")
+	text, _ := d.card(1)
+	d.hold(m, func() { d.must(m.Serial(text + "\r")) })
+	ended := time.Now()
+	d.serve()
+	d.until("the check-in is dated", func() bool {
+		rows := d.rows()
+		if len(rows) != 1 {
+			return false
+		}
+		r := rows[0]
+		if !r.Said.Before(began.Add(-time.Hour)) {
+			t.Fatalf("the kiosk believed %s, and could not know", r.Said)
+		}
+		return r.Latest.Sub(r.Earliest) < time.Minute && !r.Earliest.After(ended) && !r.Latest.Before(began)
+	})
+}
+
+// A program that hangs is noticed by the machine, which starts anew; nothing is lost.
+func TestWatchdogResetsAMachineThatHangs(t *testing.T) {
+	d := newDoor(t, aSerial+"[machine]\nwatchdog = \"/dev/watchdog\"\n")
+	m := d.boot(twin.Options{})
+	d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+	d.start(m, "serial")
+	text, _ := d.card(1)
+	d.hold(m, func() { d.must(m.Serial(text + "\r")) })
+	d.must(m.Freeze())
+	began := time.Now()
+	select {
+	case <-m.Done():
+		t.Logf("reset after %s", time.Since(began).Round(time.Second))
+	case <-time.After(patient):
+		t.Fatal("the machine hangs for ever")
+	}
+	if !slices.Contains(m.Events(), "WATCHDOG") {
+		t.Errorf("the machine ended with %v, not by its watchdog", m.Events())
+	}
+	d.disk.Lose(seed(t))
+	d.serve()
+	m = d.boot(twin.Options{})
+	d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+	d.start(m)
+	d.until("the check-in from before is on the server", func() bool { return len(d.rows()) == 1 })
+}
+
+// cuts is how often the power is cut: 20 times, and 300 in a soak.
+func cuts() int {
+	if os.Getenv("QRGATE_SCALE") == "soak" {
+		return 300
+	}
+	return 20
+}
+
+// The power is cut while people come in. Whoever saw green is on the server in the
+// end, once.
+func TestTruePowerCuts(t *testing.T) {
+	d := newDoor(t, aSerial)
+	greens, err := d.cutAgain(cuts(), seed(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := d.missing(greens); len(missing) > 0 {
+		t.Errorf("%d of %d people who saw green are not on the server: %v", len(missing), len(greens), missing)
+	}
+	writes, flushes := d.disk.Stats()
+	t.Logf("%d cuts, %d greens, %d sectors written, %d flushes", cuts(), len(greens), writes, flushes)
+}
+
+// A disk that says that it has kept what it has not is found out by the same test.
+func TestDiskThatLiesIsFoundOut(t *testing.T) {
+	d := newDoor(t, aSerial)
+	d.boot(twin.Options{}).Cut(seed(t)) // what makes it a kiosk is on the disk for certain
+	d.disk.Lie = true
+	greens, err := d.cutAgain(cuts(), seed(t))
+	if err != nil {
+		t.Logf("found out: %v", err)
+		return
+	}
+	if missing := d.missing(greens); len(missing) == 0 {
+		t.Errorf("%d cuts of a disk that lies, and nothing is missing", cuts())
+	}
+}
+
+// A green is one person who was let in.
+type green struct {
+	epoch string
+	seq   uint64
+}
+
+var (
+	judgedSeq = regexp.MustCompile(`msg=judged .*seq=(\d+) verdict=admitted`)
+	openEpoch = regexp.MustCompile(`msg="door open".* epoch=([0-9a-f]+)`)
+)
+
+// cutAgain boots, lets people in and cuts the power, n times, without a server. An
+// error means that the kiosk did not come up again.
+func (d *door) cutAgain(n int, r *rand.Rand) (greens []green, err error) {
+	d.Helper()
+	var cards []string
+	for i := range 8 {
+		text, _ := d.card(i + 1)
+		cards = append(cards, text)
+	}
+	for i := range n {
+		ctx, cancel := context.WithTimeout(d.ctx, patient)
+		m, err := d.tryBoot(ctx, twin.Options{})
+		cancel()
+		if err != nil {
+			return greens, fmt.Errorf("boot %d: %w", i+1, err)
+		}
+		ctx, cancel = context.WithTimeout(d.ctx, patient)
+		d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+		d.must(m.StartKiosk("run", "-config", "/data/kiosk.toml"))
+		_, _, err = m.WaitLog(ctx, 0, "door open")
+		if err == nil {
+			_, _, err = m.WaitLog(ctx, 0, "scanner ready")
+		}
+		cancel()
+		if err != nil {
+			return greens, fmt.Errorf("start %d: %w", i+1, err)
+		}
+		// Two are certainly let in, and somebody is under way when the power goes.
+		for k := range 2 {
+			d.hold(m, func() { d.must(m.Serial(cards[(i+k)%len(cards)] + "\r")) })
+		}
+		d.must(m.Serial(cards[(i+3)%len(cards)] + "\r"))
+		time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
+		m.Cut(r)
+		epoch := ""
+		for _, line := range m.Log() {
+			if f := openEpoch.FindStringSubmatch(line); f != nil {
+				epoch = f[1]
+			}
+			if f := judgedSeq.FindStringSubmatch(line); f != nil {
+				seq, err := strconv.ParseUint(f[1], 10, 64)
+				d.must(err)
+				greens = append(greens, green{epoch, seq})
+			}
+		}
+	}
+	return greens, nil
+}
+
+// missing lets the kiosk deliver, and returns whose check-in the server does not have
+// once.
+func (d *door) missing(greens []green) (missing []green) {
+	d.Helper()
+	d.serve()
+	m := d.boot(twin.Options{})
+	d.must(m.AddSerial("0x1eab", "0x1a06", "TWIN1"))
+	d.start(m)
+	for end := time.Now().Add(patient); ; time.Sleep(200 * time.Millisecond) {
+		have := map[green]int{}
+		for _, r := range d.rows() {
+			have[green{r.Epoch, r.Seq}]++
+		}
+		missing = slices.DeleteFunc(slices.Clone(greens), func(g green) bool { return have[g] == 1 })
+		if len(missing) == 0 || time.Now().After(end) {
+			return missing
+		}
+	}
+}
+
+// seed makes what chance does in a test the same again; QRGATE_SEED takes another.
+func seed(t *testing.T) *rand.Rand {
+	n := uint64(1)
+	if s := os.Getenv("QRGATE_SEED"); s != "" {
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rand.New(rand.NewPCG(n, 14))
+}
