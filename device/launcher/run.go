@@ -102,7 +102,7 @@ func Run(ctx context.Context, s *Slots, args []string, o Options) error {
 		}
 		o.Log.Info("starting", "version", c.Version, "trial", c.Trial)
 		again := once(ctx, s, c, args, ear, o)
-		if again {
+		if again && (Versions{s.dir}).Asked() != "" {
 			continue
 		}
 		select {

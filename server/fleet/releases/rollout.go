@@ -39,6 +39,7 @@ type Rollout struct {
 	Hold    time.Duration // that a stage lasts at least
 	Errors  int           // per cent of those that tried it that stop it
 	AtOnce  bool          // kiosks do not wait for a quiet hour
+	Pilots  []string      // kiosks that are in every stage; a first stage of 0 % is theirs alone
 	MadeBy  string
 	Begun   time.Time
 	Moved   time.Time // when the stage began
@@ -57,9 +58,12 @@ func (r Rollout) Share() int {
 // Last reports whether the stage is the last.
 func (r Rollout) Last() bool { return r.Stage >= len(r.Stages)-1 }
 
-// Holds reports whether a kiosk belongs to the stage. Which kiosks are the first
-// differs from version to version, and a kiosk of one stage is in each later one.
-func (r Rollout) Holds(kiosk string) bool { return place(r.Version, kiosk) < r.Share() }
+// Holds reports whether a kiosk belongs to the stage. Which kiosks are the first, but
+// for the pilots, differs from version to version, and a kiosk of one stage is in each
+// later one.
+func (r Rollout) Holds(kiosk string) bool {
+	return place(r.Version, kiosk) < r.Share() || slices.Contains(r.Pilots, kiosk)
+}
 
 // place is where a kiosk stands in a version's row, 0 to 99.
 func place(version, kiosk string) int {

@@ -47,6 +47,14 @@ func TestStagesGrow(t *testing.T) {
 			t.Errorf("stage of %d %% has %d of %d", share, n, len(all))
 		}
 	}
+	// Pilots are in every stage, and may have one of their own.
+	r = rollout(0, 100)
+	r.Pilots = []string{"gate-0007"}
+	for _, k := range all {
+		if got := r.Holds(k.ID); got != (k.ID == "gate-0007") {
+			t.Errorf("%s is in the pilots' stage: %t", k.ID, got)
+		}
+	}
 	// Another version begins with other kiosks.
 	same := 0
 	a, b := rollout(10, 100), rollout(10, 100)

@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/fleet/releases"
@@ -28,6 +29,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	kept "github.com/qrgate/qrgate/server/store/releases"
 	"github.com/qrgate/qrgate/sync/release"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 //go:embed pages
@@ -381,11 +383,16 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	names := d.Paces()
 	pace := f.Choice("nhip", true, names...)
 	hours, share := f.Int("cho", 0, 720), f.Int("loi", 1, 100)
+	pilots := pilotsOf(f)
 	if !f.OK() {
 		return v.RenderStatus(w, http.StatusUnprocessableEntity, "offer", d)
 	}
+	stages := paces[slices.Index(names, pace)].stages
+	if len(pilots) > 0 {
+		stages = append([]int{0}, stages...)
+	}
 	_, err = p.o.Kept.Begin(r.Context(), v.Who.Account.ID, releases.Rollout{
-		Version: d.Version.Version, Stages: paces[slices.Index(names, pace)].stages, Hold: time.Duration(hours) * time.Hour, Errors: share, AtOnce: f.Values.Get("ngay") == "1",
+		Version: d.Version.Version, Stages: stages, Pilots: pilots, Hold: time.Duration(hours) * time.Hour, Errors: share, AtOnce: f.Values.Get("ngay") == "1",
 	})
 	if err != nil {
 		return err
@@ -393,6 +400,24 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	p.o.Wake()
 	p.o.Log.Info("roll-out begun", "version", d.Version.Version)
 	return v.Go(w, at, "release.begun", "version", d.Version.Version)
+}
+
+// pilotsOf reads which kiosks are to have it first.
+func pilotsOf(f *page.Form) []string {
+	all := strings.Fields(strings.ReplaceAll(f.Lines("truoc", 4000, false), ",", " "))
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) > kept.MaxPilots {
+		f.Fail("truoc", "release.wrong.pilots", "most", kept.MaxPilots)
+		return nil
+	}
+	for _, id := range all {
+		if !wire.ValidKiosk(id) {
+			f.Fail("truoc", "release.wrong.pilot", "kiosk", id)
+			return nil
+		}
+	}
+	return all
 }
 
 // changes are what can be done about a roll-out, and the notice of it.

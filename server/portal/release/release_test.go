@@ -158,8 +158,8 @@ func TestAReleaseIsRolledOut(t *testing.T) {
 	if _, body, _ := w.Get("admin", at+"?xem=returned"); !strings.Contains(body, "gate-0002") || strings.Contains(body, "gate-0003") {
 		t.Error("the filter does not filter")
 	}
-	order := regexp.MustCompile(`gate-000\d`).FindAllString(body, -1)
-	if fmt.Sprint(order) != "[gate-0002 gate-0005 gate-0003 gate-0001 gate-0004]" {
+	order := regexp.MustCompile(`<code>gate-000\d`).FindAllString(body, -1)
+	if fmt.Sprint(order) != "[<code>gate-0002 <code>gate-0005 <code>gate-0003 <code>gate-0001 <code>gate-0004]" {
 		t.Errorf("kiosks stand in the order %v, want what is wrong first", order)
 	}
 }
@@ -218,6 +218,20 @@ func TestWrongInput(t *testing.T) {
 		if status, body, _ := w.Post("admin", at+"/dua", tt.form); status != tt.want || strings.Contains(body, "⟦") {
 			t.Errorf("%s: %d, want %d", name, status, tt.want)
 		}
+	}
+	for _, pilots := range []string{"Gate", "gate-0001 ../../x", strings.Repeat("gate-0001 ", 600), "\x00", "<script>"} {
+		if status, body, _ := w.Post("admin", at+"/dua", with("truoc", pilots)); status != 422 || strings.Contains(body, "<script>x") || strings.Contains(body, "⟦") {
+			t.Errorf("pilots %.20q: %d, want 422", pilots, status)
+		}
+	}
+	if status, _, _ := w.Post("admin", at+"/dua", with("truoc", "gate-0002\r\ngate-0001, gate-0002")); status != 303 {
+		t.Errorf("two pilots: %d", status)
+	}
+	if r := w.state(); fmt.Sprint(r.Pilots, r.Stages) != "[gate-0001 gate-0002] [0 100]" {
+		t.Errorf("the roll-out has the pilots and stages %v %v", r.Pilots, r.Stages)
+	}
+	if _, body, _ := w.Get("admin", at); !strings.Contains(body, "Chạy thử</li>") {
+		t.Error("the page does not show the pilots' stage")
 	}
 	for name, f := range map[string]url.Values{
 		"nothing": {}, "no number": form("dot", "x", "lan", "1", "viec", "dung-han"), "huge": form("dot", strings.Repeat("9", 50), "lan", "1"),

@@ -25,6 +25,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/release"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // Releases keeps them. It is safe for concurrent use, also by several servers.
@@ -133,18 +134,21 @@ func ms(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, made_by, begun, moved, changed, edition"
+const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, pilots, made_by, begun, moved, changed, edition"
 
 func scanRollout(rows *sql.Rows) (r rollouts.Rollout, err error) {
-	var stages string
+	var stages, pilots string
 	var hold, atOnce, begun, moved, changed int64
-	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &r.MadeBy, &begun, &moved, &changed, &r.Edition)
+	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &pilots, &r.MadeBy, &begun, &moved, &changed, &r.Edition)
 	for _, f := range strings.Fields(stages) {
 		n, err := strconv.Atoi(f)
 		if err != nil {
 			return r, err
 		}
 		r.Stages = append(r.Stages, n)
+	}
+	if pilots != "" {
+		r.Pilots = strings.Fields(pilots)
 	}
 	r.Hold, r.AtOnce, r.Begun, r.Moved, r.Changed = time.Duration(hold)*time.Minute, atOnce != 0, at(begun), at(moved), at(changed)
 	return r, err
@@ -161,10 +165,17 @@ func (r *Releases) Rollouts(ctx context.Context) ([]rollouts.Rollout, error) {
 	return all, wrap("roll-outs", err)
 }
 
+// MaxPilots is the largest number of pilots.
+const MaxPilots = 100
+
 // Check says what is wrong with a roll-out that somebody wants to begin.
 func Check(r rollouts.Rollout) error {
-	bad := len(r.Stages) == 0 || len(r.Stages) > 10 || r.Errors < 1 || r.Errors > 100 || r.Hold < 0 || r.Hold > 30*24*time.Hour || !release.Valid(r.Version)
+	bad := len(r.Pilots) > MaxPilots || slices.ContainsFunc(r.Pilots, func(id string) bool { return !wire.ValidKiosk(id) }) ||
+		len(r.Stages) == 0 || len(r.Stages) > 10 || r.Errors < 1 || r.Errors > 100 || r.Hold < 0 || r.Hold > 30*24*time.Hour || !release.Valid(r.Version)
 	last := 0
+	if len(r.Pilots) > 0 {
+		last = -1 // a stage of theirs alone
+	}
 	for _, s := range r.Stages {
 		if s <= last || s > 100 {
 			bad = true
@@ -224,8 +235,8 @@ func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) 
 		for _, s := range want.Stages {
 			stages = append(stages, strconv.Itoa(s))
 		}
-		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			want.No, want.Version, string(want.State), "", strings.Join(stages, " "), 0, int64(want.Hold/time.Minute), want.Errors, flag(want.AtOnce), by,
+		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			want.No, want.Version, string(want.State), "", strings.Join(stages, " "), 0, int64(want.Hold/time.Minute), want.Errors, flag(want.AtOnce), strings.Join(want.Pilots, " "), by,
 			now.UnixMilli(), now.UnixMilli(), now.UnixMilli(), 1)
 		if err != nil {
 			return err

@@ -66,7 +66,7 @@ func (w *world) publish(versions ...string) {
 }
 
 func want(version string) rollouts.Rollout {
-	return rollouts.Rollout{Version: version, Stages: []int{5, 50, 100}, Hold: 24 * time.Hour, Errors: 5, AtOnce: true}
+	return rollouts.Rollout{Version: version, Stages: []int{5, 50, 100}, Hold: 24 * time.Hour, Errors: 5, AtOnce: true, Pilots: []string{"gate-0001", "gate-0002"}}
 }
 
 func (w *world) audits(action string) (n int) {
@@ -155,7 +155,8 @@ func TestARolloutIsKept(t *testing.T) {
 			t.Errorf("%d and %d audit rows, want 2 and 3", b, c)
 		}
 		for _, bad := range []rollouts.Rollout{{}, {Version: "1.5.0", Errors: 5}, {Version: "1.5.0", Stages: []int{50}, Errors: 5}, {Version: "1.5.0", Stages: []int{50, 20, 100}, Errors: 5},
-			{Version: "x", Stages: []int{100}, Errors: 5}, {Version: "1.5.0", Stages: []int{100}}, {Version: "1.5.0", Stages: []int{100}, Errors: 5, Hold: -1}} {
+			{Version: "x", Stages: []int{100}, Errors: 5}, {Version: "1.5.0", Stages: []int{100}}, {Version: "1.5.0", Stages: []int{100}, Errors: 5, Hold: -1},
+			{Version: "1.5.0", Stages: []int{0, 100}, Errors: 5}, {Version: "1.5.0", Stages: []int{100}, Errors: 5, Pilots: []string{"../x"}}} {
 			if _, err := w.Begin(t.Context(), "", bad); !errors.Is(err, qrgate.ErrInvalid) {
 				t.Errorf("Begin(%+v) = %v, want ErrInvalid", bad, err)
 			}

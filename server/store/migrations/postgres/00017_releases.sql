@@ -21,6 +21,7 @@ CREATE TABLE rollouts (
     hold        BIGINT NOT NULL, -- minutes that a stage lasts at least
     error_share BIGINT NOT NULL, -- per cent of a stage's kiosks that stop it
     at_once     BIGINT NOT NULL, -- 1: kiosks do not wait for a quiet hour
+    pilots      TEXT NOT NULL, -- ids of kiosks that are in every stage, with spaces between
     made_by     TEXT NOT NULL,
     begun       BIGINT NOT NULL,
     moved       BIGINT NOT NULL, -- when the stage began
