@@ -189,7 +189,7 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 	}
 	k.last = party{}
 	if j.verdict == wire.Admitted && j.subject != nil {
-		k.taken = taken{seq, text, j.kind, at, k.direction()}
+		k.taken = taken{seq, k.Queue.Stats().Epoch, text, j.kind, at, k.direction()}
 	}
 	k.remember(text, at, j)
 	a := k.said(j, seq)

@@ -109,11 +109,12 @@ func (k *Kiosk) Here() bool {
 
 // A taken is the last check-in of somebody, as long as it may be taken back.
 type taken struct {
-	seq  uint64
-	text string
-	kind pass.Kind
-	at   time.Time
-	dir  wire.Direction
+	seq   uint64
+	epoch wire.Epoch
+	text  string
+	kind  pass.Kind
+	at    time.Time
+	dir   wire.Direction
 }
 
 // Undo takes the last check-in back, as a guard asks who has seen that it was none: it
@@ -124,7 +125,7 @@ func (k *Kiosk) Undo(now time.Time) (uint64, error) {
 	defer k.mu.Unlock()
 	last := k.taken
 	// An event's pass has been used up, which only its organiser can undo.
-	if last.seq == 0 || now.Sub(last.at) > UndoTime || last.kind == pass.Event {
+	if last.seq == 0 || last.epoch != k.Queue.Stats().Epoch || now.Sub(last.at) > UndoTime || last.kind == pass.Event {
 		return 0, ErrUndo
 	}
 	k.taken, k.last = taken{}, party{}

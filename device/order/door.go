@@ -47,14 +47,14 @@ func (t *Table) fill(b *wire.Beat) {
 		id, nonce := t.ask.id, t.ask.nonce
 		s.Ask, s.Nonce = &id, &nonce
 	}
-	t.changed = false
+	t.said = t.changed
 	b.Orders = s
 }
 
 func (t *Table) news() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.changed || t.ask.until > t.o.Since()
+	return t.changed != t.heard || t.ask.until > t.o.Since()
 }
 
 // prepare begins to ask for the second step of a door order.
@@ -76,10 +76,12 @@ func (t *Table) prepare(ctx context.Context, link deliver.Link, id wire.OrderID)
 // answered takes what the server's answer to a beat says. The door opens here, where the
 // number's age is known, and not behind orders that wait.
 func (t *Table) answered(a *wire.BeatAnswer) {
+	t.mu.Lock()
+	t.heard = t.said
 	if a.Orders == nil {
+		t.mu.Unlock()
 		return
 	}
-	t.mu.Lock()
 	same := a.Orders.Place == t.state.Place && a.Orders.Portal == t.state.Portal
 	t.mu.Unlock()
 	if !same {

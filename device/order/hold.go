@@ -103,7 +103,7 @@ func (t *Table) Maintenance() bool {
 // tell has the server hear of what has changed before the next beat.
 func (t *Table) tell() {
 	t.mu.Lock()
-	t.changed = true
+	t.changed++
 	t.mu.Unlock()
 }
 

@@ -107,13 +107,15 @@ type Table struct {
 	up     chan struct{}
 	outbox [][]byte // results that are not sent; of Run
 
-	mu      sync.Mutex
-	state   *state
-	ask     ask
-	changed bool // something that the server shall hear of
-	nonce   screenNonce
-	until   time.Duration // since boot: end of maintenance
-	refused map[[sha256.Size]byte]bool
+	mu    sync.Mutex
+	state *state
+	ask   ask
+	// What the server shall hear of is numbered: what has changed, what the newest beat
+	// said, what the server has answered.
+	changed, said, heard uint64
+	nonce                screenNonce
+	until                time.Duration // since boot: end of maintenance
+	refused              map[[sha256.Size]byte]bool
 }
 
 // An ask is a door order whose second step is waited for.

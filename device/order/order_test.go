@@ -83,7 +83,11 @@ func (s *site) start() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.did = append(s.did, kind)
-			return order.Outcome{Then: func() { s.then++ }}
+			return order.Outcome{Then: func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.then++
+			}}
 		}}
 	}
 	s.table.Add(row(wire.OrderIdentify, true, false), row(wire.OrderDoor, true, false), row(wire.OrderTally, true, true), row(wire.OrderFloor, false, true))
@@ -480,6 +484,19 @@ func TestWhatOrdersHold(t *testing.T) {
 	want := &wire.OrderBeat{Direction: wire.Out, Until: begin.Add(time.Hour).UnixMilli(), Locked: true}
 	if diff := cmp.Diff(want, b.Orders); diff != "" {
 		t.Errorf("a beat says (-want +got):\n%s", diff)
+	}
+	// A look at what a beat would say is no beat: the server hears of it all the same.
+	if err := s.table.Lock(false); err != nil {
+		t.Fatal(err)
+	}
+	part := s.table.Part()
+	part.Fill(&b)
+	if !part.News() {
+		t.Error("that the kiosk was unlocked is no news")
+	}
+	part.Answered(&wire.BeatAnswer{})
+	if part.News() {
+		t.Error("what the server has heard is news for ever")
 	}
 	s.pass(time.Hour + time.Second)
 	if d := s.table.Direction(); d != 0 {

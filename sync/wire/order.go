@@ -18,7 +18,7 @@ const (
 	OrderRestart     OrderKind = 2  // end the program; its unit starts it again
 	OrderSelfTest    OrderKind = 3  // try every part and list what is found
 	OrderLog         OrderKind = 4  // send the newest lines of the log
-	OrderEpoch       OrderKind = 5  // begin a new epoch of the ledger at the next start
+	OrderEpoch       OrderKind = 5  // begin a new epoch of the ledger
 	OrderDirection   OrderKind = 6  // change the lane's direction for a time
 	OrderDoor        OrderKind = 7  // open the door once, in two steps
 	OrderPicture     OrderKind = 8  // send a blurred picture to aim the camera by
