@@ -165,6 +165,9 @@ func OpenBeatAnswer(data []byte, kiosk string, key func(id uint32) ed25519.Publi
 	case a.Orders != nil && (len(a.Orders.Open) > MaxOrderAnswer || len(a.Orders.Portal) > MaxPortal):
 		return nil, fmt.Errorf("wire: beat answer with an order of %d bytes: %w", len(a.Orders.Open), ErrTooLarge)
 	}
+	if err := a.Update.check(); err != nil {
+		return nil, err
+	}
 	return &a, nil
 }
 
