@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,10 +98,12 @@ func TestAdviceOfTwoCameras(t *testing.T) {
 func TestLightShinesWhileItIsNeededAndTenMinutesMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		dark, on, times := false, false, 0
+		var dark, on atomic.Bool
+		var times atomic.Int32
 		ended := make(chan error)
 		go func() {
-			ended <- light(ctx, []func() bool{func() bool { return false }, func() bool { return dark }}, func(b bool) { on = b; times++ })
+			never := func() bool { return false }
+			ended <- light(ctx, []func() bool{never, dark.Load}, func(b bool) { on.Store(b); times.Add(1) })
 		}()
 		// Looked at between two of its looks.
 		time.Sleep(500 * time.Millisecond)
@@ -113,15 +116,15 @@ func TestLightShinesWhileItIsNeededAndTenMinutesMore(t *testing.T) {
 			// It makes the picture bright.
 			{false, 9 * time.Minute, true}, {false, 2 * time.Minute, false},
 		} {
-			dark = tt.dark
+			dark.Store(tt.dark)
 			time.Sleep(tt.pass)
 			synctest.Wait()
-			if on != tt.on {
-				t.Errorf("%+v: the light is on: %v", tt, on)
+			if on.Load() != tt.on {
+				t.Errorf("%+v: the light is on: %v", tt, on.Load())
 			}
 		}
-		if times != 2 {
-			t.Errorf("the light was switched %d times, want 2", times)
+		if got := times.Load(); got != 2 {
+			t.Errorf("the light was switched %d times, want 2", got)
 		}
 		stop()
 		if err := <-ended; err != nil {
