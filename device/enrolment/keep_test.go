@@ -215,8 +215,8 @@ func TestWipe(t *testing.T) {
 func TestSilenceIsLookedInto(t *testing.T) {
 	k := newKept(t)
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		client := &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) { asked++; return nil, errors.New("no network") })}
+		var asked atomic.Int32
+		client := &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) { asked.Add(1); return nil, errors.New("no network") })}
 		keeper := enrolment.Keep(k.id, enrolment.KeepOptions{Portal: "https://qr.example.vn", File: filepath.Join(k.dir, "r"), Now: time.Now, Client: client}, quiet)
 		done := make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -225,16 +225,16 @@ func TestSilenceIsLookedInto(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			keeper.Part().Answered(&wire.BeatAnswer{})
 		}
-		if synctest.Wait(); asked != 0 {
-			t.Errorf("asked %d times while beats were answered", asked)
+		if synctest.Wait(); asked.Load() != 0 {
+			t.Errorf("asked %d times while beats were answered", asked.Load())
 		}
 		time.Sleep(3 * time.Minute)
-		if synctest.Wait(); asked != 1 {
-			t.Errorf("asked %d times in three silent minutes, want once", asked)
+		if synctest.Wait(); asked.Load() != 1 {
+			t.Errorf("asked %d times in three silent minutes, want once", asked.Load())
 		}
 		time.Sleep(time.Hour)
-		if synctest.Wait(); asked < 4 || asked > 7 {
-			t.Errorf("asked %d times in an hour", asked)
+		if synctest.Wait(); asked.Load() < 4 || asked.Load() > 7 {
+			t.Errorf("asked %d times in an hour", asked.Load())
 		}
 		cancel()
 		if err := <-done; err != nil {
