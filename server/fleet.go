@@ -96,8 +96,8 @@ func (h *hearing) run(ctx context.Context) error {
 
 var (
 	kiosksDesc = prometheus.NewDesc("qrgate_kiosks", "Kiosks by state, on the server that judges them.", []string{"state"}, nil)
-	alarmsDesc = prometheus.NewDesc("qrgate_alarms", "Alarms that last by kind, on the server that judges kiosks.", []string{"kind"}, nil)
-	graveDesc  = prometheus.NewDesc("qrgate_alarms_grave", "Alarms that last for which somebody should go and look.", nil, nil)
+	alarmsDesc = prometheus.NewDesc("qrgate_alarms", "Alarms that last and nobody has in hand, by kind, on the server that judges kiosks.", []string{"kind"}, nil)
+	graveDesc  = prometheus.NewDesc("qrgate_alarms_grave", "Those of them for which somebody should go and look.", nil, nil)
 	judgesDesc = prometheus.NewDesc("qrgate_fleet_judge", "1 on the server that judges kiosks; one of several does.", nil, nil)
 )
 

@@ -69,8 +69,8 @@ type usual struct {
 	known bool
 }
 
-// Figures are how many kiosks are in each state and how many alarms of each kind
-// last.
+// Figures are how many kiosks are in each state, and how many alarms of each kind last
+// that nobody has in hand.
 type Figures struct {
 	States map[State]int
 	Alarms map[Kind]int
@@ -282,7 +282,7 @@ func (j *Job) count(kiosks []*Kiosk, current []Alarm, now time.Time) {
 		f.States[StateOf(k, now, linked)]++
 	}
 	for _, a := range current {
-		if a.Open() {
+		if a.Open() && a.Acked.IsZero() {
 			f.Alarms[a.Kind]++
 			if a.Grave {
 				f.Grave++
