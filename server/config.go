@@ -219,11 +219,14 @@ func parseConfig(text string) (Config, error) {
 		bad(`broker: url names an external broker; set listen = "" to switch the embedded one off`)
 	}
 	if c.BrokerURL == "" {
-		_, port, err := net.SplitHostPort(c.Broker)
+		host, port, err := net.SplitHostPort(c.Broker)
 		if err != nil {
 			bad("broker.listen: %w", err)
 		}
-		c.BrokerURL = "tls://localhost:" + port
+		if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
+			host = "127.0.0.1" // a number, because not every machine knows localhost
+		}
+		c.BrokerURL = "tls://" + net.JoinHostPort(host, port)
 	}
 	if u, err := url.Parse(c.BrokerURL); err != nil || u.Scheme != "tls" || u.Port() == "" {
 		bad("broker.url: must be tls://host:port, not %q", c.BrokerURL)

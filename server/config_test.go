@@ -27,7 +27,7 @@ func TestReference(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reference.toml is not the defaults (-defaults +reference):\n%s", diff)
 	}
-	if want.Retention != 21*24*time.Hour || want.BrokerURL != "tls://localhost:8883" || want.serverName() != "localhost" {
+	if want.Retention != 21*24*time.Hour || want.BrokerURL != "tls://127.0.0.1:8883" || want.serverName() != "localhost" {
 		t.Errorf("defaults = %+v", want)
 	}
 }

@@ -101,9 +101,8 @@ func testRoot(r root, kiosk, server string) {
 install -d -o qrgate-kiosk -m 0700 /var/lib/qrgate/identity /var/lib/qrgate/frames
 install -o qrgate-kiosk -m 0600 /tmp/identity/* /var/lib/qrgate/identity/
 install -o qrgate-kiosk -m 0600 /tmp/card.png /var/lib/qrgate/frames/`)
-	_, port, _ := net.SplitHostPort(broker)
 	r.write("/etc/qrgate/kiosk.toml", fmt.Sprintf(`[server]
-url = "tls://localhost:%s"
+url = "tls://%s"
 [door]
 place = "Chợ Đông Ba"
 gate = "A1"
@@ -114,7 +113,7 @@ rate = 5.0
 [panel]
 kind = "lines"
 lines = "/var/lib/qrgate/lamps"
-`, port))
+`, broker))
 	r.must("qrgate-kiosk", "qrgate-kiosk", "check-config")
 
 	serving := r.start("qrgate-server", r.execStart("qrgate-server")...)
@@ -239,17 +238,31 @@ func (r root) until(what string, ok func() bool) {
 	}
 }
 
-// The programs of the other architectures are for them, and run as far as an
-// emulated processor goes.
-func TestPackagesOfOtherProcessors(t *testing.T) {
+// The same in a Debian in which nothing else is installed.
+func TestSoakPackagesInPlainDebian(t *testing.T) {
 	if os.Getenv("QRGATE_SCALE") != "soak" {
-		return // three packages more; hw and device have run on those processors in other tests
+		return // it fetches a Debian
+	}
+	kiosk, server := build(t, "qrgate-kiosk", amd64), build(t, "qrgate-server", amd64)
+	dir := filepath.Join(t.TempDir(), "debian")
+	c := exec.Command("mmdebstrap", "--variant=essential", "--include=systemd", "bookworm", dir, "http://deb.debian.org/debian")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("mmdebstrap: %v: %s", err, out)
+	}
+	testRoot(newRoot(t, dir), kiosk, server)
+}
+
+// The programs of the other architectures are for them, and run as far as an
+// emulated processor goes: a code in a picture is read, as the door's camera does it.
+func TestSoakPackagesOfOtherProcessors(t *testing.T) {
+	if os.Getenv("QRGATE_SCALE") != "soak" {
+		return // three packages more; device tests those processors otherwise
 	}
 	for _, tt := range []struct {
 		arch
-		qemu string
-	}{{arm64, "qemu-aarch64"}, {armhf, "qemu-arm"}} {
-		deb := build(t, "qrgate-kiosk", tt.arch)
+		qemu, pkg string
+	}{{arm64, "qemu-aarch64", "qrgate-kiosk"}, {armhf, "qemu-arm", "qrgate-kiosk"}, {arm64, "qemu-aarch64", "qrgate-server"}} {
+		deb := build(t, tt.pkg, tt.arch)
 		dir := t.TempDir()
 		run := func(name string, args ...string) string {
 			out, err := exec.Command(name, args...).CombinedOutput()
@@ -258,12 +271,23 @@ func TestPackagesOfOtherProcessors(t *testing.T) {
 			}
 			return string(out)
 		}
+		if out := run("lintian", "--fail-on", "error", "--no-cfg", deb); strings.Contains(out, "E:") {
+			t.Errorf("lintian: %s", out)
+		}
 		run("dpkg-deb", "--extract", deb, dir)
-		program := filepath.Join(dir, "usr/bin/qrgate-kiosk")
+		program := filepath.Join(dir, "usr/bin", tt.pkg)
 		if out := run(tt.qemu, program, "version"); out != "test\n" {
 			t.Errorf("%s: version = %q", tt.deb, out)
 		}
-		run(tt.qemu, program, "check-config", "-config", filepath.Join(dir, "etc/qrgate/kiosk.toml"))
+		settings := strings.TrimPrefix(tt.pkg, "qrgate-") + ".toml"
+		run(tt.qemu, program, "check-config", "-config", filepath.Join(dir, "etc/qrgate", settings))
+		if tt.pkg == "qrgate-kiosk" {
+			frames, err := filepath.Glob("testdata/qr/*.jpg")
+			if err != nil || len(frames) == 0 {
+				t.Fatalf("no committed frames: %v", err)
+			}
+			run(tt.qemu, program, "decode", "-patience", "10m", frames[0])
+		}
 	}
 }
 
