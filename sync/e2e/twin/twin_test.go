@@ -5,7 +5,9 @@ package twin_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -22,8 +24,11 @@ import (
 	"testing"
 	"time"
 
+	_ "modernc.org/sqlite"
+
 	"github.com/qrgate/qrgate/sync/e2e/stage"
 	"github.com/qrgate/qrgate/sync/e2e/twin"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A build is the programs, and what machines boot from.
@@ -364,6 +369,10 @@ func TestEveryDevice(t *testing.T) {
 		d.must(m.Press(append(keys, "ret")...))
 	})
 
+	comes("identity card, typed with Alt", func(string, []byte) {
+		d.must(m.Type("046190001234|191234567|Nguyễn Thị Hoa Mai|02031990|Nữ|Tổ 3, Thủy Xuân|10052021\r"))
+	})
+
 	t.Log("something that is no pass")
 	from := len(m.Log())
 	d.must(m.Serial("8934567890123\r"))
@@ -396,6 +405,23 @@ func TestEveryDevice(t *testing.T) {
 		}
 		return admitted == people && refused >= 1
 	})
+	d.until("the server knows how hot it is", func() bool { return d.beat().Temperature == 61_500 })
+}
+
+// beat returns the kiosk's last beat.
+func (d *door) beat() (b wire.Beat) {
+	d.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(d.stage.ServerState(), "qrgate.db")+"?mode=ro")
+	d.must(err)
+	defer db.Close()
+	var encoded []byte
+	if err := db.QueryRowContext(d.ctx, "SELECT beat FROM presences WHERE beat IS NOT NULL").Scan(&encoded); errors.Is(err, sql.ErrNoRows) {
+		return b
+	} else {
+		d.must(err)
+	}
+	d.must(wire.Decode(encoded, &b))
+	return b
 }
 
 // A card before the camera becomes a row on the server.

@@ -130,6 +130,21 @@ func usage(c rune) (modifiers, key byte, err error) {
 	return 0, 0, fmt.Errorf("no key for %q", c)
 }
 
+const alt = 0x04 // left, in a report's first byte
+
+// reports returns what a keyboard sends for a character. One that it has no key for is
+// typed by its number, with Alt held and on the keypad, as scanners in "ALT mode" do.
+func reports(c rune) (all [][8]byte, err error) {
+	if c < 0x80 {
+		modifiers, key, err := usage(c)
+		return [][8]byte{{modifiers, 0, key}, {}}, err
+	}
+	for _, digit := range strconv.Itoa(int(c)) {
+		all = append(all, [8]byte{alt, 0, 0x59 + byte(digit-'1'+10)%10}, [8]byte{alt})
+	}
+	return append(all, [8]byte{}), nil
+}
+
 // typeText types as a scanner does: a key goes down and up again.
 func typeText(path, text string) error {
 	var f *os.File
@@ -139,11 +154,11 @@ func typeText(path, text string) error {
 	}
 	defer f.Close()
 	for _, c := range text {
-		modifiers, key, err := usage(c)
+		all, err := reports(c)
 		if err != nil {
 			return err
 		}
-		for _, report := range [][8]byte{{modifiers, 0, key}, {}} {
+		for _, report := range all {
 			// The other side may not have made a keyboard of it yet.
 			err := until(5*time.Second, func() error { _, err := f.Write(report[:]); return err })
 			if err != nil {
