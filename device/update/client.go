@@ -158,6 +158,18 @@ func (c *Client) Fetch(ctx context.Context, src Source, f Found, progress func(i
 	if info, err := os.Stat(part); err == nil && info.Size() <= f.Sum.Length {
 		have = info.Size()
 	}
+	err = c.fetch(ctx, src, f, part, have, progress)
+	if have > 0 && errors.Is(err, launcher.ErrSum) {
+		// What was left of an earlier go, as by a power cut, was no part of it.
+		err = c.fetch(ctx, src, f, part, 0, progress)
+	}
+	if errors.Is(err, launcher.ErrSum) {
+		return refuse(release.Unsigned, err)
+	}
+	return err
+}
+
+func (c *Client) fetch(ctx context.Context, src Source, f Found, part string, have int64, progress func(int64)) error {
 	if err := c.room(f.Sum.Length - have); err != nil {
 		return err
 	}
@@ -170,11 +182,7 @@ func (c *Client) Fetch(ctx context.Context, src Source, f Found, progress func(i
 			return err
 		}
 	}
-	err = c.versions.Keep(f.Version, f.Sum)
-	if errors.Is(err, launcher.ErrSum) {
-		return refuse(release.Unsigned, err)
-	}
-	return err
+	return c.versions.Keep(f.Version, f.Sum)
 }
 
 // gather appends what is missing to the part.
