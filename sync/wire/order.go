@@ -207,10 +207,13 @@ func (r Result) Seal(key ed25519.PrivateKey, data []byte) [][]byte {
 	}
 	var all [][]byte
 	r.Parts = (len(data) + MaxResultData - 1) / MaxResultData
-	for r.Part = range r.Parts {
-		r.Data = data[r.Part*MaxResultData : min((r.Part+1)*MaxResultData, len(data))]
-		all = append(all, Seal(ForOrder, 0, key, r))
-		r.Checks = nil // once is enough
+	for i := range r.Parts {
+		part := r
+		part.Part, part.Data = i, data[i*MaxResultData:min((i+1)*MaxResultData, len(data))]
+		if i > 0 {
+			part.Checks = nil // once is enough
+		}
+		all = append(all, Seal(ForOrder, 0, key, part))
 	}
 	return all
 }
