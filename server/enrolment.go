@@ -45,6 +45,11 @@ func (e *enrolling) pages() *portal.Enrolment {
 		e.env.log.Warn("no kiosks are enrolled through the portal: portal.url does not fit into a code", "err", err)
 		return nil
 	}
+	if u, err := url.Parse(e.env.config.PortalURL); err == nil {
+		if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
+			e.env.log.Info("enrolment codes name this machine alone; set portal.url for kiosks elsewhere", "url", e.env.config.PortalURL)
+		}
+	}
 	return &portal.Enrolment{Desk: e.desk, Rows: e.rows, Cut: func(...string) {
 		select {
 		case e.nudge <- struct{}{}:
