@@ -76,6 +76,7 @@ type Reader struct {
 	guesses []guess
 	grid    grid
 	hint    Hint
+	mute    []Code       // sound symbols in the frame at hand that hold no text
 	told    *Explanation // of the frame at hand, nil when nobody asks
 	rest    int          // frames of a video for which signs of a code do not count
 
@@ -116,7 +117,7 @@ func (r *Reader) Read(img *image.Gray) []Code {
 	}
 	r.end = time.Now().Add(limit)
 
-	r.finders = r.finders[:0]
+	r.finders, r.mute = r.finders[:0], r.mute[:0]
 	r.frame.view(img.Pix, w, h, img.Stride)
 	defer func() { r.frame.pix = nil }()
 	codes := r.look()
@@ -223,13 +224,18 @@ func (r *Reader) tryAll() []Code {
 	more := maxMore
 	for i := range r.triples {
 		t := &r.triples[i]
-		if codes != nil && slices.ContainsFunc(codes, func(c Code) bool { return c.covers(t) }) {
+		covers := func(c Code) bool { return c.covers(t) }
+		if slices.ContainsFunc(codes, covers) || slices.ContainsFunc(r.mute, covers) {
 			continue
 		}
 		if more == 0 || r.late() {
 			break
 		}
 		if c, ok := r.try(&r.frame, t); ok {
+			if c.Text == "" {
+				r.mute = append(r.mute, c)
+				continue
+			}
 			codes = append(codes, c)
 		}
 		if codes != nil {
@@ -262,7 +268,8 @@ func (c *Code) covers(t *triple) bool {
 	return false
 }
 
-// try reads the symbol whose finders are t.
+// try reads the symbol whose finders are t. One that is sound but holds no text is
+// read as well: whatever else is tried, it says nothing.
 func (r *Reader) try(p *plane, t *triple) (Code, bool) {
 	p.lift(t.unit)
 	var near guess // the best that could not be read

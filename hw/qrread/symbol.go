@@ -27,8 +27,7 @@ func (r *Reader) decode(g *grid, l *layout) (c Code, turned, ok bool) {
 	if !ok {
 		return Code{}, false, false
 	}
-	c, ok = r.text(data, l.version, level)
-	return c, turned, ok
+	return r.text(data, l.version, level), turned, true
 }
 
 // readFormat returns the five format bits that the modules speak for most, and
@@ -268,17 +267,17 @@ func segmentsEnd(data []byte, version int) (int, bool) {
 	return at, true
 }
 
-// text makes a Code of corrected data.
-func (r *Reader) text(data []byte, version *decoder.Version, level decoder.ErrorCorrectionLevel) (c Code, ok bool) {
+// text makes a Code of corrected data, which has no text if there is none in it.
+func (r *Reader) text(data []byte, version *decoder.Version, level decoder.ErrorCorrectionLevel) (c Code) {
 	defer func() {
 		if recover() != nil {
 			r.stats.Panics++
-			c, ok = Code{}, false
+			c = Code{}
 		}
 	}()
 	res, err := decoder.DecodedBitStreamParser_Decode(data, version, level, nil)
 	if err != nil || res.GetText() == "" {
-		return Code{}, false
+		return Code{}
 	}
 	c.Text = res.GetText()
 	if res.HasStructuredAppend() {
@@ -288,5 +287,5 @@ func (r *Reader) text(data []byte, version *decoder.Version, level decoder.Error
 	for _, s := range res.GetByteSegments() {
 		c.Raw = append(c.Raw, s...)
 	}
-	return c, true
+	return c
 }

@@ -92,3 +92,19 @@ func TestCharacterSets(t *testing.T) {
 		}
 	}
 }
+
+// A symbol that is sound but holds no text is not tried in every other way: whoever
+// holds it up must not keep the reader from the next card.
+func TestSoundSymbolWithoutTextIsTriedOnce(t *testing.T) {
+	words := make([]byte, 108, 108+26)
+	copy(words, []byte{0x4f, 0xff, 0xff}) // more bytes than there are
+	img := blank(320, 320)
+	drawSymbol(img, compose(t, words, 5, 26), view{module: 5, x: 160, y: 160})
+	r := patient()
+	if got := r.Read(img); got != nil {
+		t.Fatalf("Read = %+v, want nothing", got)
+	}
+	if got := r.Stats().Attempts; got == 0 || got > 3 {
+		t.Errorf("Attempts = %d, want 1 to 3", got)
+	}
+}
