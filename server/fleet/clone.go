@@ -21,14 +21,16 @@ type Lives struct {
 }
 
 type lived struct {
-	lives []life // the newest last
-	back  []time.Time
+	lives    []life // the newest last
+	sessions map[life]uint64
+	back     []time.Time
 }
 
 const (
 	livesKept = 6
-	// A life that comes back once may be a beat that came late; twice within
-	// backWithin it is none.
+	// A life that comes back once in the same session may be a beat that came late;
+	// twice within backWithin it is none. In a session that is new it has connected
+	// again after another had taken its place.
 	backTwice  = 2
 	backWithin = 10 * time.Minute
 )
@@ -41,21 +43,25 @@ func (l *Lives) Cloned(kiosk string, b *wire.Beat, now time.Time) bool {
 	}
 	k := l.of[kiosk]
 	if k == nil {
-		k = &lived{}
+		k = &lived{sessions: map[life]uint64{}}
 		l.of[kiosk] = k
 	}
 	this := life{b.Boot, b.Session >> 32, b.Serial}
 	at := slices.Index(k.lives, this)
+	before := k.sessions[this]
+	k.sessions[this] = max(before, b.Session)
 	if last := len(k.lives) - 1; at >= 0 && at == last {
 		return false
 	}
+	again := at >= 0 && b.Session > before
 	if at >= 0 {
 		k.lives = slices.Delete(k.lives, at, at+1)
 		k.back = append(k.back, now)
 	}
 	if k.lives = append(k.lives, this); len(k.lives) > livesKept {
+		delete(k.sessions, k.lives[0])
 		k.lives = k.lives[1:]
 	}
 	k.back = slices.DeleteFunc(k.back, func(t time.Time) bool { return now.Sub(t) > backWithin })
-	return len(k.back) >= backTwice
+	return again || len(k.back) >= backTwice
 }

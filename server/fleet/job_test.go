@@ -289,6 +289,7 @@ func TestCloned(t *testing.T) {
 		{"a new machine took its place", []*wire.Beat{a, a, b, b, b}, false},
 		{"a beat that came late", []*wire.Beat{a, b, a, b, b, b}[:3], false},
 		{"two in turn", []*wire.Beat{a, b, a, b}, true},
+		{"one that connects again after another took its place", []*wire.Beat{a, b, {Boot: a.Boot, Session: a.Session + 1}}, true},
 	}
 	for _, tt := range tests {
 		var l fleet.Lives
