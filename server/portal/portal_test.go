@@ -103,10 +103,12 @@ func newWorld(t *testing.T, o portal.Options) *world {
 		Sealer: &retention.Sealer{Store: s, Rights: people, Sign: signer, Keys: proof.Keys{1: public}, Log: log},
 	}
 	w.vault = v
-	w.Portal, err = portal.New(portal.Parts{
+	parts := portal.Parts{
 		Protection: protection,
 		Store:      s, Register: w.reg, Vault: v, Desk: w.desk, Feed: ingest.NewFeed(nil), Key: master.Derive, Cards: cards, Log: log,
-	}, o)
+	}
+	withKiosks(t, &parts, s, master)
+	w.Portal, err = portal.New(parts, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -249,7 +249,9 @@ func (c *connection) subscribe(s *subscription) error {
 func (c *connection) ask(ctx context.Context, filter string, receive func(m mqtt.Message)) error {
 	given := make(chan *mqtt.SubscribeToken, 1)
 	err := c.start(func() {
-		_ = c.hand(func() { given <- c.client.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { receive(m) }).(*mqtt.SubscribeToken) })
+		_ = c.hand(func() {
+			given <- c.client.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { receive(m) }).(*mqtt.SubscribeToken)
+		})
 	})
 	if err != nil {
 		return nil // the next connection subscribes
