@@ -127,8 +127,15 @@ func (l *planner) visit(place int, from, to, least, most int64, staff bool) {
 	in := l.d.span(from, to)
 	out := in + l.d.span(least, most)
 	if hours := l.p.places[place].Hours; len(hours) > 0 {
-		in = max(in, int64(hours[0].Open)*minute)
-		out = min(max(out, in+minute), int64(hours[0].Close)*minute)
+		// Those who are too early stand in a line, and nobody is the last to go: no door
+		// lets a crowd through in one moment.
+		if open := int64(hours[0].Open) * minute; in < open {
+			in = open + l.d.span(0, 20*minute)
+		}
+		if shut := int64(hours[0].Close) * minute; out > shut {
+			out = shut - l.d.span(0, 20*minute)
+		}
+		out = max(out, in+minute)
 	}
 	l.free = out + 25*minute // nobody is farther off than that
 	l.see(Visit{Place: place, In: l.start + in, Out: l.start + out, Staff: staff}, true)
