@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qrgate/qrgate/server/fleet/configs"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
@@ -89,7 +90,7 @@ func fill(path string, values map[string]string) string {
 // that, and changes nothing.
 var nowhere = map[string]string{
 	"no": "4000000000", "id": "nothing", "file": "a4.pdf", "code": pass.PosterCode(4_000_000_000, 1), "name": "x", "provider": "x", "version": "999", "role": "x", "pass": "4000000000", "day": "2026-01-01",
-	"kiosk": "nobody-gate-9", "serial": "4000000000", "layer": "place-4000000000",
+	"kiosk": "nobody-gate-9", "serial": "4000000000", "layer": "place:4000000000",
 }
 
 // Every route as everybody: what the portal answers is what the table says, and
@@ -200,7 +201,7 @@ func covering(who string, n int) bool {
 func TestOtherScopesDoNotExist(t *testing.T) {
 	t.Parallel()
 	c := newTown(t)
-	public := []string{"/gt/{no}", "/anh/{id}", "/p/{code}", "/p/{code}/xong", "/p/{code}/gui", "/icon/{name}", "/huong-dan/{role}", "/ve/{pass}", "/ve/{pass}/ma.png"}
+	public := []string{"/gt/{no}", "/anh/{id}", "/p/{code}", "/p/{code}/xong", "/p/{code}/gui", "/icon/{name}", "/huong-dan/{role}", "/ve/{pass}", "/ve/{pass}/ma.png", "/cap-nhat/{file...}"}
 	gone := func(b *browser, method, path string, a answer) bool {
 		for _, sheets := range []string{"/nhap-dia-diem/", "/tien-do/danh-sach/nhap/"} {
 			if strings.HasPrefix(path, sheets) { // they do not last: one that was is as one that never was
@@ -223,7 +224,8 @@ func TestOtherScopesDoNotExist(t *testing.T) {
 				if !strings.Contains(path, "{") || slices.Contains(public, path) || should(route.Allow, qrgate.Role(role), true, true) != yes {
 					continue
 				}
-				values := map[string]string{"no": fmt.Sprint(s.place.No), "id": s.difficulty, "file": "a4.pdf", "version": "1", "provider": "x", "role": "x", "code": "x", "pass": fmt.Sprint(s.guest)}
+				values := map[string]string{"no": fmt.Sprint(s.place.No), "id": s.difficulty, "file": "a4.pdf", "version": "1", "provider": "x", "role": "x", "code": "x", "pass": fmt.Sprint(s.guest),
+					"kiosk": s.kiosk, "layer": string(configs.Place(s.place.No)), "serial": "1"}
 				switch {
 				case strings.HasPrefix(path, "/nhap-dia-diem/"):
 					values["id"] = s.upload

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -35,6 +36,7 @@ type side struct {
 	picture      string        // id of a picture of its introduction
 	event        uint32        // at place
 	guest        uint32        // whose pass it is
+	kiosk        string        // at place
 }
 
 // A town is a whole portal with two sides and people in every role.
@@ -108,7 +110,10 @@ func (c *town) settle(i int, s *side) {
 	g := events.Guest{Category: 1, Details: events.Details{Name: "Khách của " + s.name, Phone: "+84905123456"}}
 	c.must(all.Invite(ctx, owner, e.No, []*events.Guest{&g}))
 	s.event, s.guest = e.No, g.Number
-	var err error
+	s.kiosk = fmt.Sprintf("gate-of-side-%d", i)
+	public, _, err := ed25519.GenerateKey(nil)
+	c.must(err)
+	c.must(c.store.AddKiosk(ctx, qrgate.Kiosk{ID: s.kiosk, Place: s.place.Name, PlaceNo: s.place.No, Public: public, State: qrgate.KioskActive, Added: time.Now()}))
 	s.upload, err = c.reg.AddUpload(ctx, owner, s.name+".xlsx", []byte(`{"Organisation":"`+s.organisation+`"}`))
 	c.must(err)
 	for _, r := range qrgate.Roles() {
