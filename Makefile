@@ -23,12 +23,12 @@ demo: build
 # The tests that need nothing but Go; with a C compiler, which the race detector
 # is linked by, also for races.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
-# Those of ALONE find no races, because nothing in them runs at once but the browsers and
-# programs that they drive, and would take minutes more.
-ALONE := hw/qrread server/portal server/print sync/e2e
+# In those of ALONE nothing runs at once but the browsers and programs that they drive:
+# of the portal's pages all but the two that stream. They would take minutes more.
+ALONE := hw/qrread|server/print|server/portal(/[^fl][a-z]*)?|sync/e2e
 test: check
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(subst $() ,|,$(ALONE)))$$')
-	go test -timeout 15m $(addprefix ./,$(ALONE))
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$')
+	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$')
 
 # The packages that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. Of the others
 # make test has run all that there is. Needs root, for FUSE and apt-get.
@@ -48,9 +48,11 @@ deps:
 	@dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(APT); }
 
 # The same tests at the size of the promises: hours.
-soak: deps
+soak: deps twin
 	@dpkg -s mmdebstrap >/dev/null 2>&1 || apt-get install -y --no-install-recommends mmdebstrap
 	QRGATE_SCALE=soak go test -tags full -timeout 6h -v -run 'Soak|PowerCut|Scenario|TenMillion' ./...
+	QRGATE_SCALE=soak go test -tags full -run '^$$' -bench Trace -benchtime 20x -timeout 6h ./server/trace
+	QRGATE_SCALE=soak go test -tags twin -timeout 6h -v -run PowerCuts ./sync/e2e/twin
 	@dpkg -s libreoffice-calc-nogui >/dev/null 2>&1 || apt-get install -y --no-install-recommends libreoffice-calc-nogui
 	go test -tags full,soak -timeout 30m -run LibreOffice ./server/portal/cases
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 8m ./hw/camera
@@ -58,9 +60,10 @@ soak: deps
 	go test -run '^$$' -fuzz FuzzMatrix -fuzztime 8m ./hw/qrread
 	go test -run '^$$' -fuzz FuzzStream -fuzztime 8m ./hw/qrread
 
-# The figures of the README.
+# The figures of the README. A fleet comes and goes once.
 bench: deps
-	go test -tags full -run '^$$' -bench . -benchtime 2s -timeout 60m ./...
+	go test -tags full -run '^$$' -bench . -skip Fleet -benchtime 2s -timeout 3h ./...
+	go test -tags full -run '^$$' -bench Fleet -benchtime 1x -timeout 30m ./sync/e2e
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 60s

@@ -183,7 +183,7 @@ func fleet(t testing.TB, n int, mosquitto bool) census {
 	}
 	time.Sleep(3 * time.Second) // all of them have seen it
 	started := time.Now()
-	if server, err = s.StartServer(t.Context()); err != nil {
+	if _, err = s.StartServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	stop := make(chan struct{})
