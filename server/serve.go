@@ -104,6 +104,7 @@ func serve(ctx context.Context, env environment) error {
 		return err
 	}
 	looking := newHealth(s, in, ready, letters, c.PortalURL, master.Derive("fleet alarm posts"), log)
+	looking.ear.Cloned = enrolling.rows.SawClone
 	o := portal.Options{
 		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Retention: c.Retention,
 		Providers: c.Providers, Live: live.Options{Open: c.LiveOpen},

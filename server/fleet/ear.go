@@ -21,6 +21,10 @@ type Historian interface {
 // An Ear hears every beat that a server verifies, and makes history of them. What a
 // server that dies has heard of the current slots is lost.
 type Ear struct {
+	// Cloned is told of a kiosk of which there are two, beside the alarm; nil is nobody.
+	// It is set before Run.
+	Cloned func(ctx context.Context, kiosk string) error
+
 	keep Historian
 	now  func() time.Time
 	log  *slog.Logger
@@ -91,6 +95,14 @@ func (e *Ear) Keep(ctx context.Context, all bool) {
 	if len(cloned) > 0 {
 		if err := e.keep.Begin(ctx, IsCloned, cloned, now); err != nil && ctx.Err() == nil {
 			e.log.Warn("kiosks of which there are two not alarmed", "err", err, "kiosks", len(cloned))
+		}
+		for _, id := range cloned {
+			if e.Cloned == nil {
+				break
+			}
+			if err := e.Cloned(ctx, id); err != nil && ctx.Err() == nil {
+				e.log.Warn("kiosk of which there are two not noted", "kiosk", id, "err", err)
+			}
 		}
 	}
 	for len(samples) > 0 {

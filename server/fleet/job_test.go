@@ -249,6 +249,32 @@ func TestEarMakesHistory(t *testing.T) {
 	}
 }
 
+// A kiosk that is copied is alarmed, and who looks after identities is told; one that
+// starts again is one machine.
+func TestTwoMachinesAreHeard(t *testing.T) {
+	m := &memory{}
+	e := fleet.NewEar(m, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	var told []string
+	e.Cloned = func(_ context.Context, kiosk string) error { told = append(told, kiosk); return nil }
+	beat := func(start, link uint64) {
+		b := well()
+		b.Session = start<<32 | link
+		e.Beat("gate-0001", b, nil)
+		e.Keep(t.Context(), false)
+	}
+	for _, start := range []uint64{1, 1, 2, 3, 3} {
+		beat(start, 1)
+	}
+	if len(told) > 0 {
+		t.Fatalf("a kiosk that was started again is taken for two")
+	}
+	beat(4, 1) // the copy
+	beat(3, 2)
+	if len(told) != 1 || told[0] != "gate-0001" {
+		t.Errorf("told of %q, want gate-0001", told)
+	}
+}
+
 // One that starts again counts from nought; what it counted before is not counted
 // twice, and nothing below nought.
 func TestScansOfAKioskThatStartsAgain(t *testing.T) {

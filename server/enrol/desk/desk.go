@@ -1,6 +1,5 @@
 // Package desk is the server's side of a kiosk's identity: it makes codes for new
-// kiosks and answers them, renews certificates, and sees when two machines use one
-// identity.
+// kiosks and answers them, and renews certificates.
 //
 //	d, err := desk.New(desk.Parts{...}, desk.Options{})
 //	offer, err := d.Offer(ctx, by, door, replaces) // shown as d.Code(offer)
@@ -82,11 +81,9 @@ type Desk struct {
 	print [24]byte
 	tries *signin.Limiter
 
-	asks   chan string
-	clones chan string
-	mu     sync.Mutex
-	ready  map[string][]byte // certificates that wait for a kiosk's next beat
-	seen   map[string]lives
+	asks  chan string
+	mu    sync.Mutex
+	ready map[string][]byte // certificates that wait for a kiosk's next beat
 }
 
 // New returns a desk.
@@ -101,7 +98,7 @@ func New(p Parts, o Options) *Desk {
 		Parts: p, now: o.Now, log: o.Log, print: pairing.Fingerprint(p.CA.Raw(), p.Keys.Root()),
 		// Ten wrong codes at once from one address, then one a minute.
 		tries: signin.NewLimiter(signin.LimitOptions{Account: signin.Rate{Burst: 10, Every: time.Minute}, Network: signin.Rate{Burst: 100, Every: 10 * time.Second}}),
-		asks:  make(chan string, 256), clones: make(chan string, 16), ready: map[string][]byte{}, seen: map[string]lives{},
+		asks:  make(chan string, 256), ready: map[string][]byte{},
 	}
 }
 

@@ -210,29 +210,3 @@ func TestBeats(t *testing.T) {
 		t.Errorf("certificate of %d bytes: %v", len(a.Certificate), err)
 	}
 }
-
-func TestTwoMachinesAreSeen(t *testing.T) {
-	w := newWorld(t)
-	w.run()
-	cloned := func() bool {
-		all, err := w.rows.Cloned(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(all) == 1
-	}
-	// A kiosk that starts again, also with a new ledger, is one machine.
-	for _, b := range []*wire.Beat{beat(1, 1, false), beat(1, 1, false), beat(2, 1, false), beat(3, 1, false), beat(3, 2, false), beat(3, 2, false)} {
-		w.Beat(gate, b, &wire.BeatAnswer{})
-	}
-	if cloned() {
-		t.Fatal("a kiosk that was started again is taken for two")
-	}
-	w.Beat(gate, beat(4, 2, false), &wire.BeatAnswer{}) // the copy
-	w.Beat(gate, beat(3, 2, false), &wire.BeatAnswer{})
-	for end := time.Now().Add(30 * time.Second); !cloned(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("nobody has seen that two machines use one identity")
-		}
-	}
-}
