@@ -108,7 +108,7 @@ func offlineIngest(env environment, s *store.Store) (*ingest.Ingest, error) {
 		return nil, err
 	}
 	return ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil),
+		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil),
 	}, ingest.Options{Workers: 1, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "import")})
 }
 

@@ -32,7 +32,7 @@ func newEnrolling(env environment, keys *enrol.Keys, ca *enrol.CA, s *store.Stor
 	e := &enrolling{rows: enrolment.New(s, time.Now), s: s, env: env, nudge: make(chan struct{}, 1)}
 	address, name := env.config.kioskBroker()
 	e.desk = enroldesk.New(enroldesk.Parts{
-		Enrolments: e.rows, Kiosks: s, Keys: keys, CA: ca, Opener: in.Opener, SignID: in.Sign.ID, Sign: in.Sign.Key, Tokens: tokens,
+		Enrolments: e.rows, Kiosks: s, Keys: keys, CA: ca, Opener: in.Opener, Sign: in.Sign, Tokens: tokens,
 		Portal: strings.ToLower(env.config.PortalURL), Broker: address, BrokerName: name,
 	}, enroldesk.Options{Log: env.log.With("task", "enrolment")})
 	in.Beats = append(in.Beats, e.desk.Beat)

@@ -19,7 +19,7 @@ func newOrders(env environment, keys *enrol.Keys, s *store.Store, in *ingest.Ing
 		env.log.Warn("no orders: there is no key to sign them with", "err", err)
 		return nil
 	}
-	o := orders.New(s, in.Link, orders.Signer{ID: id, Key: key}, orders.Options{Portal: strings.TrimSuffix(env.config.PortalURL, "/"), Log: env.log.With("task", "orders")})
+	o := orders.New(s, in.Link, wire.Signer{ID: id, Key: key}, orders.Options{Portal: strings.TrimSuffix(env.config.PortalURL, "/"), Log: env.log.With("task", "orders")})
 	in.Beats = append(in.Beats, o.Beat)
 	return o
 }

@@ -236,10 +236,10 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	voids := lists.New(void.New(s, time.Now), lists.Signer{ID: id, Key: key}, lists.Options{Log: env.log.With("task", "lists")})
-	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), doors.Signer{ID: id, Key: key}, doors.Options{Log: env.log.With("task", "doors")})
+	voids := lists.New(void.New(s, time.Now), wire.Signer{ID: id, Key: key}, lists.Options{Log: env.log.With("task", "lists")})
+	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), wire.Signer{ID: id, Key: key}, doors.Options{Log: env.log.With("task", "doors")})
 	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: ingest.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids, Doors: told,
+		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids, Doors: told,
 	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
 }

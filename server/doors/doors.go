@@ -1,7 +1,7 @@
 // Package doors tells kiosks what they need to know of the place where they stand: its
 // events, and how many people more they may let in.
 //
-//	d := doors.New(store, events, rooms, doors.Signer{ID: id, Key: key}, doors.Options{})
+//	d := doors.New(store, events, rooms, wire.Signer{ID: id, Key: key}, doors.Options{})
 //	go d.Run(ctx)
 //	bundles := d.Lacks(kiosk, beat.Room.Events)         // in package ingest, with each beat
 //	grants, err := d.Grant(ctx, kiosk, beat.Room.Counts)
@@ -15,7 +15,6 @@ package doors
 
 import (
 	"context"
-	"crypto/ed25519"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -37,12 +36,6 @@ const Connected = 95 * time.Second
 // fill a slow line.
 const lacksAtOnce = 2
 
-// A Signer is the server's receipt key.
-type Signer struct {
-	ID  uint32
-	Key ed25519.PrivateKey
-}
-
 // Options are the optional parts of a Doors. The zero value is right.
 type Options struct {
 	Every time.Duration // between two looks into the database; default 5 s
@@ -54,7 +47,7 @@ type Doors struct {
 	store  *store.Store
 	events *events.Events
 	rooms  *rooms.Rooms
-	sign   Signer
+	sign   wire.Signer
 	o      Options
 	is     atomic.Pointer[state]
 }
@@ -81,7 +74,7 @@ type bundle struct {
 }
 
 // New returns a Doors that tells nothing before [Doors.Refresh] or [Doors.Run].
-func New(s *store.Store, e *events.Events, r *rooms.Rooms, sign Signer, o Options) *Doors {
+func New(s *store.Store, e *events.Events, r *rooms.Rooms, sign wire.Signer, o Options) *Doors {
 	if o.Every == 0 {
 		o.Every = 5 * time.Second
 	}

@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w.Doors = doors.New(s, w.events, rooms.New(s, time.Now), doors.Signer{ID: 3, Key: key}, doors.Options{})
+	w.Doors = doors.New(s, w.events, rooms.New(s, time.Now), wire.Signer{ID: 3, Key: key}, doors.Options{})
 	return w
 }
 

@@ -30,7 +30,7 @@ type Parts struct {
 	Store  *store.Store
 	Vault  *vault.Vault
 	Opener *seal.Opener
-	Sign   Signer
+	Sign   wire.Signer
 	Link   deliver.Link
 	Feed   *Feed
 	Lists  *lists.Lists // what kiosks are told of void cards; nil tells nothing
@@ -39,12 +39,6 @@ type Parts struct {
 	// Beats are told of each beat that verifies, by one goroutine, and may add to its
 	// answer, which is signed after them. They must not wait.
 	Beats []func(kiosk string, b *wire.Beat, a *wire.BeatAnswer)
-}
-
-// A Signer is the key that signs receipts and answers to beats.
-type Signer struct {
-	ID  uint32
-	Key ed25519.PrivateKey
 }
 
 // Options are the optional parts of an Ingest. The zero value is right.

@@ -38,7 +38,7 @@ func testListsComeWithBeats(t *testing.T, w *world) {
 	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
 	stranger := w.stranger("kiosk-00003")
 	answers, parts := w.line.mailbox(t, wire.Topic(k.id, wire.DownBeat)), w.line.mailbox(t, wire.Filter("", wire.DownList))
-	l := lists.New(void.New(w.store, w.now), lists.Signer{ID: receiptKeyID, Key: serverKey}, lists.Options{Now: w.now})
+	l := lists.New(void.New(w.store, w.now), wire.Signer{ID: receiptKeyID, Key: serverKey}, lists.Options{Now: w.now})
 	if err := l.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (w *world) parts() ingest.Parts {
 		w.t.Fatal(err)
 	}
 	return ingest.Parts{
-		Store: w.store, Vault: w.vault, Opener: o, Sign: ingest.Signer{ID: receiptKeyID, Key: serverKey}, Link: w.line, Feed: ingest.NewFeed(nil),
+		Store: w.store, Vault: w.vault, Opener: o, Sign: wire.Signer{ID: receiptKeyID, Key: serverKey}, Link: w.line, Feed: ingest.NewFeed(nil),
 	}
 }
 

@@ -5,7 +5,7 @@
 // the same for all, signed when the first one asks, and read from the database as
 // a change; a kiosk that asks costs a look into memory.
 //
-//	l := lists.New(void.New(store, time.Now), lists.Signer{ID: id, Key: key}, lists.Options{})
+//	l := lists.New(void.New(store, time.Now), wire.Signer{ID: id, Key: key}, lists.Options{})
 //	go l.Run(ctx)
 //	newest, parts := l.Answer(beat.List) // in package ingest, with each beat
 //
@@ -15,7 +15,6 @@ package lists
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -39,12 +38,6 @@ const wholeFor = 10 * time.Minute
 // maxChanges bounds the changes that are kept signed.
 const maxChanges = 256
 
-// A Signer is the server's receipt key.
-type Signer struct {
-	ID  uint32
-	Key ed25519.PrivateKey
-}
-
 // Options are the optional parts of a Lists. The zero value is right.
 type Options struct {
 	Every time.Duration // between two looks into the database; default 2 s
@@ -55,14 +48,14 @@ type Options struct {
 // A Lists is the newest list and what leads to it. It is safe for concurrent use.
 type Lists struct {
 	source *void.List
-	sign   Signer
+	sign   wire.Signer
 	o      Options
 	newest atomic.Pointer[edition]
 	news   chan struct{}
 }
 
 // New returns a Lists that hands out nothing before [Lists.Refresh] or [Lists.Run].
-func New(source *void.List, sign Signer, o Options) *Lists {
+func New(source *void.List, sign wire.Signer, o Options) *Lists {
 	if o.Every == 0 {
 		o.Every = 2 * time.Second
 	}
@@ -246,7 +239,7 @@ func (e *edition) head(from uint64) wire.ListHead {
 
 // change returns the signed change from a version, which is not older than the
 // base, or nil if it does not fit into one message. e.mu is held.
-func (e *edition) change(from uint64, sign Signer) []byte {
+func (e *edition) change(from uint64, sign wire.Signer) []byte {
 	if signed, ok := e.changes[from]; ok {
 		return signed
 	}

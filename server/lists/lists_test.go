@@ -19,7 +19,7 @@ import (
 
 var (
 	signKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, ed25519.SeedSize))
-	signer  = lists.Signer{ID: 7, Key: signKey}
+	signer  = wire.Signer{ID: 7, Key: signKey}
 )
 
 func findKey(uint32) ed25519.PublicKey { return signKey.Public().(ed25519.PublicKey) }

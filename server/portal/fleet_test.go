@@ -51,10 +51,10 @@ func withKiosks(t *testing.T, p *portal.Parts, s *store.Store, master vault.Mast
 	must(err)
 	rows := enrolment.New(s, time.Now)
 	p.Enrolment = &portal.Enrolment{Rows: rows, Cut: func(...string) {}, Desk: enroldesk.New(enroldesk.Parts{
-		Enrolments: rows, Kiosks: s, Keys: keys, CA: ca, Opener: opener, SignID: id, Sign: sign,
+		Enrolments: rows, Kiosks: s, Keys: keys, CA: ca, Opener: opener, Sign: wire.Signer{ID: id, Key: sign},
 		Tokens: p.Key("enrolment tokens"), Portal: "https://qr.example.vn", Broker: "tls://qr.example.vn:8883", BrokerName: "qr.example.vn",
 	}, enroldesk.Options{})}
-	p.Orders = orders.New(s, silence{}, orders.Signer{ID: orderID, Key: orderKey}, orders.Options{Portal: "https://qr.example.vn"})
+	p.Orders = orders.New(s, silence{}, wire.Signer{ID: orderID, Key: orderKey}, orders.Options{Portal: "https://qr.example.vn"})
 	p.Releases = &release.Options{Site: releases.NewSite(t.TempDir(), releases.OnlineKey(p.Key(releases.OnlinePurpose)), time.Now), Kept: kept.New(s, time.Now)}
 	p.Fleet = &fleetpages.Options{Fleet: fleet.New(s, time.Now), Tabs: []fleetpages.Tab{{Path: "cau-hinh", Key: "fleet.tab.config"}}}
 	p.Carry = nobodyCarries{}

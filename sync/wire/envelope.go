@@ -44,6 +44,12 @@ type Envelope struct {
 	Sig    []byte `cbor:"5,keyasint"`
 }
 
+// A Signer is a key of the server's and the id under which the key list has it.
+type Signer struct {
+	ID  uint32
+	Key ed25519.PrivateKey
+}
+
 func signedBytes(p Purpose, e Envelope) []byte {
 	b := make([]byte, 0, len("qrgate  v1\x00")+len(p)+5+len(e.Body))
 	b = append(b, "qrgate "...)

@@ -59,12 +59,11 @@ type Parts struct {
 	Keys       *enrol.Keys
 	CA         *enrol.CA
 	Opener     *seal.Opener
-	SignID     uint32 // of the receipt key
-	Sign       ed25519.PrivateKey
-	Tokens     []byte // from which tokens are made, the same on every server
-	Portal     string // address that codes name
-	Broker     string // tls://host:port that kiosks are told
-	BrokerName string // in its certificate
+	Sign       wire.Signer // the receipt key
+	Tokens     []byte      // from which tokens are made, the same on every server
+	Portal     string      // address that codes name
+	Broker     string      // tls://host:port that kiosks are told
+	BrokerName string      // in its certificate
 }
 
 // Options are the optional parts of a desk.
@@ -171,7 +170,7 @@ func (d *Desk) Enrol(ctx context.Context, data []byte, from netip.Addr) ([]byte,
 			return nil, err
 		}
 	}
-	return wire.Seal(wire.ForEnrol, d.SignID, d.Sign, a), nil
+	return wire.Seal(wire.ForEnrol, d.Sign.ID, d.Sign.Key, a), nil
 }
 
 // model is what a kiosk says of itself, as far as a page may show it.
@@ -251,5 +250,5 @@ func (d *Desk) Renew(ctx context.Context, data []byte, from netip.Addr) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	return wire.Seal(wire.ForRenew, d.SignID, d.Sign, a), nil
+	return wire.Seal(wire.ForRenew, d.Sign.ID, d.Sign.Key, a), nil
 }

@@ -71,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { w.s.Close() })
 	w.rows = enrolment.New(w.s, now)
 	w.Desk = desk.New(desk.Parts{
-		Enrolments: w.rows, Kiosks: w.s, Keys: w.keys, CA: w.ca, Opener: opener, SignID: id, Sign: key, Tokens: make([]byte, 32),
+		Enrolments: w.rows, Kiosks: w.s, Keys: w.keys, CA: w.ca, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Tokens: make([]byte, 32),
 		Portal: "https://qr.example.vn", Broker: "tls://qr.example.vn:8883", BrokerName: "qr.example.vn",
 	}, desk.Options{Now: now})
 	_, w.key, _ = ed25519.GenerateKey(rand.Reader)

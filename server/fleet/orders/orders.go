@@ -1,6 +1,6 @@
 // Package orders sends kiosks what they are told to do and takes what became of it.
 //
-//	o := orders.New(store, link, orders.Signer{ID: id, Key: key}, orders.Options{})
+//	o := orders.New(store, link, wire.Signer{ID: id, Key: key}, orders.Options{})
 //	parts.Beats = append(parts.Beats, o.Beat)   // of package ingest
 //	go o.Run(ctx)
 //	given, err := o.Give(ctx, by, order)
@@ -17,7 +17,6 @@ package orders
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -45,12 +44,6 @@ const (
 	maxKnown   = 100_000  // orders of which it is known when they were sent
 )
 
-// A Signer is the server's key for orders.
-type Signer struct {
-	ID  uint32
-	Key ed25519.PrivateKey
-}
-
 // Options are the optional parts of an Orders. The zero value is right.
 type Options struct {
 	Portal string        // where telephones reach the pages; kiosks are told
@@ -64,7 +57,7 @@ type Orders struct {
 	*orders.Orders
 	store *store.Store
 	link  deliver.Link
-	sign  Signer
+	sign  wire.Signer
 	o     Options
 
 	open    atomic.Pointer[snapshot]
@@ -94,7 +87,7 @@ type result struct {
 }
 
 // New returns an Orders that sends nothing before [Orders.Run].
-func New(s *store.Store, link deliver.Link, sign Signer, o Options) *Orders {
+func New(s *store.Store, link deliver.Link, sign wire.Signer, o Options) *Orders {
 	if o.Every == 0 {
 		o.Every = time.Second
 	}

@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Orders = fleet.New(s, w.line, fleet.Signer{ID: 1, Key: orderKey}, fleet.Options{Now: w.clock, Every: time.Hour})
+	w.Orders = fleet.New(s, w.line, wire.Signer{ID: 1, Key: orderKey}, fleet.Options{Now: w.clock, Every: time.Hour})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

@@ -67,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	w.World = pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
 		w.rows = store.New(p.Store, time.Now)
 		d := desk.New(desk.Parts{
-			Enrolments: w.rows, Kiosks: p.Store, Keys: keys, CA: ca, Opener: opener, SignID: id, Sign: key, Tokens: make([]byte, 32),
+			Enrolments: w.rows, Kiosks: p.Store, Keys: keys, CA: ca, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Tokens: make([]byte, 32),
 			Portal: "http://127.0.0.1:1", Broker: "tls://127.0.0.1:2", BrokerName: "localhost",
 		}, desk.Options{})
 		return enrolment.New(f, enrolment.Options{

@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A World is what pages and API stand on.
@@ -63,7 +64,7 @@ func New(t testing.TB) *World {
 		t.Fatal(err)
 	}
 	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: v, Opener: opener, Sign: ingest.Signer{ID: 1, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil),
+		Store: s, Vault: v, Opener: opener, Sign: wire.Signer{ID: 1, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil),
 	}, ingest.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
