@@ -34,6 +34,14 @@ func advise(cameras []*camera.Source, say func(hint string)) {
 // while it shines nothing tells whether it still is.
 const lightFor = 10 * time.Minute
 
+// darkness returns what tells of each camera that it sees too little.
+func darkness(cameras []*camera.Source) (dark []func() bool) {
+	for _, c := range cameras {
+		dark = append(dark, c.Dark)
+	}
+	return dark
+}
+
 // light switches the light on while any camera sees too little, until ctx ends.
 func light(ctx context.Context, dark []func() bool, shine func(on bool)) error {
 	tick := time.NewTicker(time.Second)

@@ -62,77 +62,127 @@ func serve(ctx context.Context, env environment) error {
 	}
 }
 
+// settle reads the configuration. A machine that is new becomes a kiosk first; the
+// configuration is nil if ctx ended before somebody came with a code.
+func settle(ctx context.Context, env environment, ring io.Writer) (*Config, *slog.Logger, error) {
+	c, err := readConfig(env.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := newLog(io.MultiWriter(env.stderr, ring), c.LogLevel)
+	if !c.New {
+		return &c, log, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Identity), 0o700); err != nil {
+		return nil, nil, err
+	}
+	if err := beNew(ctx, c, env.enrol, log); ctx.Err() != nil {
+		return nil, nil, nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	c, err = readConfig(env.path)
+	return &c, log, err
+}
+
+// A station is what a kiosk has on its disk, and the clock that it is dated by.
+type station struct {
+	own     Config // as the machine's own file has it
+	config  Config // with what the portal says
+	id      *agent.Identity
+	state   *agent.State
+	kept    *settings.Settings
+	list    *agent.List
+	machine *board.Board
+	clock   *when.Clock
+	queue   *outbox.Queue
+	orders  *order.Table
+	sealer  *seal.Sealer
+	inside  *room.Room
+}
+
+// openStation opens what a kiosk that is configured by c has on its disk.
+func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, err error) {
+	s = &station{own: c}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.id, err = agent.ReadIdentity(c.Identity); err != nil {
+		return s, err
+	}
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return s, err
+	}
+	if s.state, err = agent.OpenState(c.agentState()); err != nil {
+		return s, err
+	}
+	if s.kept, err = openSettings(c, s.id, log.With("task", "settings")); err != nil {
+		return s, err
+	}
+	s.config = c.with(s.kept.Running())
+	if s.list, err = agent.OpenList(c.voidList(), s.id.Key, s.state.List); err != nil {
+		return s, err
+	}
+	s.machine = board.Open(board.Options{Disks: []string{c.State}})
+	s.clock = when.NewClock(s.machine.BootID(), s.machine.SinceBoot, time.Now, latest(s.state.Floor, buildTime()))
+
+	identity := ""
+	if who := s.machine.Identity(); who.CPU != "" && who.Card != "" {
+		identity = who.CPU + " " + who.Card
+	}
+	s.queue, err = outbox.Open(ctx, c.outbox(), outbox.Options{
+		Limit: c.Limit, Identity: identity, Check: checkInChild, Log: log.With("task", "outbox"), Now: s.clock.Read,
+	})
+	if err != nil {
+		return s, err
+	}
+	if s.orders, err = openOrders(s.config, s.id, s.clock, s.machine.SinceBoot, s.queue, log.With("task", "orders")); err != nil {
+		return s, err
+	}
+	key, err := s.id.SealKey(s.clock.Now())
+	if err != nil {
+		return s, err
+	}
+	if s.sealer, err = seal.New(key.ID, key.Public); err != nil {
+		return s, err
+	}
+	s.inside, err = room.Open(c.room(), s.id.Key)
+	return s, err
+}
+
+func (s *station) close() {
+	if s.inside != nil {
+		s.inside.Close()
+	}
+	if s.queue != nil {
+		s.queue.Close()
+	}
+}
+
+// people returns bounds on how many are inside.
+func (s *station) people() (least, most int, known bool) {
+	l, m, _, known := s.inside.Inside(s.clock.Now(), s.inside.Connected())
+	return int(l), int(m), known
+}
+
 // serveDoor runs the door until ctx ends or the kiosk is to be wiped.
 func serveDoor(ctx context.Context, env environment) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	c, err := readConfig(env.path)
-	if err != nil {
-		return err
-	}
 	ring := order.NewRing(order.RingBytes)
-	log := newLog(io.MultiWriter(env.stderr, ring), c.LogLevel)
-	if c.New {
-		if err := os.MkdirAll(filepath.Dir(c.Identity), 0o700); err != nil {
-			return err
-		}
-		if err := beNew(ctx, c, env.enrol, log); ctx.Err() != nil {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if c, err = readConfig(env.path); err != nil {
-			return err
-		}
+	settled, log, err := settle(ctx, env, ring)
+	if err != nil || settled == nil {
+		return err
 	}
-	id, err := agent.ReadIdentity(c.Identity)
+	s, err := openStation(ctx, *settled, log)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.State, 0o700); err != nil {
-		return err
-	}
-	state, err := agent.OpenState(c.agentState())
-	if err != nil {
-		return err
-	}
-	kept, err := openSettings(c, id, log.With("task", "settings"))
-	if err != nil {
-		return err
-	}
-	own := c
-	c = own.with(kept.Running())
-	list, err := agent.OpenList(c.voidList(), id.Key, state.List)
-	if err != nil {
-		return err
-	}
-	machine := board.Open(board.Options{Disks: []string{c.State}})
-	clock := when.NewClock(machine.BootID(), machine.SinceBoot, time.Now, latest(state.Floor, buildTime()))
+	defer s.close()
+	own, c, id, clock, queue := s.own, s.config, s.id, s.clock, s.queue
 
-	identity := ""
-	if who := machine.Identity(); who.CPU != "" && who.Card != "" {
-		identity = who.CPU + " " + who.Card
-	}
-	queue, err := outbox.Open(ctx, c.outbox(), outbox.Options{
-		Limit: c.Limit, Identity: identity, Check: checkInChild, Log: log.With("task", "outbox"), Now: clock.Read,
-	})
-	if err != nil {
-		return err
-	}
-	defer queue.Close()
-
-	orders, err := openOrders(c, id, clock, machine.SinceBoot, queue, log.With("task", "orders"))
-	if err != nil {
-		return err
-	}
-	key, err := id.SealKey(clock.Now())
-	if err != nil {
-		return err
-	}
-	sealer, err := seal.New(key.ID, key.Public)
-	if err != nil {
-		return err
-	}
 	lamps, closeLamps, err := openPanel(c, log.With("task", "panel"))
 	if err != nil {
 		return err
@@ -143,33 +193,23 @@ func serveDoor(ctx context.Context, env environment) error {
 		return err
 	}
 	defer closeSources()
-
-	inside, err := room.Open(c.room(), id.Key)
-	if err != nil {
-		return err
-	}
-	defer inside.Close()
 	var door *kiosk.Kiosk
 	age := func() (time.Duration, bool) { return door.ListAge() }
-	people := func() (least, most int, known bool) {
-		l, m, _, known := inside.Inside(clock.Now(), inside.Connected())
-		return int(l), int(m), known
-	}
-	face, sound := openFaces(c, clock, age, people, log)
+	face, sound := openFaces(c, clock, age, s.people, log)
 	advise(cameras, face.Advise)
 	keeper := c.keeper(id, clock, func() { door.Stand() }, log.With("task", "enrolment"))
 	door, err = kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: list, Room: inside, Source: sources,
-		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock, Orders: orders,
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: sources,
+		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock, Orders: s.orders,
 		Revoked: keeper.Revoked,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
 	}
-	which := nameplateOf(machine)
-	health := func(b *wire.Beat) { fillBeat(b, machine.Health(), sources.Health(), door.Unrecorded()); which.fill(b) }
-	heart := agent.New(id, state, list, queue, clock, machine.SinceBoot, health, log.With("task", "agent"))
-	heart.Room = inside
+	which := nameplateOf(s.machine)
+	health := func(b *wire.Beat) { fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded()); which.fill(b) }
+	heart := agent.New(id, s.state, s.list, queue, clock, s.machine.SinceBoot, health, log.With("task", "agent"))
+	heart.Room = s.inside
 
 	// The link is told whom to call before those can be told of the link.
 	var sender *deliver.Sender
@@ -186,7 +226,7 @@ func serveDoor(ctx context.Context, env environment) error {
 		OnReceipt: clock.AtLeast, Log: log.With("task", "sender"),
 	})
 	at := faces{door, face, sound, lamps, c.Panel.Egress}
-	kept.Use(settings.Uses{
+	s.kept.Use(settings.Uses{
 		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
 		Move: func(l wire.LinkConfig) {
 			to := own.at(l)
@@ -195,11 +235,11 @@ func serveDoor(ctx context.Context, env environment) error {
 			}
 		},
 	})
-	kept.Resume()
-	heart.Add(kept.Part())
+	s.kept.Resume()
+	heart.Add(s.kept.Part())
 	heart.Add(keeper.Part())
 	does := &machinery{
-		config: c, table: orders, door: door, face: face, room: inside, panel: lamps, queue: queue, clock: clock, scan: sources,
+		config: c, table: s.orders, door: door, face: face, room: s.inside, panel: lamps, queue: queue, clock: clock, scan: sources,
 		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
 	}
 	does.join(heart)
@@ -209,29 +249,20 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = notice })
-	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, orders.Maintenance, log.With("task", "update"))
-	tasks.Go(func() error { return lamps.Run(ctx) })
-	tasks.Go(func() error { return sources.Run(ctx) })
-	if c.Panel.Light.Pin != "" {
-		var dark []func() bool
-		for _, c := range cameras {
-			dark = append(dark, c.Dark)
-		}
-		tasks.Go(func() error { return light(ctx, dark, lamps.Light) })
+	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
+	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run} {
+		tasks.Go(func() error { return run(ctx) })
 	}
+	tasks.Go(func() error { return heart.Run(ctx, link) })
+	tasks.Go(func() error { return s.orders.Run(ctx, link) })
+	tasks.Go(func() error { return forget(ctx, s.sealer) })
+	tasks.Go(func() error { return notify.Run(ctx, alive) })
 	if c.Screen.listen != "" {
 		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
 	}
-	tasks.Go(func() error { return sound.Run(ctx) })
-	tasks.Go(func() error { return door.Run(ctx) })
-	tasks.Go(func() error { return link.Run(ctx) })
-	tasks.Go(func() error { return sender.Run(ctx) })
-	tasks.Go(func() error { return heart.Run(ctx, link) })
-	tasks.Go(func() error { return keeper.Run(ctx) })
-	tasks.Go(func() error { return forget(ctx, sealer) })
-	tasks.Go(func() error { return kept.Run(ctx) })
-	tasks.Go(func() error { return orders.Run(ctx, link) })
-	tasks.Go(func() error { return notify.Run(ctx, alive) })
+	if c.Panel.Light.Pin != "" {
+		tasks.Go(func() error { return light(ctx, darkness(cameras), lamps.Light) })
+	}
 	if c.Watchdog != "" {
 		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
 	}
