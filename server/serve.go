@@ -78,16 +78,9 @@ func serve(ctx context.Context, env environment) error {
 	in.Beats = append(in.Beats, configured.Beat)
 	ordering := newOrders(env, keys, s, in)
 	enrolling := newEnrolling(env, keys, ca, s, in, master.Derive("enrolment tokens"))
-	var embedded *broker.Broker
-	if c.Broker != "" {
-		spareMemory()
-		embedded, err = broker.New(c.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
-			Takeover: func(id string) { log.Warn("a second connection under one name ended the first", "name", id) },
-			Log:      log.With("task", "broker"),
-		})
-		if err != nil {
-			return err
-		}
+	embedded, err := newBroker(env, ca, cert, s)
+	if err != nil {
+		return err
 	}
 	reg := register.New(s, time.Now)
 	guard, err := newGuards(env, s, keys, days)
@@ -105,25 +98,6 @@ func serve(ctx context.Context, env environment) error {
 	}
 	looking := newHealth(s, in, ready, letters, c.PortalURL, master.Derive("fleet alarm posts"), log)
 	looking.ear.Cloned = enrolling.rows.SawClone
-	o := portal.Options{
-		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Retention: c.Retention,
-		Providers: c.Providers, Live: live.Options{Open: c.LiveOpen},
-		Ready: func(ctx context.Context) error {
-			if !ready.Load() {
-				return errors.New("no connection to the broker")
-			}
-			if s.Healthy(ctx) != nil {
-				return errors.New("no database") // anybody may ask, and the driver's words name hosts and users
-			}
-			return nil
-		},
-	}
-	if letters != nil {
-		o.Mail = letters
-		if c.SMS != "" {
-			o.Text = cases.MailGateway{Mail: letters, Address: c.SMS}
-		}
-	}
 	newer, err := newUpdates(env, s, in)
 	if err != nil {
 		return err
@@ -140,7 +114,7 @@ func serve(ctx context.Context, env environment) error {
 			Sign:      func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
 			SignEvent: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForEvent, time.Now()) },
 		},
-	}, o)
+	}, portalOptions(c, letters, ready, s))
 	if err != nil {
 		return err
 	}
@@ -195,6 +169,43 @@ func serve(ctx context.Context, env environment) error {
 	}
 	log.Info("serving", "version", version, "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
 	return tasks.Wait()
+}
+
+// newBroker returns the embedded broker, or nil if another one serves kiosks.
+func newBroker(env environment, ca *enrol.CA, cert *enrol.ServerCertificate, s *store.Store) (*broker.Broker, error) {
+	if env.config.Broker == "" {
+		return nil, nil
+	}
+	spareMemory()
+	return broker.New(env.config.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
+		Takeover: func(id string) { env.log.Warn("a second connection under one name ended the first", "name", id) },
+		Log:      env.log.With("task", "broker"),
+	})
+}
+
+// portalOptions are what the configuration says of the portal. It is ready while there
+// is a broker and a database.
+func portalOptions(c Config, letters *mail.Sender, linked *atomic.Bool, s *store.Store) portal.Options {
+	o := portal.Options{
+		Base: c.PortalURL, HelpLine: c.HelpLine, Controller: c.Controller, Proxies: c.Proxies, Retention: c.Retention,
+		Providers: c.Providers, Live: live.Options{Open: c.LiveOpen},
+		Ready: func(ctx context.Context) error {
+			if !linked.Load() {
+				return errors.New("no connection to the broker")
+			}
+			if s.Healthy(ctx) != nil {
+				return errors.New("no database") // anybody may ask, and the driver's words name hosts and users
+			}
+			return nil
+		},
+	}
+	if letters != nil {
+		o.Mail = letters
+		if c.SMS != "" {
+			o.Text = cases.MailGateway{Mail: letters, Address: c.SMS}
+		}
+	}
+	return o
 }
 
 // newIngest wires what takes check-ins in. The flag says whether its link is
