@@ -16,6 +16,7 @@ import (
 // at the server's command line and once more at the portal, and are stored once; the
 // receipts go back on the stick, to the gate while it runs and when it is stopped.
 func TestCheckinsOfAGateWithoutANetworkAreCarried(t *testing.T) {
+	t.Parallel()
 	media := t.TempDir()
 	stick := filepath.Join(media, "usb", "qrgate")
 	p, _ := atOneDoor(t, "truong-an-gate-1", "Trạm y tế Trường An", fmt.Sprintf("[carry]\nsticks = %q\n", filepath.Join(media, "*", "qrgate")))

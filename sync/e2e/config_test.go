@@ -25,6 +25,7 @@ import (
 // the page says why: values from a server that judges less, and an address at which
 // nobody answers. A version from before is returned to, and lasts.
 func TestDoorIsConfiguredFromThePortal(t *testing.T) {
+	t.Parallel()
 	screen, err := stage.FreeAddress()
 	if err != nil {
 		t.Fatal(err)

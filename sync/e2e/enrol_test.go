@@ -29,6 +29,7 @@ var (
 // A kiosk that came out of its box joins a network by its scanner and becomes one of a
 // place by its camera, before which the portal's page is held, once somebody has compared the words, and checks people in; who is revoked is cut off.
 func TestKioskIsEnrolledByItsOwnEyes(t *testing.T) {
+	t.Parallel()
 	programs, err := programs()
 	if err != nil {
 		t.Fatal(err)

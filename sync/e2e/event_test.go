@@ -16,6 +16,7 @@ import (
 // An organiser opens an event and invites guests in the portal. Their passes open the
 // door, once each, whether it has a network or not, and the portal sees who came.
 func TestEventFromInvitationToAttendance(t *testing.T) {
+	t.Parallel()
 	const place = "Trung tâm Văn hóa"
 	p, said := atOneDoor(t, "trung-tam-van-hoa-1", place, "")
 	o := &organiser{user: signIn(t, p.stage, "lan")}

@@ -10,6 +10,7 @@ import (
 // Operations staff look at the portal while a kiosk comes, says how it is, is killed,
 // comes again, and is copied.
 func TestKioskIsLookedAfter(t *testing.T) {
+	t.Parallel()
 	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", "")
 	u := signIn(t, p.stage, "van-hanh", "-role", "operator")
 	u.confirm("/thiet-bi")

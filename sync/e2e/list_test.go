@@ -16,6 +16,7 @@ import (
 // none. What the door was told it keeps, through starts, a damaged file and a
 // server that has forgotten.
 func TestVoidCardsAreRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
 	p, clerk := setCards(t, "")
 	s := p.stage
 	for _, name := range []string{"Nguyễn Văn An", "Trần Thị Bình", "Lê Văn Cường", "Phạm Thị Dung", "Hoàng Văn Em"} {

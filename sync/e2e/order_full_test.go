@@ -11,6 +11,7 @@ import (
 // Whoever presses while the line is cut opens nothing, however soon the line is back; and
 // a kiosk that is told to restart ends as its unit wants it, and says that it is back.
 func TestDoorThatIsOpenedTooLate(t *testing.T) {
+	t.Parallel()
 	p, o := operate(t)
 	o.give("restart")
 	if err := p.kiosk.run.Wait(); err != nil {

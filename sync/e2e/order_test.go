@@ -17,6 +17,7 @@ import (
 // An operator tells a kiosk what to do in the portal and sees what became of it; a door
 // opens once for who presses in time.
 func TestOrdersFromThePortalToTheDoor(t *testing.T) {
+	t.Parallel()
 	p, o := operate(t)
 	o.give("door")
 	o.press()
@@ -49,6 +50,7 @@ func operate(t *testing.T) (*play, *operator) {
 // Command cards work without a network; what is forged, late, another's or used up does
 // not, and the portal sees each when the line is back.
 func TestCommandCardsAtTheDoor(t *testing.T) {
+	t.Parallel()
 	p, o := operate(t)
 	p.command("kiosk", "add", "trung-tam-van-hoa-2", "-place", "Trung tâm Văn hóa", "-out", t.TempDir())
 	out := o.card("turn_out", p.kiosk.ID, false)

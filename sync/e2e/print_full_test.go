@@ -33,6 +33,7 @@ var layouts = []string{"duplex", "fold", "large", "single"}
 // by the kiosk's own reader as a camera sees it and admitted; what is no good is
 // refused in the right words.
 func TestPrintToScan(t *testing.T) {
+	t.Parallel()
 	screen, err := stage.FreeAddress()
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 // The same on the parts that a province runs: PostgreSQL, and Mosquitto.
 func TestScenarioPostgresMosquitto(t *testing.T) {
+	t.Parallel()
 	addr, err := stage.FreeAddress()
 	if err != nil {
 		t.Fatal(err)

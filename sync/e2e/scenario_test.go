@@ -30,6 +30,7 @@ type backend struct {
 }
 
 func TestScenarioSQLite(t *testing.T) {
+	t.Parallel()
 	scenario(t, backend{
 		servers: 1,
 		wipe: func(t *testing.T, s *stage.Stage) {

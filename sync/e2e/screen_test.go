@@ -19,6 +19,7 @@ import (
 // A card before the kiosk's scanner is answered on its screen and by its voice,
 // as the configuration says, without a server.
 func TestScreenAndVoiceOfTheProgram(t *testing.T) {
+	t.Parallel()
 	p, err := programs()
 	if err != nil {
 		t.Fatal(err)

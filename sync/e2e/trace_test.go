@@ -13,6 +13,7 @@ import (
 // Once it has one again a health officer finds by a card who was there with its holder,
 // and whom to call; a check-in that comes later is told as what is new.
 func TestFromTheDoorToTheCallList(t *testing.T) {
+	t.Parallel()
 	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", "")
 	clerk := newClerk(t, p.stage)
 	for _, name := range []string{"Nguyễn Văn An", "Trần Thị Bình", "Lê Văn Cường"} {

@@ -67,6 +67,7 @@ func release(t *testing.T, s *stage.Stage, version, program string) {
 // TestAKioskUpdatesItselfAndReturnsFromABadVersion lets both programs bring a newer
 // version to a kiosk under its launcher, and then one that cannot open its ledger.
 func TestAKioskUpdatesItselfAndReturnsFromABadVersion(t *testing.T) {
+	t.Parallel()
 	p, said := atOneDoor(t, "dong-ba-gate-1", "Chợ Đông Ba", "[update]\nspread = \"1ms\"\n")
 	launcher, good, bad := releasable(t)
 	programs, err := programs()

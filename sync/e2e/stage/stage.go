@@ -101,15 +101,24 @@ func (s *Stage) ServerState() string  { return filepath.Join(s.Dir, "server") }
 func (s *Stage) serverConfig() string { return filepath.Join(s.Dir, "server.toml") }
 
 // FreeAddress returns an address of 127.0.0.1 on which nobody listened a moment
-// ago.
+// ago, and another one each time.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(addr, true); !taken {
+			return addr, nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
+
+// given are the addresses that FreeAddress has returned: the system may think of one
+// again before its stage listens there.
+var given sync.Map
 
 // Server runs one of the server's commands to its end and returns what it
 // printed.
