@@ -7,12 +7,15 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// A life is one start of a kiosk's program with its outbox. One that another has
-// followed never comes back: if it does, two machines share an identity.
+// A life is one start of a kiosk's program with one ledger. One that another has
+// followed never comes back: if it does, two machines share an identity. Starts are
+// counted from the clock where there was no count, so that two machines may have
+// counted alike; no two have the same ledger.
 type life struct {
 	boot   [16]byte
 	start  uint64
 	serial string
+	epoch  wire.Epoch
 }
 
 // Lives finds kiosks that are two. It is not safe for concurrent use.
@@ -46,7 +49,7 @@ func (l *Lives) Cloned(kiosk string, b *wire.Beat, now time.Time) bool {
 		k = &lived{sessions: map[life]uint64{}}
 		l.of[kiosk] = k
 	}
-	this := life{b.Boot, b.Session >> 32, b.Serial}
+	this := life{b.Boot, b.Session >> 32, b.Serial, b.Epoch}
 	at := slices.Index(k.lives, this)
 	before := k.sessions[this]
 	k.sessions[this] = max(before, b.Session)

@@ -256,20 +256,21 @@ func TestTwoMachinesAreHeard(t *testing.T) {
 	e := fleet.NewEar(m, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	var told []string
 	e.Cloned = func(_ context.Context, kiosk string) error { told = append(told, kiosk); return nil }
-	beat := func(start, link uint64) {
+	beat := func(start, link uint64, ledger byte) {
 		b := well()
-		b.Session = start<<32 | link
+		b.Session, b.Epoch = start<<32|link, wire.Epoch{ledger}
 		e.Beat("gate-0001", b, nil)
 		e.Keep(t.Context(), false)
 	}
 	for _, start := range []uint64{1, 1, 2, 3, 3} {
-		beat(start, 1)
+		beat(start, 1, 1)
 	}
+	beat(3, 1, 2) // its ledger was begun anew
 	if len(told) > 0 {
 		t.Fatalf("a kiosk that was started again is taken for two")
 	}
-	beat(4, 1) // the copy
-	beat(3, 2)
+	beat(3, 1, 3) // the copy, which has counted its starts alike
+	beat(3, 2, 2)
 	if len(told) != 1 || told[0] != "gate-0001" {
 		t.Errorf("told of %q, want gate-0001", told)
 	}
