@@ -179,6 +179,7 @@ func (s *shots) exchange(raw []byte) (*http.Response, []byte, error) {
 	}
 	defer resp.Body.Close()
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		conn.Close() // it would be read to its end, and has none
 		return resp, nil, nil
 	}
 	page, err := io.ReadAll(resp.Body)
