@@ -81,8 +81,8 @@ func split(r page.Route) (method, path string) {
 
 // fill puts values into a route's path.
 func fill(path string, values map[string]string) string {
-	return regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllStringFunc(path, func(name string) string {
-		return url.PathEscape(values[strings.Trim(name, "{}")])
+	return regexp.MustCompile(`\{[a-z]+(\.\.\.)?\}`).ReplaceAllStringFunc(path, func(name string) string {
+		return url.PathEscape(values[strings.Trim(name, "{.}")])
 	})
 }
 

@@ -172,7 +172,7 @@ func mark(read reader) (m Mark, err error) {
 const (
 	// refreshTries is how often documents are made anew because something changed
 	// meanwhile.
-	refreshTries = 5
+	refreshTries = 20
 	// refreshAtOnce is how many documents are stored in one transaction, so that
 	// check-ins do not wait for all of them.
 	refreshAtOnce = 200
@@ -252,7 +252,8 @@ func add(t store.Tx, some []made, before Mark) error {
 		return errMoved
 	}
 	for _, d := range some {
-		_, err := t.Exec("INSERT INTO config_documents (kiosk_no, version, body, made) VALUES (?, ?, ?, ?)", d.no, int64(d.Version), d.body, d.Made.UnixMilli())
+		// Another server that has made one of the same mark has made the same.
+		_, err := t.Exec("INSERT INTO config_documents (kiosk_no, version, body, made) VALUES (?, ?, ?, ?) ON CONFLICT (kiosk_no, version) DO NOTHING", d.no, int64(d.Version), d.body, d.Made.UnixMilli())
 		if err != nil {
 			return err
 		}
