@@ -207,7 +207,10 @@ func serveDoor(ctx context.Context, env environment) error {
 		return err
 	}
 	which := nameplateOf(s.machine)
-	health := func(b *wire.Beat) { fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded()); which.fill(b) }
+	health := func(b *wire.Beat) {
+		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded())
+		which.fill(b)
+	}
 	heart := agent.New(id, s.state, s.list, queue, clock, s.machine.SinceBoot, health, log.With("task", "agent"))
 	heart.Room = s.inside
 
