@@ -29,6 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -82,7 +83,7 @@ func (id *Identity) ReplaceCertificate(cert []byte) error {
 	if !leaf.NotAfter.After(held.Leaf.NotAfter) {
 		return fmt.Errorf("agent: renewed certificate: %w", ErrOld)
 	}
-	if err := writeFile(filepath.Join(id.dir, certFile), cert); err != nil {
+	if err := durable.Replace(filepath.Join(id.dir, certFile), cert); err != nil {
 		return fmt.Errorf("agent: renewed certificate: %w", err)
 	}
 	id.cert.Store(&tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: id.Key, Leaf: leaf})
@@ -186,7 +187,7 @@ func (id *Identity) ReplaceKeys(data []byte) error {
 	if !list.Stamp.Newer(id.Keys().Stamp) {
 		return fmt.Errorf("agent: key list %d.%d: %w", list.Stamp.Generation, list.Stamp.Version, ErrOld)
 	}
-	if err := writeFile(filepath.Join(id.dir, keysFile), data); err != nil {
+	if err := durable.Replace(filepath.Join(id.dir, keysFile), data); err != nil {
 		return fmt.Errorf("agent: key list: %w", err)
 	}
 	id.keys.Store(list)
@@ -205,32 +206,4 @@ func (id *Identity) SealKey(now time.Time) (wire.Key, error) {
 		return k, errors.New("agent: the key list holds no key to seal to that is valid today; check the clock, or enrol again")
 	}
 	return k, nil
-}
-
-// writeFile replaces path so that a power cut leaves the old content or the new.
-// The temporary file has one name, so that cuts leave one and not a heap.
-func writeFile(path string, b []byte) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -161,7 +162,7 @@ func (l *List) Take(data []byte, key func(id uint32) ed25519.PublicKey) (bool, e
 		}
 		return false, fmt.Errorf("agent: list %d.%d: %w", stamp.Generation, stamp.Version, err)
 	}
-	if err := writeFile(l.path, next.write(l.key)); err != nil {
+	if err := durable.Replace(l.path, next.write(l.key)); err != nil {
 		return false, fmt.Errorf("agent: list: %w", err)
 	}
 	l.held.Store(next)

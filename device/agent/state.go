@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -86,7 +87,7 @@ func (s *State) write() error {
 	if err != nil {
 		return fmt.Errorf("agent: state: %w", err)
 	}
-	if err := writeFile(s.path, append(b, '\n')); err != nil {
+	if err := durable.Replace(s.path, append(b, '\n')); err != nil {
 		return fmt.Errorf("agent: state: %w", err)
 	}
 	return nil

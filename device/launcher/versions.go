@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/release"
 )
 
@@ -59,7 +60,7 @@ func (v Versions) Keep(version string, want Sum) error {
 		err = os.Rename(part, file(v.Dir, version))
 	}
 	if err == nil {
-		err = syncDir(v.Dir)
+		err = durable.SyncDir(v.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("launcher: keep: %w", err)

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -97,7 +97,7 @@ func (s *state) write() error {
 	if err != nil {
 		return fmt.Errorf("order: state: %w", err)
 	}
-	if err := agent.ReplaceFile(s.path, append(b, '\n')); err != nil {
+	if err := durable.Replace(s.path, append(b, '\n')); err != nil {
 		return fmt.Errorf("order: state: %w", err)
 	}
 	return nil

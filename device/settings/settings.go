@@ -35,6 +35,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -508,7 +509,7 @@ func address(l wire.LinkConfig) string {
 // write puts f on disk and in force.
 func (s *Settings) write(f file) error {
 	f.V = wire.Version
-	if err := agent.ReplaceFile(s.path, wire.Seal(forFile, 0, s.id.Key, f)); err != nil {
+	if err := durable.Replace(s.path, wire.Seal(forFile, 0, s.id.Key, f)); err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
 	s.is = f

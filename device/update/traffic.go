@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"time"
+
+	"github.com/qrgate/qrgate/device/durable"
 )
 
 // A Traffic counts who comes by hour of the day, and so knows when a door is missed
@@ -52,7 +54,7 @@ func (t *Traffic) Write() error {
 	if err != nil {
 		return err
 	}
-	return replace(t.path, append(b, '\n'))
+	return durable.Replace(t.path, append(b, '\n'))
 }
 
 // Quietest returns the hour in which the fewest come, with its neighbours counted

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/device/launcher"
 	"github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -371,7 +372,7 @@ func (u *Updater) firstRoot(ctx context.Context, src Source, missing error) ([]b
 	if sha256.Sum256(b) != want {
 		return nil, refuse(release.Unsigned, errors.New("update: the root is not the one that the server vouches for"))
 	}
-	if err := replace(u.o.Root, b); err != nil {
+	if err := durable.Replace(u.o.Root, b); err != nil {
 		return nil, refuse(release.NoRoom, fmt.Errorf("update: root: %w", err))
 	}
 	return b, nil

@@ -1,0 +1,48 @@
+// Package durable replaces small files so that a power cut leaves the old content or
+// the new, and never a part.
+//
+//	err := durable.Replace(path, b)
+//
+// When Replace returns nil the new content is on disk, and so is its name. What a file
+// means, and who its one writer is, is its caller's matter.
+package durable
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Replace writes b in the place of what path holds. The temporary file beside it,
+// path.new, has one name, so that cuts leave one and not a heap.
+func Replace(path string, b []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp) // a full disk has no room for it
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes the names in a directory durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
