@@ -18,7 +18,6 @@ const (
 	stateFile = "launcher.json"
 	nextFile  = "next.json"
 	partEnd   = ".part"
-	newEnd    = ".new"
 )
 
 // file returns the path of a version's program.
