@@ -118,13 +118,13 @@ func (f *face) at(now time.Time) (out outputs, next time.Time) {
 }
 
 // current says whether the coil wants current while the door is to be open
-// or not. Fault and Locked hold a way out open, also while an answer covers
-// them: neither ever ends by itself.
+// or not. Fault, Locked and the signals of a first start hold a way out open, also
+// while an answer covers them: none of them ever ends by itself.
 func (f *face) current(open bool) bool {
 	if f.energiseToOpen {
 		return open
 	}
-	return !open && !(f.egress && (f.standing == Fault || f.standing == Locked))
+	return !open && !(f.egress && looks[f.standing].frees)
 }
 
 // drive calls step at once, after every wake and at every time that step asks

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
@@ -776,3 +777,43 @@ var (
 	_ panel.Panel = (*panel.GPIO)(nil)
 	_ panel.Panel = (*panel.Recorder)(nil)
 )
+
+// The lamps of a first start are counted by people: each is told from any other signal
+// without colours, and none lights green or moves a door but for trying the lamps.
+func TestSetUpIsToldFromAnyAnswer(t *testing.T) {
+	rhythm := func(s panel.Signal) string { return fmt.Sprint(s.Blink()) }
+	seen := map[string]panel.Signal{}
+	for _, s := range panel.Signals() {
+		seen[rhythm(s)] = s
+	}
+	for n := 1; n <= 9; n++ {
+		for _, s := range []panel.Signal{panel.Step(n), panel.Trouble(n)} {
+			if other, ok := seen[rhythm(s)]; ok {
+				t.Errorf("%v and %v flash alike", s, other)
+			}
+			seen[rhythm(s)] = s
+			if _, _, green := s.Lamps(); green || s.Beep() != nil {
+				t.Errorf("%v: green lamp %v, sound %v; want neither", s, green, s.Beep())
+			}
+		}
+	}
+	bubble(t, func(t *testing.T) {
+		b := newBench(t)
+		c := wired()
+		c.Egress = true
+		p := newPanel(t, c)
+		defer start(t, p)()
+		for _, s := range []panel.Signal{panel.Step(2), panel.Trouble(1), panel.TryGreen} {
+			p.Show(panel.Ready)
+			pass(panel.MaxOpen)
+			p.Show(s)
+			pass(time.Minute)
+			if b.on("RELAY") {
+				t.Errorf("a minute after Show(%v) a way out is locked", s)
+			}
+		}
+		if !b.on("GREEN") || b.on("RED") || b.on("AMBER") {
+			t.Error("TryGreen does not light the green lamp alone")
+		}
+	})
+}
