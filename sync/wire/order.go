@@ -30,13 +30,18 @@ const (
 	OrderEvent       OrderKind = 14 // begin an event before its hour
 	OrderMaintenance OrderKind = 15 // allow pictures and set-up for some minutes
 	OrderNetwork     OrderKind = 16 // join a wireless network
+	OrderPair        OrderKind = 17 // show the code by which a telephone becomes a guard's
+	OrderEntry       OrderKind = 18 // somebody was let in by hand; a guard's alone, as are those that follow
+	OrderCount       OrderKind = 19 // the number of people inside was set right
+	OrderGuard       OrderKind = 20 // a guard's telephone was paired, or locked out
+	OrderRoll        OrderKind = 21 // the list of who is inside was looked at
 )
 
 var orderNames = map[OrderKind]string{
 	OrderIdentify: "identify", OrderRestart: "restart", OrderSelfTest: "self_test", OrderLog: "log", OrderEpoch: "epoch",
 	OrderDirection: "direction", OrderDoor: "door", OrderPicture: "picture", OrderFloor: "floor", OrderUndo: "undo",
 	OrderTally: "tally", OrderLock: "lock", OrderUnlock: "unlock", OrderEvent: "event", OrderMaintenance: "maintenance",
-	OrderNetwork: "network",
+	OrderNetwork: "network", OrderPair: "pair", OrderEntry: "entry", OrderCount: "count", OrderGuard: "guard", OrderRoll: "roll",
 }
 
 // String returns the kind's stable name, as texts and audit rows use it.
@@ -297,14 +302,16 @@ const (
 	MaxPortal      = 100
 )
 
-// OrderUse is how a command card, or a message that was refused, was judged.
+// OrderUse is how a command card, or a message that was refused, was judged, or what a
+// guard has done.
 type OrderUse struct {
 	Kind   OrderKind  `cbor:"1,keyasint,omitempty"` // zero if it could not be read
 	State  OrderState `cbor:"2,keyasint"`
 	Card   uint32     `cbor:"3,keyasint,omitempty"` // serial number of the card; zero of a message
 	ID     *OrderID   `cbor:"4,keyasint,omitempty"` // of a message
 	Undone uint64     `cbor:"5,keyasint,omitempty"` // OrderUndo: number of the check-in that was taken back
-	Count  int64      `cbor:"6,keyasint,omitempty"` // OrderTally
+	Count  int64      `cbor:"6,keyasint,omitempty"` // OrderTally; OrderCount: people more, or fewer if it is below zero
+	Guard  bool       `cbor:"7,keyasint,omitempty"` // a guard has done it on the kiosk's own page
 }
 
 // MaxTurnHours is how long a card can have a lane go the other way.

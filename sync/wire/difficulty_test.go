@@ -1,0 +1,73 @@
+package wire_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+)
+
+func TestDifficulty(t *testing.T) {
+	good := wire.Difficulty{Category: "scanner", Text: "Máy đọc chậm.\nTừ sáng.", Contact: "0234 3 822 500"}
+	for name, tt := range map[string]struct {
+		spoil func(*wire.Difficulty)
+		err   error
+	}{
+		"good":             {func(*wire.Difficulty) {}, nil},
+		"no contact":       {func(d *wire.Difficulty) { d.Contact = "" }, nil},
+		"no text":          {func(d *wire.Difficulty) { d.Text = " \n" }, wire.ErrMalformed},
+		"unknown":          {func(d *wire.Difficulty) { d.Category = "sign_in" }, wire.ErrMalformed},
+		"long":             {func(d *wire.Difficulty) { d.Text = strings.Repeat("a", wire.MaxDifficulty+1) }, wire.ErrMalformed},
+		"long contact":     {func(d *wire.Difficulty) { d.Contact = strings.Repeat("a", wire.MaxContact+1) }, wire.ErrMalformed},
+		"NUL":              {func(d *wire.Difficulty) { d.Text = "a\x00b" }, wire.ErrMalformed},
+		"no UTF-8":         {func(d *wire.Difficulty) { d.Text = "a\xff" }, wire.ErrMalformed},
+		"lines of contact": {func(d *wire.Difficulty) { d.Contact = "a\nb" }, wire.ErrMalformed},
+	} {
+		d := good
+		tt.spoil(&d)
+		if err := d.Validate(); !errors.Is(err, tt.err) {
+			t.Errorf("%s: Validate = %v, want %v", name, err, tt.err)
+		}
+	}
+	if said := fmt.Sprintf("%v %+v %#v", good, good, good); strings.Contains(said, "0234") {
+		t.Errorf("a difficulty prints as %s", said)
+	}
+}
+
+// TestGoldenGuard opens what the first version with a guard's page has written.
+func TestGoldenGuard(t *testing.T) {
+	h := wire.Header{Seq: 1, Kind: wire.KindOrder, Order: &wire.OrderUse{Kind: wire.OrderCount, State: wire.OrderDone, Count: -5, Guard: true}}
+	h.At(when.Reading{Boot: when.Boot{1}, Since: 60_000, Wall: issued, State: when.Synced, Error: 7})
+	reported := wire.Header{Seq: 2, Kind: wire.KindDifficulty}
+	reported.At(h.Reading())
+	for name, want := range map[string]wire.Header{"record-guard.cbor": h, "record-difficulty.cbor": reported} {
+		path := filepath.Join("..", "..", "testdata", "wire", "v1", name)
+		if _, err := os.Stat(path); err != nil && *update {
+			box := wire.Sealed{}
+			if want.Kind == wire.KindDifficulty {
+				box = wire.Sealed{Key: 1, Context: 2, Counter: 3, Box: []byte{4}}
+			}
+			if err := os.WriteFile(path, wire.Encode(wire.NewRecord(want, box)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, got, err := wire.DecodeRecord(b)
+		if err != nil {
+			t.Fatalf("%s does not open: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
