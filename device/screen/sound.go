@@ -84,13 +84,19 @@ type Sound struct {
 	audible atomic.Pointer[Audible]
 	log     *slog.Logger
 	own     fs.FS
-	next    chan kiosk.Answer // holds the newest answer alone
-	broken  bool              // playing has failed, and that was said
+	next    chan utterance // holds the newest alone
+	broken  bool           // playing has failed, and that was said
+}
+
+// An utterance is what is heard at once: a tone, and a line that is spoken after it.
+type utterance struct {
+	tone Clip
+	line string // "" is the tone alone
 }
 
 // NewSound returns a sound that plays through a command.
 func NewSound(o SoundOptions, log *slog.Logger) *Sound {
-	s := &Sound{o: o, log: log, own: dist.Voices(), next: make(chan kiosk.Answer, 1)}
+	s := &Sound{o: o, log: log, own: dist.Voices(), next: make(chan utterance, 1)}
 	s.Reconfigure(Audible{o.Volume, o.Quiet, o.InQuiet})
 	return s
 }
@@ -100,19 +106,25 @@ func (s *Sound) Reconfigure(a Audible) { s.audible.Store(&a) }
 
 // Show implements kiosk.Face. An answer that is heard cuts the one before.
 func (s *Sound) Show(a kiosk.Answer) {
-	if Line(a) == "" {
-		return
+	if line := Line(a); line != "" {
+		s.Say(Tone(rhythm(a.State), looks[a.State].pitch), line)
 	}
-	select { // an answer that was not begun is not begun any more
+}
+
+// Say has a tone and a line heard that are no answer of a door, as at a first start; the
+// line is the name of a file without ".wav", and either may be empty. What is heard
+// cuts what was before. Only one goroutine at a time may call Show or Say.
+func (s *Sound) Say(tone Clip, line string) {
+	select { // what was not begun is not begun any more
 	case <-s.next:
 	default:
 	}
-	s.next <- a // the door alone sends
+	s.next <- utterance{tone, line}
 }
 
 // Run plays until ctx ends.
 func (s *Sound) Run(ctx context.Context) error {
-	var a kiosk.Answer
+	var a utterance
 	waiting := false
 	for {
 		if !waiting {
@@ -126,9 +138,9 @@ func (s *Sound) Run(ctx context.Context) error {
 	}
 }
 
-// play plays an answer until it is over, ctx ends or another answer comes, which
-// it returns.
-func (s *Sound) play(ctx context.Context, a kiosk.Answer) (next kiosk.Answer, waiting bool) {
+// play plays until it is over, ctx ends or something else is to be heard, which it
+// returns.
+func (s *Sound) play(ctx context.Context, a utterance) (next utterance, waiting bool) {
 	clip := s.clip(a)
 	if len(clip) == 0 || len(s.o.Command) == 0 {
 		return a, false
@@ -167,20 +179,20 @@ func (s *Sound) say(ctx context.Context, err error) {
 // pause is between the tone and the voice.
 const pause = 120 * time.Millisecond
 
-// clip returns what is heard for an answer now; nothing is empty.
-func (s *Sound) clip(a kiosk.Answer) Clip {
+// clip returns what is heard of an utterance now; nothing is empty.
+func (s *Sound) clip(a utterance) Clip {
 	is := *s.audible.Load()
 	if is.Volume == 0 {
 		return nil
 	}
-	tone, quiet := Tone(rhythm(a.State), looks[a.State].pitch), s.quiet(is.Quiet)
+	tone, quiet := a.tone, s.quiet(is.Quiet)
 	switch {
 	case quiet && is.InQuiet == QuietNothing:
 		return nil
-	case quiet:
+	case quiet || a.line == "":
 		return tone.at(is.Volume)
 	}
-	voice, err := s.voice(Line(a))
+	voice, err := s.voice(a.line)
 	if err != nil {
 		// The tone says the most important.
 		s.log.Warn("voice cannot be played", "err", err)
