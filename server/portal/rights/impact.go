@@ -28,7 +28,7 @@ func Inventory() []Entry {
 		{"accounts", []string{"accounts", "links", "signins", "sessions", "secrets", "grants", "invitations", "uploads", "tokens", "fleet_subscriptions"}},
 		{"places", []string{"organisations", "places", "introductions", "pictures", "posters", "listed"}},
 		{"difficulties", []string{"difficulties", "inspections"}},
-		{"requests", []string{"rights_requests", "erasures"}},
+		{"requests", []string{"rights_requests", "erasures", "restraints"}},
 		{"audit", []string{"audit", "audit_seals"}},
 		{"outside", nil}, // of the database: phones, kiosks, backups, logs
 	}
@@ -43,6 +43,7 @@ func Nameless() []string {
 		"fleet_samples", "fleet_presences", "fleet_alarms", "fleet_mutes", "fleet_posts",
 		"releases", "rollouts", "release_states",
 		"config_layers", "config_groups", "config_members", "config_documents", "config_state",
+		"associations", "association_members", // names of organisations
 		"movements", "crowds", "movement_turns", "room_counts", // cells of ten and more
 		"orders", "order_parts", "command_cards", "order_uses",
 	}

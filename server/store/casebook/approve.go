@@ -28,11 +28,18 @@ type Glass struct {
 	Reviewed   time.Time
 	Proper     bool   // what they said
 	Verdict    string // why; empty once the case's end has passed
+	// Restrained says that it was not approval that was not waited for: data was
+	// used whose use somebody had restricted, until the case's end.
+	Restrained bool
+	People     int // whose data that was; 0 once the case's end has passed
+
+	persons []qrgate.Person
 }
 
 type glassBody struct {
 	Reason  string
 	Verdict string
+	Persons []qrgate.Person `cbor:",omitempty"` // whose use was restricted
 }
 
 // Ask asks a second officer to approve a case, which must say who or where.
@@ -145,7 +152,7 @@ func (b *Book) Review(ctx context.Context, by, glass string, proper bool, verdic
 		}
 		var sealed any
 		if !f.Erased {
-			if sealed, err = seal(f.key, fieldGlass(glass), glassBody{g.Reason, verdict}); err != nil {
+			if sealed, err = seal(f.key, fieldGlass(glass), glassBody{g.Reason, verdict, g.persons}); err != nil {
 				return err
 			}
 		}
@@ -192,7 +199,7 @@ func (b *Book) Glasses(ctx context.Context, by string, unreviewed bool) ([]Glass
 
 // lastGlass returns the last time that somebody looked at a case without approval.
 func (b *Book) lastGlass(q query, f *file) (*Glass, error) {
-	all, err := b.glasses(q, "g.case_id = ?", f.ID)
+	all, err := b.glasses(q, "g.case_id = ? AND g.kind = ''", f.ID)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -207,11 +214,12 @@ func (b *Book) glasses(q query, where string, args ...any) ([]Glass, error) {
 		var year, no int
 		var proper sql.NullInt64
 		var s, w []byte
-		err := rows.Scan(&g.ID, &g.Case, &g.By, (*store.Milli)(&g.At), (*store.Milli)(&g.Until), &g.ReviewedBy, (*store.Milli)(&g.Reviewed), &proper, &s, &year, &no, &w)
-		g.Number, g.Proper = numberOf(year, no), proper.Int64 != 0
+		kind := ""
+		err := rows.Scan(&g.ID, &g.Case, &g.By, (*store.Milli)(&g.At), (*store.Milli)(&g.Until), &g.ReviewedBy, (*store.Milli)(&g.Reviewed), &proper, &s, &kind, &year, &no, &w)
+		g.Number, g.Proper, g.Restrained = numberOf(year, no), proper.Int64 != 0, kind == glassRestraint
 		all, sealed, wrapped = append(all, g), append(sealed, s), append(wrapped, w)
 		return err
-	}, `SELECT g.id, g.case_id, g.made_by, g.made, g.until, g.reviewed_by, g.reviewed, g.proper, g.sealed, c.year, c.no, c.wrapped
+	}, `SELECT g.id, g.case_id, g.made_by, g.made, g.until, g.reviewed_by, g.reviewed, g.proper, g.sealed, g.kind, c.year, c.no, c.wrapped
 		FROM case_glasses g JOIN cases c ON c.id = g.case_id WHERE `+where+" ORDER BY g.made DESC, g.id", args...)
 	if err != nil {
 		return nil, err
@@ -229,6 +237,7 @@ func (b *Book) glasses(q query, where string, args ...any) ([]Glass, error) {
 			return nil, err
 		}
 		all[i].Reason, all[i].Verdict = body.Reason, body.Verdict
+		all[i].persons, all[i].People = body.Persons, len(body.Persons)
 	}
 	return all, nil
 }

@@ -82,6 +82,17 @@ func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added i
 			persons[i], err = f.person(r)
 		}
 	}
+	if err == nil {
+		var restrained restraints
+		restrained, err = b.restraints(b.reading(ctx), f)
+		persons = without(persons, restrained.withholds)
+		if refs = slices.Clone(refs); len(persons) < len(refs) {
+			refs = refs[:0]
+			for _, p := range persons {
+				refs = append(refs, f.ref(p))
+			}
+		}
+	}
 	if err == nil && len(refs) > maxCalls {
 		err = ErrTooMany
 	}
@@ -147,6 +158,9 @@ func (b *Book) Calls(ctx context.Context, by, id string) ([]Call, error) {
 		all, err = calls(q, f, "1 = 1")
 	}
 	if err == nil {
+		all, err = b.withoutRestrained(q, f, all)
+	}
+	if err == nil {
 		err = b.s.Write(ctx, func(t store.Tx) error { return t.Audit(by, "see calls", object(id), "") })
 	}
 	if err != nil {
@@ -162,6 +176,19 @@ func (b *Book) Calls(ctx context.Context, by, id string) ([]Call, error) {
 		return cmp.Or(cmp.Compare(flag(waits[y.Household]), flag(waits[x.Household])), cmp.Compare(x.Household, y.Household))
 	})
 	return all, nil
+}
+
+// withoutRestrained takes those off a list whose data the case must not use.
+func (b *Book) withoutRestrained(q query, f *file, all []Call) ([]Call, error) {
+	restrained, err := b.restraints(q, f)
+	if err != nil || len(restrained.all) == 0 {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(c Call) bool {
+		p, failed := f.person(c.Ref)
+		err = cmp.Or(err, failed)
+		return restrained.withholds(p)
+	}), err
 }
 
 func calls(q query, f *file, where string, args ...any) ([]Call, error) {
@@ -208,6 +235,13 @@ func (b *Book) Called(ctx context.Context, by, id string, who Ref, version int, 
 		if c.Version != version {
 			return ErrChanged
 		}
+		p, err := f.person(who)
+		if err == nil {
+			err = b.mayUse(t.Each, f, p)
+		}
+		if err != nil {
+			return err
+		}
 		a.By, a.At = by, now
 		attempts := append([]Attempt{a}, c.Attempts...)
 		sealed, err := seal(f.key, fieldCall(who), callBody{c.Household, attempts[:min(len(attempts), maxAttempts)]})
@@ -219,10 +253,6 @@ func (b *Book) Called(ctx context.Context, by, id string, who Ref, version int, 
 		if err == nil && n == 0 {
 			err = ErrChanged
 		}
-		if err != nil {
-			return err
-		}
-		p, err := f.person(who)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
@@ -89,6 +90,11 @@ type Card struct {
 	Street        string
 	Address       string // as a pass says it, where no office knows better
 	Holder        bool   // an office has registered them
+	// Restraint is what the person asked for, so that their data is not used. Where
+	// the case does not say why it uses it all the same, it is Withheld, and
+	// nothing else is said of them.
+	Restraint rights.Kind
+	Withheld  bool
 }
 
 // Find returns whom a lookup finds, at most [MaxFound]; nobody is no error. It is
@@ -228,20 +234,25 @@ func (b *Book) show(ctx context.Context, by string, f *file, persons []qrgate.Pe
 	if len(persons) == 0 {
 		return nil, nil
 	}
-	err := b.write(ctx, "cards", func(t store.Tx) error { return b.seen(t, "see person", by, f.ID, persons...) })
+	restrained, err := b.restraints(b.reading(ctx), f)
+	if err != nil {
+		return nil, fmt.Errorf("casebook: cards: %w", err)
+	}
+	shown := without(persons, restrained.withholds)
+	err = b.write(ctx, "cards", func(t store.Tx) error { return b.seen(t, "see person", by, f.ID, shown...) })
 	if err != nil {
 		return nil, err
 	}
-	details, err := b.people.DetailsOf(ctx, persons...)
+	details, err := b.people.DetailsOf(ctx, shown...)
 	if err != nil {
 		return nil, fmt.Errorf("casebook: cards: %w", err)
 	}
 	cards := make([]Card, len(persons))
 	for i, p := range persons {
-		cards[i].Ref = f.ref(p)
+		cards[i] = Card{Ref: f.ref(p), Restraint: restrained.all[p], Withheld: restrained.withholds(p)}
 		if d := details[p]; d != nil {
 			cards[i] = Card{
-				Ref: cards[i].Ref, Name: d.Name, Born: d.Born, Sex: d.Sex, Phone: d.Phone, Relative: d.Relative, Guardian: d.Guardian,
+				Ref: cards[i].Ref, Restraint: cards[i].Restraint, Name: d.Name, Born: d.Born, Sex: d.Sex, Phone: d.Phone, Relative: d.Relative, Guardian: d.Guardian,
 				GuardianPhone: d.GuardianPhone, Area: d.Details.Area, Street: d.Street, Address: d.Address, Holder: d.Holder != "",
 			}
 		}

@@ -116,7 +116,11 @@ func (b *Book) alike(ctx context.Context, by, id string, of Ref) (*file, []qrgat
 			all = append(all, p)
 		}
 	}
-	return f, all, nil
+	restrained, err := b.restraints(q, f)
+	if err == nil && restrained.withholds(one) {
+		err = ErrRestrained
+	}
+	return f, without(all, restrained.withholds), err
 }
 
 // alike reports whether two descriptions may be of one human.

@@ -16,12 +16,14 @@ type Kind string
 
 // The kinds of notice.
 const (
-	ToApprove    Kind = "to_approve"    // to approvers: a case waits for them
-	Decided      Kind = "decided"       // to who opened it: it was approved or refused
-	GlassBroken  Kind = "glass_broken"  // to data-protection officers: somebody looked without approval
-	Reviewed     Kind = "reviewed"      // to who broke the glass: it was reviewed
-	LateCheckins Kind = "late_checkins" // to its officers: check-ins came that its last run did not know
-	Different    Kind = "different"     // to who opened it: the server traced again and found something else
+	ToApprove   Kind = "to_approve"   // to approvers: a case waits for them
+	Decided     Kind = "decided"      // to who opened it: it was approved or refused
+	GlassBroken Kind = "glass_broken" // to data-protection officers: somebody looked without approval
+	// To data-protection officers: a case uses data whose use was restricted.
+	RestrictedUsed Kind = "restricted_used"
+	Reviewed       Kind = "reviewed"      // to who broke the glass: it was reviewed
+	LateCheckins   Kind = "late_checkins" // to its officers: check-ins came that its last run did not know
+	Different      Kind = "different"     // to who opened it: the server traced again and found something else
 )
 
 // A Notice tells somebody of a case. It names no person, so that it may be mailed.
@@ -122,5 +124,5 @@ func orEnded(err error) error {
 
 // ended reports whether an error says that a case is no longer there to be watched.
 func ended(err error) bool {
-	return errors.Is(err, ErrEnded) || errors.Is(err, ErrApproval) || errors.Is(err, qrgate.ErrNotFound) || errors.Is(err, ErrChanged)
+	return errors.Is(err, ErrEnded) || errors.Is(err, ErrApproval) || errors.Is(err, ErrRestrained) || errors.Is(err, qrgate.ErrNotFound) || errors.Is(err, ErrChanged)
 }

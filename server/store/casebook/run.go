@@ -1,6 +1,7 @@
 package casebook
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -80,7 +81,10 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 	}
 	switch {
 	case who != 0:
-		var err error
+		err := b.mayUse(q, f, who)
+		if err != nil {
+			return nil, err
+		}
 		task.Persons, err = b.selves(q, who, f.body.Same)
 		return task, err
 	case f.body.Place != (qrgate.Spot{}):
@@ -149,6 +153,9 @@ type Run struct {
 	By string // account, empty if the server traced again
 	Result
 	Difference Difference
+	// Withheld is how many it found whose data the case must not use, and who are
+	// not in Result and Difference.
+	Withheld int
 
 	f *file
 }
@@ -278,6 +285,11 @@ func (b *Book) trySaveRun(ctx context.Context, by, id string, r *Result, load fu
 		}
 		return t.Audit(by, "keep run", object(id), fmt.Sprintf("run %d, ring %d, %d found", run.No, run.Ring, len(kept.persons())))
 	})
+	if err != nil {
+		return nil, err
+	}
+	restrained, err := b.restraints(q, f)
+	run.withhold(restrained)
 	return run, err
 }
 
@@ -328,12 +340,34 @@ func (b *Book) Run(ctx context.Context, by, id string, no int) (*Run, error) {
 		err = qrgate.ErrNotFound
 	}
 	if err == nil {
+		err = b.withhold(q, f, run)
+	}
+	if err == nil {
 		err = b.s.Write(ctx, func(t store.Tx) error { return t.Audit(by, "see contacts", object(id), fmt.Sprintf("run %d", run.No)) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("casebook: run: %w", err)
 	}
 	return run, nil
+}
+
+// withhold takes out of a run whose data the case must not use. The error is
+// [ErrRestrained] if that is whom it traced.
+func (b *Book) withhold(q query, f *file, run *Run) error {
+	restrained, err := b.restraints(q, f)
+	if err != nil {
+		return err
+	}
+	if restrained.withholds(f.body.Index) {
+		return ErrRestrained
+	}
+	if run.Of != (Ref{}) {
+		if p, err := f.person(run.Of); err != nil || restrained.withholds(p) {
+			return cmp.Or(err, ErrRestrained)
+		}
+	}
+	run.withhold(restrained)
+	return nil
 }
 
 // run returns one run, nil if there is none of that number.

@@ -191,8 +191,8 @@ func (r *Rights) Forget(ctx context.Context, all []qrgate.Person, subjects func(
 				}
 			}
 			if in, args := inPersons(gone); len(args) > 0 {
-				for _, column := range []string{"person", "same_as"} {
-					if _, err := t.Exec("DELETE FROM merges WHERE "+column+in, args...); err != nil {
+				for _, of := range []string{"merges WHERE person", "merges WHERE same_as", "restraints WHERE person"} {
+					if _, err := t.Exec("DELETE FROM "+of+in, args...); err != nil {
 						return err
 					}
 				}

@@ -21,6 +21,7 @@ var personRows = []struct{ table, query string }{
 	{"holders", "DELETE FROM holders WHERE person = ?"},
 	{"merges", "DELETE FROM merges WHERE person = ?"},
 	{"merges", "DELETE FROM merges WHERE same_as = ?"},
+	{"restraints", "DELETE FROM restraints WHERE person = ?"},
 }
 
 // BeginErasure notes that a person is being erased, so that it goes on wherever it
@@ -128,7 +129,7 @@ type LookCount struct {
 }
 
 // lookActions are the actions of audit rows that say that somebody saw a person.
-var lookActions = []any{"see person", "trace person", "export person", "tell looks"}
+var lookActions = []any{"see person", "trace person", "export person", "tell looks", "use restricted data"}
 
 // Looks returns who has seen persons since a time, by officer, action and case, the
 // most first.
@@ -140,7 +141,7 @@ func (r *Rights) Looks(ctx context.Context, since time.Time, most int) (all []Lo
 		return err
 	}, `SELECT e.actor, COALESCE(c.year, 0), COALESCE(c.no, 0), e.action, COUNT(*), MIN(e.at), MAX(e.at)
 		FROM audit e LEFT JOIN cases c ON e.note = 'case ' || c.id
-		WHERE e.action IN (?, ?, ?, ?) AND e.at >= ? GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 7 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
+		WHERE e.action IN (?, ?, ?, ?, ?) AND e.at >= ? GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 7 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
 	return all, wrap("looks", err)
 }
 

@@ -216,12 +216,13 @@ func (q *Requests) Count(ctx context.Context) (open, late int, err error) {
 // Answer notes that the person was told. version is the one that the officer has
 // seen; of another one the error is qrgate.ErrConflict.
 func (q *Requests) Answer(ctx context.Context, by, id string, version int) error {
-	return q.change(ctx, by, "answer request", id, "", version,
+	return q.change(ctx, by, "answer request", id, "", version, func(store.Tx) error { return nil },
 		"state = 'answered', answered = ? WHERE state = 'open'", q.r.now().UnixMilli())
 }
 
 // Finish notes that a request was fulfilled, or why it was refused. Of a person
-// who was erased nothing is kept in it from then on.
+// who was erased nothing is kept in it from then on; the data of one who had it
+// restricted, or objected, is not used from then on: see [Restrained].
 func (q *Requests) Finish(ctx context.Context, by, id string, version int, refused Reason) error {
 	if refused != "" && !slices.Contains(Reasons(), refused) {
 		return fmt.Errorf("rights: finish request: %w", qrgate.ErrInvalid)
@@ -230,19 +231,30 @@ func (q *Requests) Finish(ctx context.Context, by, id string, version int, refus
 	if refused != "" {
 		action, state = "refuse request", Refused
 	}
+	n, err := q.Request(ctx, id)
+	if err != nil {
+		return err
+	}
 	now := q.r.now().UnixMilli()
-	return q.change(ctx, by, action, id, string(refused), version,
+	also := func(store.Tx) error { return nil }
+	if refused == "" && n.Kind.Restrains() && n.Asker != nil && n.Asker.Person != 0 {
+		also = func(t store.Tx) error { return restrain(t, n.Asker.Person, n.Kind, by, id, now) }
+	}
+	return q.change(ctx, by, action, id, string(refused), version, also,
 		"state = ?, answered = COALESCE(answered, ?), done = ?, reason = ?, sealed = CASE WHEN kind = 'erasure' AND CAST(? AS TEXT) = 'done' THEN NULL ELSE sealed END WHERE state IN ('open', 'answered')",
 		string(state), now, now, string(refused), string(state))
 }
 
-func (q *Requests) change(ctx context.Context, by, action, id, note string, version int, set string, args ...any) error {
+func (q *Requests) change(ctx context.Context, by, action, id, note string, version int, also func(store.Tx) error, set string, args ...any) error {
 	err := q.r.s.Write(ctx, func(t store.Tx) error {
 		set, where, _ := strings.Cut(set, " WHERE ")
 		n, err := t.Exec("UPDATE rights_requests SET officer = ?, version = version + 1, "+set+" WHERE id = ? AND version = ? AND "+where,
 			append(append([]any{by}, args...), id, version)...)
 		if err == nil && n == 0 {
 			err = qrgate.ErrConflict
+		}
+		if err == nil {
+			err = also(t)
 		}
 		if err != nil {
 			return err

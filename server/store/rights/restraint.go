@@ -1,0 +1,119 @@
+package rights
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
+)
+
+// Restrains reports whether a request that is fulfilled keeps data from being used.
+func (k Kind) Restrains() bool { return k == Restriction || k == Objection }
+
+// restrain keeps the data of a person from being used from now on.
+func restrain(t store.Tx, p qrgate.Person, kind Kind, by, request string, now int64) error {
+	_, err := t.Exec("INSERT INTO restraints (person, kind, since, made_by, request) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, kind) DO NOTHING",
+		int64(p), string(kind), now, by, request)
+	return err
+}
+
+// Restrained returns whose data is kept but not used, and whether they restricted
+// it or objected, which is more. read reads the store, in a transaction or outside
+// of one. Whoever is one human with them, as merges or the pairs in also say, is
+// among them.
+func Restrained(read func(scan func(*sql.Rows) error, query string, args ...any) error, also ...[2]qrgate.Person) (map[qrgate.Person]Kind, error) {
+	all := map[qrgate.Person]Kind{}
+	err := read(func(rows *sql.Rows) error {
+		var p int64
+		var kind Kind
+		err := rows.Scan(&p, &kind)
+		all[qrgate.Person(p)] = stronger(all[qrgate.Person(p)], kind)
+		return err
+	}, "SELECT person, kind FROM restraints")
+	if err != nil || len(all) == 0 {
+		return nil, wrap("restrained", err)
+	}
+	pairs := also
+	err = read(func(rows *sql.Rows) error {
+		var x, y int64
+		err := rows.Scan(&x, &y)
+		pairs = append(pairs, [2]qrgate.Person{qrgate.Person(x), qrgate.Person(y)})
+		return err
+	}, "SELECT person, same_as FROM merges")
+	if err != nil {
+		return nil, wrap("restrained", err)
+	}
+	for spread(all, pairs) {
+	}
+	return all, nil
+}
+
+// spread lets a restraint hold for whoever is one human with somebody, and reports
+// whether it did for anybody for whom it had not.
+func spread(all map[qrgate.Person]Kind, pairs [][2]qrgate.Person) (more bool) {
+	for _, p := range pairs {
+		if all[p[0]] == all[p[1]] {
+			continue
+		}
+		more = true
+		both := stronger(all[p[0]], all[p[1]])
+		all[p[0]], all[p[1]] = both, both
+	}
+	return more
+}
+
+func stronger(a, b Kind) Kind {
+	if a == Objection || b == "" {
+		return a
+	}
+	return b
+}
+
+// Restrained returns whose data is kept but not used now.
+func (r *Rights) Restrained(ctx context.Context) (map[qrgate.Person]Kind, error) {
+	return Restrained(func(scan func(*sql.Rows) error, query string, args ...any) error {
+		return r.s.Read(ctx, scan, query, args...)
+	})
+}
+
+// RestraintOf returns what keeps the data of a person from being used, or "".
+func (r *Rights) RestraintOf(ctx context.Context, p qrgate.Person) (Kind, error) {
+	all, err := r.Restrained(ctx)
+	return all[p], err
+}
+
+// CountRestrained returns of how many persons the data is not used, by what they
+// asked for.
+func (r *Rights) CountRestrained(ctx context.Context) (map[Kind]int, error) {
+	n := map[Kind]int{}
+	err := r.s.Read(ctx, func(rows *sql.Rows) error {
+		var kind Kind
+		count := 0
+		err := rows.Scan(&kind, &count)
+		n[kind] = count
+		return err
+	}, "SELECT kind, COUNT(*) FROM restraints GROUP BY kind")
+	return n, wrap("count restrained", err)
+}
+
+// Standing reports whether what a request restricted is restricted still.
+func (r *Rights) Standing(ctx context.Context, request string) (standing bool, err error) {
+	err = r.s.Read(ctx, func(*sql.Rows) error { standing = true; return nil }, "SELECT 1 FROM restraints WHERE request = ?", request)
+	return standing, wrap("standing", err)
+}
+
+// Lift lets data be used again that a request kept from being used.
+func (r *Rights) Lift(ctx context.Context, by, request string) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("DELETE FROM restraints WHERE request = ?", request)
+		if err == nil && n == 0 {
+			err = qrgate.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		return t.Audit(by, "lift restraint", requestObject(request), "")
+	})
+	return wrap("lift restraint", err)
+}
