@@ -52,6 +52,9 @@ func Signal(s words.State) panel.Signal { return signals[s] }
 
 // tell gives one answer everywhere. The panel comes first: it opens the door.
 func (k *Kiosk) tell(a Answer) {
+	if k.hand != nil {
+		*k.hand = a
+	}
 	k.Panel.Show(Signal(a.State))
 	for _, f := range k.Faces {
 		f.Show(a)

@@ -71,6 +71,7 @@ type Door struct {
 	// more. Nil is never.
 	Revoked func() bool
 	Orders  *order.Table // that command cards go to; nil follows none
+	Witness Witness      // hears what was recorded; nil is nobody
 }
 
 // A Kiosk runs one door.
@@ -87,6 +88,9 @@ type Kiosk struct {
 	last   party
 	taken  taken
 	faulty bool // Fault stands
+	hand   *Answer
+	// A code that a guard types is no try at the screen.
+	guardTries tries
 
 	alive sync.Mutex
 	free  time.Time // when the door was last seen free, see Alive
@@ -188,7 +192,7 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 		k.stand() // what the answer goes back to
 	}
 	k.last = party{}
-	if j.verdict == wire.Admitted && j.subject != nil {
+	if j.verdict == wire.Admitted && (j.subject != nil || j.presence == wire.Claimed) {
 		k.taken = taken{seq, k.Queue.Stats().Epoch, text, j.kind, at, k.direction()}
 	}
 	k.remember(text, at, j)
@@ -212,8 +216,10 @@ func (k *Kiosk) remember(text string, at time.Time, j judgment) {
 
 // record seals and stores a judgment, and returns when it is on disk.
 func (k *Kiosk) record(j judgment) (uint64, error) {
-	return k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
-		h := wire.Header{
+	var under wire.Epoch
+	var h wire.Header
+	seq, err := k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+		under, h = epoch, wire.Header{
 			Seq: seq, Kind: wire.KindCheckin,
 			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.direction(),
 			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: j.presence, With: j.with,
@@ -230,6 +236,10 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 		}
 		return wire.NewRecord(h, box), ctx, nil
 	})
+	if err == nil {
+		k.witness(under, h, j)
+	}
+	return seq, err
 }
 
 // fault answers a person whom the kiosk could not record. It returns an error

@@ -123,9 +123,19 @@ type taken struct {
 func (k *Kiosk) Undo(now time.Time) (uint64, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.undo(now)
+}
+
+// mayUndo reports whether there is a check-in that may be taken back. k.mu is held.
+func (k *Kiosk) mayUndo(now time.Time) bool {
 	last := k.taken
 	// An event's pass has been used up, which only its organiser can undo.
-	if last.seq == 0 || last.epoch != k.Queue.Stats().Epoch || now.Sub(last.at) > UndoTime || last.kind == pass.Event {
+	return last.seq != 0 && last.epoch == k.Queue.Stats().Epoch && now.Sub(last.at) <= UndoTime && last.kind != pass.Event
+}
+
+func (k *Kiosk) undo(now time.Time) (uint64, error) {
+	last := k.taken
+	if !k.mayUndo(now) {
 		return 0, ErrUndo
 	}
 	k.taken, k.last = taken{}, party{}
@@ -138,6 +148,9 @@ func (k *Kiosk) Undo(now time.Time) (uint64, error) {
 		if err := k.Room.Correct(n, k.certain()); err != nil {
 			k.log.Error("not counted on disk", "err", err)
 		}
+	}
+	if k.Witness != nil {
+		k.Witness.Undone(last.epoch, last.seq)
 	}
 	return last.seq, nil
 }

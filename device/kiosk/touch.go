@@ -32,6 +32,7 @@ type touch struct {
 	code       string // or else
 	with       uint64
 	companions int
+	hand       *Answer // a guard's, who is told
 	done       chan error
 }
 
@@ -91,25 +92,38 @@ func (k *Kiosk) enter(t touch, now time.Time) error {
 	if t.companions > 0 {
 		return k.bring(t.with, t.companions, now)
 	}
-	// However it is grouped, it is one code; and never a card's text.
-	same := "typed " + strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(t.code))
-	return k.answer(same, now, func() judgment { return k.judgeTyped(t.code, now) })
+	if t.hand != nil {
+		return k.admitByHand(t, now)
+	}
+	return k.answer(typedText(t.code), now, func() judgment { return k.judgeTyped(t.code, now) })
+}
+
+// typedText returns what a code counts as: however it is grouped it is one code, and never
+// a card's text.
+func typedText(code string) string {
+	return "typed " + strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(code))
 }
 
 // judgeTyped judges a typed code. It identifies and proves nothing, and the
 // record says so.
 func (k *Kiosk) judgeTyped(code string, now time.Time) judgment {
+	if !slices.Contains(k.Config.Accept, pass.Typed) && !k.locked() {
+		return judgment{kind: pass.Typed, verdict: wire.Refused, presence: wire.Typed, reason: wire.ReasonKind}
+	}
+	return k.judgeCode(code, &k.tries, now)
+}
+
+// judgeCode is judgeTyped at a door that takes typed codes, or for a guard.
+func (k *Kiosk) judgeCode(code string, tries *tries, now time.Time) judgment {
 	j := judgment{kind: pass.Typed, verdict: wire.Refused, presence: wire.Typed}
 	p, err := pass.ParseTyped(code)
 	switch {
 	case k.locked():
 		j.reason = wire.ReasonLocked
-	case !slices.Contains(k.Config.Accept, pass.Typed):
-		j.reason = wire.ReasonKind
-	case !k.tries.open(now):
+	case !tries.open(now):
 		j.reason = wire.ReasonTries
 	case err != nil || p.Card.Number == 0:
-		k.tries.wrong(now)
+		tries.wrong(now)
 		j.reason = wire.ReasonMalformed
 	default:
 		// A code is the same on every issue, so only a card that is void as a whole
