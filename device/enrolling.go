@@ -16,6 +16,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/enrolment"
+	"github.com/qrgate/qrgate/device/start"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/sync/pairing"
 	"github.com/qrgate/qrgate/sync/when"
@@ -89,9 +90,9 @@ func beNew(ctx context.Context, c Config, anyTime bool, log *slog.Logger) error 
 		return err
 	}
 	defer closeSources()
-	page := enrolment.NewPage(version, log.With("task", "screen"))
+	page := start.NewPage(version, start.OfEnrolment(enrolment.Status{Stage: enrolment.Waiting}), log.With("task", "screen"))
 	k := c.newKiosk(machine, func(s enrolment.Status) {
-		page.Show(s)
+		page.Show(start.OfEnrolment(s))
 		lamps.Show(s.Signal())
 	}, log.With("task", "enrolment"))
 	notify := board.NewNotifier(os.Getenv)
@@ -144,7 +145,7 @@ func (c Config) revoked() string { return filepath.Join(c.State, "revoked.cbor")
 
 // wipe forgets who this kiosk was, and all that it kept.
 func (c Config) wipe() error {
-	return enrolment.Wipe(c.Identity, c.outbox(), c.room(), c.voidList(), c.settings(), c.agentState(), c.revoked(), filepath.Join(c.State, "orders"))
+	return enrolment.Wipe(c.Identity, c.outbox(), c.room(), c.voidList(), c.settings(), c.leaseFile(), c.agentState(), c.revoked(), filepath.Join(c.State, "orders"))
 }
 
 // enrolByHand makes this machine a kiosk by a code that somebody types or pipes in.

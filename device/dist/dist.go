@@ -11,10 +11,18 @@ import (
 //go:embed sounds
 var sounds embed.FS
 
+//go:embed start
+var start embed.FS
+
 // Voices returns the files of what the kiosk says in Vietnamese: NAME.wav, and
 // LINES.txt that says which words each holds.
-func Voices() fs.FS {
-	sub, err := fs.Sub(sounds, "sounds")
+func Voices() fs.FS { return in(sounds, "sounds") }
+
+// StartVoices returns those of what it says at its first start.
+func StartVoices() fs.FS { return in(start, "start") }
+
+func in(all fs.FS, dir string) fs.FS {
+	sub, err := fs.Sub(all, dir)
 	if err != nil { // only if the name were invalid
 		panic(err)
 	}

@@ -40,4 +40,19 @@ say test.pass "$(text test.pass)"
 for n in 1 2 3 4 5; do
 	say "brought.$n" "$(text bring.done | sed "s/{count}/$n/")"
 done
-du -cb "$out"/*.wav | tail -1
+
+# What is said at a first start, from its own catalogue.
+words=../../sync/guide/vi.txt
+out=start
+mkdir -p "$out"
+: >"$out/LINES.txt"
+for s in language network enrol scanner lamps sound voice direction.in direction.out ready; do
+	sentence "step.$s" "step.$s"
+done
+for a in lamps sound voice; do
+	sentence "advice.$a" "advice.$a"
+done
+for t in cable wifi scanner server clock code file disk; do
+	sentence "trouble.$t" "trouble.$t"
+done
+du -cb sounds/*.wav start/*.wav | tail -1

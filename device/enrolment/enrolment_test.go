@@ -20,7 +20,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -426,21 +425,11 @@ func TestRunEnds(t *testing.T) {
 }
 
 func TestEveryStageHasWordsAndASignal(t *testing.T) {
-	page := enrolment.NewPage("1.0", quiet)
 	for _, stage := range enrolment.Stages() {
-		page.Show(enrolment.Status{Stage: stage, Words: "cá <b> bò"})
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Host = "127.0.0.1:8088"
-		page.Handler().ServeHTTP(w, r)
-		body := w.Body.String()
 		for _, lang := range words.Langs() {
 			if s := enrolment.Sentence(lang, stage); s.Head == "" || s.Do == "" || utf8.RuneCountInString(s.Head) > words.MaxHead {
 				t.Errorf("%s: words of %s = %+v", lang, stage, s)
 			}
-		}
-		if w.Code != 200 || strings.Contains(body, "<b>") || !strings.Contains(body, `data-stage="`+string(stage)+`"`) {
-			t.Errorf("page at %s = %d: %s", stage, w.Code, body)
 		}
 		if got := (enrolment.Status{Stage: stage}).Signal().String(); slices.Contains([]string{"admitted", "again", "amber"}, got) {
 			t.Errorf("at %s the lamps show %s, which opens the door", stage, got)

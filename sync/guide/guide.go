@@ -118,6 +118,13 @@ func (a Answer) Key() words.Key {
 	return words.Key("answer." + strings.ToLower(strings.TrimPrefix(string(a), "QGS1")))
 }
 
+// Keys of texts that belong to no step.
+const (
+	HintKey   words.Key = "answer.hint" // how to answer
+	StepOfKey words.Key = "step.of"     // placeholders "step" and "steps"
+	FailedKey words.Key = "failed"      // tests that were left; placeholder "what"
+)
+
 //go:embed vi.txt
 var vietnamese string
 

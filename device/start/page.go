@@ -1,74 +1,65 @@
-package enrolment
+package start
 
 import (
 	"bytes"
 	"context"
 	"crypto/rand"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/qrgate/qrgate/device/screen"
-	"github.com/qrgate/qrgate/sync/words"
+	"github.com/qrgate/qrgate/sync/guide"
 )
 
 //go:embed assets
 var assets embed.FS
 
-//go:embed page.html
-var pageText string
+//go:embed page.html pictures.html
+var pages embed.FS
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = template.Must(template.ParseFS(pages, "page.html", "pictures.html"))
 
-//go:embed vi.txt
-var vietnamese string
-
-//go:embed en.txt
-var english string
-
-var texts = sync.OnceValue(func() map[words.Lang]map[words.Key]string {
-	return map[words.Lang]map[words.Key]string{words.Vietnamese: words.Parse(vietnamese), words.English: words.Parse(english)}
-})
-
-// Sentence returns what is said at a stage.
-func Sentence(lang words.Lang, s Stage) words.Sentence {
-	t := texts()[lang]
-	return words.Sentence{Head: t[words.Key(s)], Do: t[words.Key(s+".do")]}
-}
-
-// A Page is what a new kiosk shows on its screen, in the place of the door's page.
+// A Page is what a kiosk shows on its screen before its door opens, in the place of the
+// door's page.
 type Page struct {
 	release string
 	log     *slog.Logger
 	boot    string
+	token   string
+	answers chan guide.Answer
 
 	mu    sync.Mutex
-	shown Status
+	shown View
 	seen  string
 }
 
-// NewPage returns a page that says that a code is waited for.
-func NewPage(release string, log *slog.Logger) *Page {
-	p := &Page{release: release, log: log, boot: rand.Text()}
-	p.Show(Status{Stage: Waiting})
+// NewPage returns a page that shows v.
+func NewPage(release string, v View, log *slog.Logger) *Page {
+	p := &Page{release: release, log: log, boot: rand.Text(), token: rand.Text(), answers: make(chan guide.Answer, 1)}
+	p.Show(v)
 	return p
 }
 
 // Show changes what is shown.
-func (p *Page) Show(s Status) {
+func (p *Page) Show(v View) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s != p.shown {
-		p.shown, p.seen = s, rand.Text()
+	if p.seen == "" || !reflect.DeepEqual(v, p.shown) {
+		p.shown, p.seen = v, rand.Text()
 	}
 }
+
+// Answers carries what is touched on the page.
+func (p *Page) Answers() <-chan guide.Answer { return p.answers }
 
 // Handler returns the page and what belongs to it.
 func (p *Page) Handler() http.Handler {
@@ -83,6 +74,7 @@ func (p *Page) Handler() http.Handler {
 		defer p.mu.Unlock()
 		fmt.Fprint(w, p.seen)
 	})
+	mux.HandleFunc("POST /answer", p.answer)
 	// The door's page, if it is still open, loads again when another process answers.
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -103,16 +95,48 @@ func (p *Page) Handler() http.Handler {
 	})
 }
 
+// answer takes what was touched on the page that is shown now: a finger that comes late
+// answers no question that it has not seen.
+func (p *Page) answer(w http.ResponseWriter, r *http.Request) {
+	var said struct{ Seen, Answer string }
+	if r.Header.Get("X-QRGate-Token") != p.token {
+		http.Error(w, "not from the page", http.StatusForbidden)
+		return
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 256)).Decode(&said); err != nil {
+		http.Error(w, "not an answer", http.StatusBadRequest)
+		return
+	}
+	a, ok := guide.AnswerOf(said.Answer)
+	p.mu.Lock()
+	late := said.Seen != p.seen
+	p.mu.Unlock()
+	switch {
+	case !ok:
+		http.Error(w, "not an answer", http.StatusBadRequest)
+		return
+	case late:
+		w.WriteHeader(http.StatusConflict)
+		return
+	}
+	select {
+	case p.answers <- a:
+	default: // one is being taken already
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+type pageData struct {
+	View
+	Seen, Token, Release string
+}
+
 func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
-	s, seen := p.shown, p.seen
+	d := pageData{p.shown, p.seen, p.token, p.release}
 	p.mu.Unlock()
-	vi, en := Sentence(words.Vietnamese, s.Stage), Sentence(words.English, s.Stage)
 	var b bytes.Buffer
-	err := page.Execute(&b, map[string]any{
-		"Stage": s.Stage, "Seen": seen, "Release": p.release, "Words": strings.Fields(s.Words), "VI": vi.Head, "VIDo": vi.Do, "EN": en.Head, "ENDo": en.Do,
-	})
-	if err != nil {
+	if err := page.ExecuteTemplate(&b, "page.html", d); err != nil {
 		p.log.Error("screen: page", "err", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
