@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/qrgate/qrgate/sync/e2e/initramfs"
 )
 
 // Home is the world outside as the machine sees it: what listens on 127.0.0.1 listens
@@ -388,99 +390,41 @@ func (m *Machine) Show(grey []byte) error {
 
 // Write writes a file system that holds the programs and the kernel's modules to path.
 func (o Build) Write(path string) error {
-	var a archive
+	var a initramfs.Archive
 	for _, d := range []string{"bin", "modules", "proc", "sys", "dev", "tmp", "run", "data", "etc"} {
-		a.add(d, os.ModeDir|0o755, nil)
+		a.Add(d, os.ModeDir|0o755, nil)
 	}
 	for name, file := range map[string]string{"init": o.Guest, "bin/qrgate-kiosk": o.Kiosk} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		a.add(name, 0o755, b)
+		a.Add(name, 0o755, b)
 	}
 	wanted := modules
 	if o.Camera {
 		wanted = append(slices.Clone(modules), camera)
 	}
-	list, err := resolve(filepath.Join(o.Kernel, "modules"), wanted)
+	list, err := initramfs.Resolve(filepath.Join(o.Kernel, "modules"), wanted)
 	if err != nil {
 		return err
 	}
 	var lines bytes.Buffer
 	for _, mod := range list {
-		b, err := os.ReadFile(mod.path)
+		b, err := os.ReadFile(mod.Path)
 		if err != nil {
 			return err
 		}
-		name := filepath.Base(mod.path)
-		a.add("modules/"+name, 0o644, b)
-		fmt.Fprintln(&lines, strings.TrimSpace(name+" "+mod.params))
+		name := filepath.Base(mod.Path)
+		a.Add("modules/"+name, 0o644, b)
+		fmt.Fprintln(&lines, strings.TrimSpace(name+" "+mod.Params))
 	}
-	a.add("modules/list", 0o644, lines.Bytes())
-	b, err := a.packed()
+	a.Add("modules/list", 0o644, lines.Bytes())
+	b, err := a.Packed()
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, b, 0o644)
-}
-
-type module struct{ path, params string }
-
-// resolve returns modules and all that they need, each after what it needs, by the
-// list that depmod has made.
-func resolve(dir string, wanted []string) ([]module, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
-	if err != nil {
-		return nil, err
-	}
-	name := func(path string) string {
-		return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(path), ".ko"), "-", "_")
-	}
-	paths, needs := map[string]string{}, map[string][]string{}
-	for line := range strings.Lines(string(b)) {
-		path, deps, ok := strings.Cut(line, ":")
-		if !ok {
-			continue
-		}
-		paths[name(path)] = filepath.Join(dir, path)
-		for _, d := range strings.Fields(deps) {
-			needs[name(path)] = append(needs[name(path)], name(d))
-		}
-	}
-	builtin, err := os.ReadFile(filepath.Join(dir, "modules.builtin"))
-	if err != nil {
-		return nil, err
-	}
-	var all []module
-	done := map[string]bool{}
-	var add func(n, params string) error
-	add = func(n, params string) error {
-		if done[n] {
-			return nil
-		}
-		done[n] = true
-		if paths[n] == "" {
-			if bytes.Contains(builtin, []byte("/"+strings.ReplaceAll(n, "_", "-")+".ko")) || bytes.Contains(builtin, []byte("/"+n+".ko")) {
-				return nil
-			}
-			return fmt.Errorf("the kernel has no module %s", n)
-		}
-		for _, d := range needs[n] {
-			if err := add(d, ""); err != nil {
-				return err
-			}
-		}
-		all = append(all, module{paths[n], params})
-		return nil
-	}
-	for _, w := range wanted {
-		n, params, _ := strings.Cut(w, " ")
-		if err := add(n, params); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
 }
 
 // A lockedBuffer is written by one and read by another.

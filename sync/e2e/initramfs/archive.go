@@ -1,4 +1,7 @@
-package twin
+// Package initramfs makes the file system that a kernel starts with: an [Archive] of
+// files, as cpio's "newc" format has them, and [Resolve], which puts a kernel's modules
+// into the order in which they can be loaded. The same files give the same bytes.
+package initramfs
 
 import (
 	"bytes"
@@ -7,15 +10,15 @@ import (
 	"io/fs"
 )
 
-// An archive is an initramfs that is being made: cpio as "newc" has it.
-type archive struct {
+// An Archive is an initramfs that is being made: cpio as "newc" has it.
+type Archive struct {
 	b bytes.Buffer
 	n int
 }
 
-// add adds a file, or with a mode of a directory one of those; the directory of each
+// Add adds a file, or with a mode of a directory one of those; the directory of each
 // file comes before it.
-func (a *archive) add(name string, mode fs.FileMode, content []byte) {
+func (a *Archive) Add(name string, mode fs.FileMode, content []byte) {
 	a.n++
 	bits := uint32(mode.Perm()) | 0o100000
 	if mode.IsDir() {
@@ -24,7 +27,7 @@ func (a *archive) add(name string, mode fs.FileMode, content []byte) {
 	a.entry(name, bits, content)
 }
 
-func (a *archive) entry(name string, bits uint32, content []byte) {
+func (a *Archive) entry(name string, bits uint32, content []byte) {
 	// The fields are: inode, mode, user, group, links, time, size, device (4), length of
 	// the name, checksum.
 	fmt.Fprintf(&a.b, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
@@ -36,15 +39,15 @@ func (a *archive) entry(name string, bits uint32, content []byte) {
 	a.pad()
 }
 
-func (a *archive) pad() {
+func (a *Archive) pad() {
 	for a.b.Len()%4 != 0 {
 		a.b.WriteByte(0)
 	}
 }
 
-// packed returns the archive, compressed little, which is what a slow machine reads
+// Packed returns the archive, compressed little, which is what a slow machine reads
 // soonest.
-func (a *archive) packed() ([]byte, error) {
+func (a *Archive) Packed() ([]byte, error) {
 	a.entry("TRAILER!!!", 0, nil)
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)

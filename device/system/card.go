@@ -1,0 +1,233 @@
+package system
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+const (
+	sector = 512
+	// Signature is the disk's, in its partition table, by which a card is known.
+	Signature = 0x31475251 // "QRG1"
+	// RootOffset is where in a system's partition its root begins.
+	RootOffset = 96 << 20
+
+	start   = 1 // partitions
+	systemA = 2
+	data    = 4
+
+	tableAt = 446
+	made    = 0x83 // type of the data partition once it is one: Linux
+	unmade  = 0xda // and before: no file system
+)
+
+// A Card is a card, or an image of one, that is open for reading and writing.
+type Card struct {
+	f     *os.File
+	table []byte
+	from  int64 // of autoboot.txt on the disk
+}
+
+// Open opens the disk at path.
+func Open(path string) (*Card, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("system: card: %w", err)
+	}
+	c := &Card{f: f, table: make([]byte, sector)}
+	if _, err = f.ReadAt(c.table, 0); err == nil && !IsCard(c.table) {
+		err = fmt.Errorf("%w: %s", ErrNoCard, path)
+	}
+	if err == nil {
+		c.from, err = c.findAutoboot()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("system: card: %w", err), f.Close())
+	}
+	return c, nil
+}
+
+// IsCard reports whether a disk with this first sector is a kiosk's card.
+func IsCard(first []byte) bool {
+	return len(first) >= sector && first[510] == 0x55 && first[511] == 0xaa && binary.LittleEndian.Uint32(first[440:]) == Signature
+}
+
+// Close closes the card.
+func (c *Card) Close() error { return c.f.Close() }
+
+// entry returns the table's entry of a partition.
+func (c *Card) entry(n int) []byte { return c.table[tableAt+16*(n-1):][:16] }
+
+// part returns where a partition lies, in bytes.
+func (c *Card) part(n int) (at, size int64) {
+	e := c.entry(n)
+	return int64(binary.LittleEndian.Uint32(e[8:])) * sector, int64(binary.LittleEndian.Uint32(e[12:])) * sector
+}
+
+// findAutoboot returns where autoboot.txt lies. Somebody may have written to the
+// partition with another machine, so it is looked for and not assumed.
+func (c *Card) findAutoboot() (int64, error) {
+	at, size := c.part(start)
+	b := make([]byte, sector)
+	if _, err := c.f.ReadAt(b, at); err != nil {
+		return 0, err
+	}
+	le := binary.LittleEndian
+	perCluster, reserved, fats := int64(b[13]), int64(le.Uint16(b[14:])), int64(b[16])
+	entries, perFAT := int64(le.Uint16(b[17:])), int64(le.Uint16(b[22:]))
+	if le.Uint16(b[11:]) != sector || perCluster == 0 || entries == 0 || perFAT == 0 {
+		return 0, fmt.Errorf("%w: its first partition is no FAT16", ErrNoCard)
+	}
+	root := reserved + fats*perFAT
+	dir := make([]byte, entries*32)
+	if _, err := c.f.ReadAt(dir, at+root*sector); err != nil {
+		return 0, err
+	}
+	for e := range entries {
+		d := dir[e*32:][:32]
+		if d[0] == 0 {
+			break
+		}
+		if string(d[:11]) != "AUTOBOOTTXT" || d[11]&0x18 != 0 {
+			continue
+		}
+		cluster := int64(le.Uint16(d[26:]))
+		where := (root + (entries*32+sector-1)/sector + (cluster-2)*perCluster) * sector
+		if le.Uint32(d[28:]) != sector || cluster < 2 || where+sector > size {
+			return 0, fmt.Errorf("%w: autoboot.txt is %d bytes long", ErrNoCard, le.Uint32(d[28:]))
+		}
+		return at + where, nil
+	}
+	return 0, fmt.Errorf("%w: autoboot.txt is missing", ErrNoCard)
+}
+
+// Default returns the slot that starts as a rule.
+func (c *Card) Default() (Slot, error) {
+	b := make([]byte, sector)
+	if _, err := c.f.ReadAt(b, c.from); err != nil {
+		return 0, fmt.Errorf("system: autoboot.txt: %w", err)
+	}
+	return parseAutoboot(b)
+}
+
+// SetDefault makes a slot the one that starts as a rule. It returns when that is on
+// the card.
+func (c *Card) SetDefault(s Slot) error {
+	if _, err := c.f.WriteAt(Autoboot(s), c.from); err != nil {
+		return fmt.Errorf("system: autoboot.txt: %w", err)
+	}
+	if err := c.f.Sync(); err != nil {
+		return fmt.Errorf("system: autoboot.txt: %w", err)
+	}
+	return nil
+}
+
+// A Sum is the length and the hash of a system.
+type Sum struct {
+	Length int64
+	SHA256 []byte
+}
+
+// ErrSum is returned for a system that is not, or not as it lies on the card, what was
+// wanted.
+var ErrSum = errors.New("system: not the bytes that were wanted")
+
+// Install writes a system into a slot that is not the default. Its first sector,
+// without which nothing starts from it, is written when the rest is there. It returns
+// when the whole was read back from the card and is what was wanted.
+func (c *Card) Install(s Slot, r io.Reader, want Sum) error {
+	if d, err := c.Default(); err != nil || d == s {
+		return errors.Join(fmt.Errorf("system: install: slot %s is the default", s), err)
+	}
+	at, size := c.part(s.Partition())
+	if want.Length > size || want.Length <= RootOffset {
+		return fmt.Errorf("system: install: %d bytes, a slot has %d", want.Length, size)
+	}
+	in := &relabel{r: r, from: mark, to: byte(s)}
+	if err := c.write(at, in, want.Length); err != nil {
+		return fmt.Errorf("system: install: %w", err)
+	}
+	if got, err := c.Sum(s, want.Length); err != nil {
+		return err
+	} else if err := in.once(); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
+		_, errW := c.f.WriteAt(make([]byte, sector), at)
+		return errors.Join(ErrSum, err, errW, c.f.Sync())
+	}
+	return nil
+}
+
+// flushEvery keeps a slow card from having to write all that the memory holds at once.
+const flushEvery = 16 << 20
+
+func (c *Card) write(at int64, r io.Reader, n int64) error {
+	if _, err := c.f.WriteAt(make([]byte, sector), at); err != nil {
+		return err
+	}
+	if err := c.f.Sync(); err != nil {
+		return err
+	}
+	first := make([]byte, sector)
+	if _, err := io.ReadFull(r, first); err != nil {
+		return err
+	}
+	for done := int64(sector); done < n; {
+		w := io.NewOffsetWriter(c.f, at+done)
+		m, err := io.CopyN(w, r, min(flushEvery, n-done))
+		if err != nil {
+			return err
+		}
+		if err := c.f.Sync(); err != nil {
+			return err
+		}
+		done += m
+	}
+	if _, err := c.f.WriteAt(first, at); err != nil {
+		return err
+	}
+	return c.f.Sync()
+}
+
+// Sum reads the first n bytes of a slot from the card, as they were before they were
+// in a slot.
+func (c *Card) Sum(s Slot, n int64) (Sum, error) {
+	at, size := c.part(s.Partition())
+	if n > size {
+		return Sum{}, fmt.Errorf("system: sum: %d bytes, a slot has %d", n, size)
+	}
+	c.forget(at, n)
+	h := sha256.New()
+	if _, err := io.Copy(h, &relabel{r: io.NewSectionReader(c.f, at, n), from: byte(s), to: mark}); err != nil {
+		return Sum{}, fmt.Errorf("system: sum: %w", err)
+	}
+	return Sum{n, h.Sum(nil)}, nil
+}
+
+// DataMade reports whether the data partition has been made.
+func (c *Card) DataMade() bool { return c.entry(data)[4] == made }
+
+// DataRoom returns where the data partition lies on a disk of so many bytes once it is
+// grown. A tenth of the card is left to its own controller.
+func (c *Card) DataRoom(disk int64) (at, size int64) {
+	at, size = c.part(data)
+	return at, max(size, (disk-disk/10-at)>>20<<20)
+}
+
+// MakeData says that the data partition is one, and how large. The table is one
+// sector, and what is changed lies in its second half.
+func (c *Card) MakeData(size int64) error {
+	e := c.entry(data)
+	e[4] = made
+	binary.LittleEndian.PutUint32(e[12:], uint32(size/sector))
+	if _, err := c.f.WriteAt(c.table, 0); err != nil {
+		return fmt.Errorf("system: partition table: %w", err)
+	}
+	if err := c.f.Sync(); err != nil {
+		return fmt.Errorf("system: partition table: %w", err)
+	}
+	return nil
+}
