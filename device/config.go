@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/camera"
@@ -26,6 +27,8 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
+const day = 24 * time.Hour
+
 // A Config is the kiosk's checked settings; reference.toml shows every key.
 type Config struct {
 	State    string
@@ -38,6 +41,7 @@ type Config struct {
 	New        bool   // there is no identity yet; place, gate and server may come with it
 
 	Trial time.Duration // that the server has to answer at another address
+	Lease time.Duration // of being on without a word from it
 
 	Door  wire.KioskConfig
 	Limit int64 // bytes that the outbox may grow to
@@ -53,8 +57,9 @@ type Config struct {
 	GPIO  bool   // a panel of real pins; else lines
 	Lines string // file that gets a line for each signal; empty drops them
 
-	Screen screenConfig
-	Sound  soundConfig
+	Counting countingConfig
+	Screen   screenConfig
+	Sound    soundConfig
 
 	Update updateConfig
 
@@ -103,6 +108,7 @@ type filesConfig struct {
 func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db") }
 func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
 func (c Config) room() string       { return filepath.Join(c.State, "room.db") }
+func (c Config) leaseFile() string  { return filepath.Join(c.State, "lease.json") }
 func (c Config) voidList() string   { return filepath.Join(c.State, "void.list") }
 func (c Config) settings() string   { return filepath.Join(c.State, "config.cbor") }
 func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + len(c.Cameras) }
@@ -110,6 +116,12 @@ func (c Config) sources() int       { return len(c.Serial) + len(c.Keyboard) + l
 type rawContact struct {
 	Pin       string
 	ActiveLow bool `toml:"active_low"`
+}
+
+type rawInput struct {
+	Pin           string
+	ActiveLow     bool `toml:"active_low"`
+	Debounce, Gap duration
 }
 
 type rawConfig struct {
@@ -138,6 +150,7 @@ type rawConfig struct {
 	Outbox struct {
 		LimitMiB int64 `toml:"limit_mib"`
 	}
+	Lease   struct{ Days int }
 	Machine struct{ Watchdog string }
 	Carry   struct{ Sticks string }
 	Update  rawUpdate
@@ -155,7 +168,9 @@ type rawConfig struct {
 		Egress                    bool
 		Red, Amber, Green, Buzzer rawContact
 		Light                     rawContact
-		Door, Tally, Button, Fire rawContact
+		Door, Tally, Inner        rawInput
+		Button, Fire              rawInput
+		Keys, Contacts            string
 		Relay                     struct {
 			Pin            string
 			ActiveLow      bool `toml:"active_low"`
@@ -229,6 +244,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
 	raw.Carry.Sticks = "/media/*/qrgate"
+	raw.Lease.Days = int(lease.DefaultTerm / day)
 	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
 	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
 	raw.Screen.Explain = duration(screen.DefaultExplain)
@@ -281,6 +297,9 @@ func parseConfig(text string) (Config, error) {
 	if _, err := filepath.Match(c.Sticks, ""); err != nil || c.Sticks != "" && !filepath.IsAbs(c.Sticks) {
 		bad("carry.sticks: must be an absolute path, in which * stands for any name, not %q", c.Sticks)
 	}
+	if c.Lease = time.Duration(raw.Lease.Days) * day; raw.Lease.Days < 1 || raw.Lease.Days > wire.MaxLeaseDays {
+		bad("lease.days: must be 1 to %d, not %d", wire.MaxLeaseDays, raw.Lease.Days)
+	}
 	c.Update = raw.Update.parse(bad)
 	c.Door = raw.door(bad)
 	named := c.Door
@@ -301,6 +320,7 @@ func parseConfig(text string) (Config, error) {
 	if raw.Panel.Kind != "gpio" && raw.Panel.Kind != "lines" {
 		bad(`panel.kind: must be "gpio" or "lines", not %q`, raw.Panel.Kind)
 	}
+	c.Counting = raw.counting(bad)
 	c.Screen = raw.screen(bad)
 	c.Sound = raw.sound(bad)
 	return c, errors.Join(errs...)
@@ -460,7 +480,9 @@ func (m rawCamera) config() (cameraConfig, error) {
 func (raw rawConfig) panel(door wire.KioskConfig) panel.Config {
 	p := raw.Panel
 	out := func(r rawContact) panel.Output { return panel.Output(r) }
-	in := func(r rawContact) panel.Contact { return panel.Contact{Pin: r.Pin, ActiveLow: r.ActiveLow} }
+	in := func(r rawInput) panel.Contact {
+		return panel.Contact{Pin: r.Pin, ActiveLow: r.ActiveLow, Debounce: time.Duration(r.Debounce), Gap: time.Duration(r.Gap)}
+	}
 	return panel.Config{
 		Red: out(p.Red), Amber: out(p.Amber), Green: out(p.Green), Buzzer: out(p.Buzzer), Light: out(p.Light),
 		Relay: panel.Relay{
@@ -468,7 +490,7 @@ func (raw rawConfig) panel(door wire.KioskConfig) panel.Config {
 			EnergiseToOpen: p.Relay.EnergiseToOpen, Open: time.Duration(p.Relay.Open),
 		},
 		Egress: p.Egress || door.Direction == wire.Out,
-		Door:   in(p.Door), Tally: in(p.Tally), Button: in(p.Button), Fire: in(p.Fire),
+		Door:   in(p.Door), Tally: in(p.Tally), Inner: in(p.Inner), Button: in(p.Button), Fire: in(p.Fire),
 		Reset: door.Reset,
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/panel"
@@ -25,6 +26,9 @@ func (c Config) with(d *wire.ConfigDoc) Config {
 	}
 	c = c.at(d.Link)
 	c.Door = d.Door
+	if days := d.Lease.Days; days != nil {
+		c.Lease = time.Duration(*days) * day
+	}
 	c.Panel.Reset, c.Panel.Egress = d.Door.Reset, c.Exit || d.Door.Direction == wire.Out
 	set(&c.Screen.explain, d.Screen.Explain)
 	set(&c.Screen.companions, d.Screen.Companions)
@@ -79,6 +83,8 @@ type faces struct {
 	screen *screen.Screen
 	sound  *screen.Sound
 	panel  panel.Panel
+	lease  *lease.Lease
+	count  *counting
 	exit   bool // people left through the door when it was opened
 }
 
@@ -95,6 +101,8 @@ func (f faces) configure(c Config, log *slog.Logger) {
 		log.Error("door not configured", "err", err)
 		return
 	}
+	f.lease.Within(c.Lease)
+	f.count.at(c.Door)
 	f.screen.Reconfigure(c.shown)
 	f.sound.Reconfigure(c.audible())
 }

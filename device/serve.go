@@ -21,6 +21,7 @@ import (
 	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/device/screen"
@@ -99,6 +100,7 @@ type station struct {
 	orders  *order.Table
 	sealer  *seal.Sealer
 	inside  *room.Room
+	lease   *lease.Lease
 }
 
 // openStation opens what a kiosk that is configured by c has on its disk.
@@ -148,7 +150,10 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 	if s.sealer, err = seal.New(key.ID, key.Public); err != nil {
 		return s, err
 	}
-	s.inside, err = room.Open(c.room(), s.id.Key)
+	if s.inside, err = room.Open(c.room(), s.id.Key); err != nil {
+		return s, err
+	}
+	s.lease, err = openLease(s.config, s.machine, s.list, s.inside, log.With("task", "lease"))
 	return s, err
 }
 
@@ -193,6 +198,7 @@ func serveDoor(ctx context.Context, env environment) error {
 		return err
 	}
 	defer closeSources()
+	count := s.openCounting(lamps, log.With("task", "count"))
 	var door *kiosk.Kiosk
 	age := func() (time.Duration, bool) { return door.ListAge() }
 	face, sound := openFaces(c, clock, age, s.people, log)
@@ -200,7 +206,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	keeper := c.keeper(id, clock, func() { door.Stand() }, log.With("task", "enrolment"))
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: sources,
-		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock, Orders: s.orders,
+		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
 		Revoked: keeper.Revoked,
 	}, log.With("task", "door"))
 	if err != nil {
@@ -226,9 +232,9 @@ func serveDoor(ctx context.Context, env environment) error {
 		return err
 	}
 	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
-		OnReceipt: clock.AtLeast, Log: log.With("task", "sender"),
+		OnReceipt: s.heard, Log: log.With("task", "sender"),
 	})
-	at := faces{door, face, sound, lamps, c.Panel.Egress}
+	at := faces{door, face, sound, lamps, s.lease, count, c.Panel.Egress}
 	s.kept.Use(settings.Uses{
 		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
 		Move: func(l wire.LinkConfig) {
@@ -241,6 +247,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	s.kept.Resume()
 	heart.Add(s.kept.Part())
 	heart.Add(keeper.Part())
+	heart.Add(s.lease.Part())
 	does := &machinery{
 		config: c, table: s.orders, door: door, face: face, room: s.inside, panel: lamps, queue: queue, clock: clock, scan: sources,
 		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
@@ -251,9 +258,10 @@ func serveDoor(ctx context.Context, env environment) error {
 
 	tasks, ctx := errgroup.WithContext(ctx)
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
-	face.Reconfigure(func(o *screen.Options) { o.Notice = notice })
+	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
+	count.start(ctx, tasks, heart)
 	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
-	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run} {
+	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
 		tasks.Go(func() error { return run(ctx) })
 	}
 	tasks.Go(func() error { return heart.Run(ctx, link) })

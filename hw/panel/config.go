@@ -50,7 +50,7 @@ type Contact struct {
 	Pin       string
 	ActiveLow bool          // active is low
 	Debounce  time.Duration // active must last so long to count; 0 is DefaultDebounce
-	Gap       time.Duration // inactive must last so long to count; 0 is Debounce, for the tally DefaultGap
+	Gap       time.Duration // inactive must last so long to count; 0 is Debounce, for the beams DefaultGap
 }
 
 // Config says what is fitted and how it is wired. The zero value is a panel
@@ -68,6 +68,7 @@ type Config struct {
 
 	Door   Contact // active: the door stands open
 	Tally  Contact // beam, turnstile or guard's key: active once for each person who passes
+	Inner  Contact // a second beam, behind that of Tally as seen from outside: their order tells which way
 	Button Contact // the guard's button
 	Fire   Contact // active: fire alarm, the coil gets no current
 
@@ -102,6 +103,9 @@ func (c Config) Validate() error {
 		if err := claim(o.part, o.Pin); err != nil {
 			return err
 		}
+	}
+	if c.Inner.Pin != "" && c.Tally.Pin == "" {
+		return errors.New("panel: inner: a second beam needs a first, tally")
 	}
 	for _, in := range c.contacts() {
 		if err := claim(string(in.kind), in.Pin); err != nil {
@@ -139,6 +143,7 @@ func (c Config) contacts() []namedContact {
 	return []namedContact{
 		{Door, c.Door},
 		{Tally, c.Tally},
+		{Inner, c.Inner},
 		{Button, c.Button},
 		{Fire, c.Fire},
 	}
@@ -154,7 +159,8 @@ func (c Config) withDefaults() Config {
 	or(&c.Reset, DefaultReset)
 	or(&c.Relay.Open, DefaultOpen)
 	or(&c.Tally.Gap, DefaultGap)
-	for _, in := range []*Contact{&c.Door, &c.Tally, &c.Button, &c.Fire} {
+	or(&c.Inner.Gap, DefaultGap)
+	for _, in := range []*Contact{&c.Door, &c.Tally, &c.Inner, &c.Button, &c.Fire} {
 		or(&in.Debounce, DefaultDebounce)
 		or(&in.Gap, in.Debounce)
 	}

@@ -64,6 +64,7 @@ type Kind string
 const (
 	Door   Kind = "door"
 	Tally  Kind = "tally"
+	Inner  Kind = "inner"
 	Button Kind = "button"
 	Fire   Kind = "fire"
 )

@@ -744,9 +744,6 @@ func TestRecorderReportsAWriterThatFails(t *testing.T) {
 	if d := cmp.Diff(want, p.Health()); d != "" {
 		t.Errorf("Health() (-want +got):\n%s", d)
 	}
-	if p.Events() != nil {
-		t.Error("Events() is not nil")
-	}
 }
 
 func BenchmarkShow(b *testing.B) {
@@ -816,4 +813,30 @@ func TestSetUpIsToldFromAnyAnswer(t *testing.T) {
 			t.Error("TryGreen does not light the green lamp alone")
 		}
 	})
+}
+
+func TestRecorderIsTouched(t *testing.T) {
+	r := panel.NewRecorder(io.Discard, panel.Config{}, slog.New(slog.DiscardHandler))
+	r.Touch(panel.Tally, true)
+	r.Touch(panel.Tally, true) // is so already
+	r.Touch(panel.Tally, false)
+	r.Touch(panel.Tally, true)
+	for i, want := range []panel.Event{{Kind: panel.Tally, Active: true, Count: 1}, {Kind: panel.Tally, Count: 1}, {Kind: panel.Tally, Active: true, Count: 2}} {
+		got := <-r.Events()
+		if got.At = (time.Time{}); got != want {
+			t.Errorf("event %d is %+v, want %+v", i, got, want)
+		}
+	}
+	if h := r.Health(); len(h.Contacts) != 1 || h.Contacts[0].Count != 2 || !h.Contacts[0].Active {
+		t.Errorf("Health().Contacts = %+v", h.Contacts)
+	}
+}
+
+func TestSecondBeamNeedsAFirst(t *testing.T) {
+	if err := (panel.Config{Inner: panel.Contact{Pin: "GPIO5"}}).Validate(); err == nil {
+		t.Error("a second beam without a first is valid")
+	}
+	if err := (panel.Config{Tally: panel.Contact{Pin: "GPIO6"}, Inner: panel.Contact{Pin: "GPIO5"}}).Validate(); err != nil {
+		t.Errorf("two beams: %v", err)
+	}
 }

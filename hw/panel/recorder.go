@@ -5,22 +5,26 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
 
 // A Recorder is the panel of a machine without lamps: it keeps the time of a
-// real one and writes what it would show. It has no contacts.
+// real one and writes what it would show. Its contacts are moved by [Recorder.Touch].
 type Recorder struct {
-	log  *slog.Logger
-	wake chan struct{}
+	log    *slog.Logger
+	wake   chan struct{}
+	events chan Event
 
-	mu    sync.Mutex
-	w     io.Writer
-	face  face
-	shown Signal
-	last  outputs
-	err   error
+	mu       sync.Mutex
+	w        io.Writer
+	face     face
+	shown    Signal
+	last     outputs
+	contacts []ContactState
+	lost     uint64
+	err      error
 }
 
 // A Line is what a Recorder writes for each signal, as one line of JSON in one
@@ -38,11 +42,39 @@ type Line struct {
 // matter; c must be valid.
 func NewRecorder(w io.Writer, c Config, log *slog.Logger) *Recorder {
 	return &Recorder{
-		log:  log,
-		wake: make(chan struct{}, 1),
-		w:    w,
-		face: newFace(c.withDefaults()),
+		log:    log,
+		wake:   make(chan struct{}, 1),
+		events: make(chan Event, eventBacklog),
+		w:      w,
+		face:   newFace(c.withDefaults()),
 	}
+}
+
+// Touch moves a contact, as if it were fitted and had been quiet for its time. The
+// first touch fits it.
+func (r *Recorder) Touch(k Kind, active bool) {
+	r.change(func(now time.Time) {
+		i := slices.IndexFunc(r.contacts, func(c ContactState) bool { return c.Kind == k })
+		if i < 0 {
+			i, r.contacts = len(r.contacts), append(r.contacts, ContactState{Kind: k})
+		}
+		c := &r.contacts[i]
+		if c.Active == active {
+			return
+		}
+		c.Active, c.Since = active, now
+		if active {
+			c.Count++
+		}
+		if k == Fire {
+			r.face.fire = active
+		}
+		select {
+		case r.events <- Event{Kind: k, Active: active, At: now, Count: c.Count}:
+		default:
+			r.lost++
+		}
+	})
 }
 
 // Adjust is as [GPIO.Adjust].
@@ -75,8 +107,8 @@ func (r *Recorder) Light(on bool) {
 // PulseLine is the Signal of a line that says that the door was opened without one.
 const PulseLine = "pulse"
 
-// Events implements Panel. It returns nil.
-func (r *Recorder) Events() <-chan Event { return nil }
+// Events implements Panel.
+func (r *Recorder) Events() <-chan Event { return r.events }
 
 func (r *Recorder) change(alter func(now time.Time)) {
 	r.mu.Lock()
@@ -131,7 +163,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 func (r *Recorder) Health() Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := Health{Signal: r.face.signal, Energised: r.last.energised, Lit: r.last.light}
+	h := Health{Signal: r.face.signal, Energised: r.last.energised, Lit: r.last.light, Contacts: slices.Clone(r.contacts), Lost: r.lost}
 	if r.err != nil {
 		h.Faults = []string{"recorder: " + r.err.Error()}
 	}

@@ -402,7 +402,12 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 		return nil // noted
 	}
 	bounds := store.Clamp(written.Bounds(r.header.Boot, r.header.Since), k.now.UnixMilli())
-	if r.header.Kind == wire.KindOrder {
+	switch r.header.Kind {
+	case wire.KindPassage:
+		return k.t.Passage(store.Passage{Written: written, Header: r.header, Digest: r.digest, When: bounds, Received: k.now})
+	case wire.KindDifficulty:
+		return k.t.Report(store.Reported{Written: written, Seq: r.header.Seq, Difficulty: *r.difficulty, When: bounds, Received: k.now})
+	case wire.KindOrder:
 		return k.t.Use(store.Use{Written: written, Header: r.header, When: bounds, Received: k.now})
 	}
 	row := store.Row{

@@ -42,6 +42,18 @@ type record struct {
 	who    identity
 	person person        // who has it, if that is remembered
 	detail *wire.Subject // what a pass that we did not issue said of them
+
+	difficulty *wire.Difficulty // of its kind, if it is one
+}
+
+// report reads a difficulty.
+func (r *record) report(plain []byte) {
+	d := new(wire.Difficulty)
+	if wire.Decode(plain, d) != nil || d.Validate() != nil {
+		r.reject = wire.ReasonRecord
+		return
+	}
+	r.difficulty = d
 }
 
 type (
@@ -82,12 +94,15 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 	}
 	r := record{raw: raw, header: header, origin: decoded.Origin, digest: decoded.Digest()}
 	switch header.Kind {
-	case wire.KindCheckin, wire.KindAnchor, wire.KindOpened, wire.KindOrder:
+	case wire.KindCheckin, wire.KindAnchor, wire.KindOpened, wire.KindOrder, wire.KindPassage, wire.KindDifficulty:
 	default:
 		r.reject = wire.ReasonVersion // of a kiosk that is newer than this server
 		return r
 	}
 	if len(decoded.Box) == 0 {
+		if header.Kind == wire.KindDifficulty {
+			r.reject = wire.ReasonRecord
+		}
 		return r
 	}
 	plain, err := in.Opener.Open(contexts[decoded.Context], wire.AdditionalData(b.Kiosk, epoch, decoded.Header), decoded.Sealed())
@@ -97,6 +112,8 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 		r.reject = wire.ReasonSealKey
 	case err != nil:
 		r.reject = wire.ReasonSeal
+	case header.Kind == wire.KindDifficulty:
+		r.report(plain)
 	case wire.Decode(plain, &subject) != nil:
 		r.reject = wire.ReasonRecord
 	default:
@@ -120,7 +137,7 @@ func sound(h wire.Header) bool {
 	if a := h.Anchor; a != nil {
 		ok = ok && a.Server > 0 && a.Server < maxWall && a.Error >= 0 && a.Error < maxWall
 	}
-	return ok
+	return ok && (h.Passage == nil || h.Passage.Sound())
 }
 
 // identify finds what stands for the person whom a pass names. An own card is

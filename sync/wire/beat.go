@@ -58,6 +58,9 @@ type Beat struct {
 	Serial    string     `cbor:"37,keyasint,omitempty"` // hash of its serial number, in hex
 
 	Update *UpdateBeat `cbor:"43,keyasint,omitempty"` // nil of a kiosk that takes no updates
+
+	Passage *PassageBeat `cbor:"44,keyasint,omitempty"` // nil of a kiosk at which nothing counts who passes
+	Lease  *LeaseBeat  `cbor:"45,keyasint,omitempty"` // nil of a kiosk that has none
 }
 
 // PowerFlags are what a machine says of its supply. Zero is nothing.

@@ -68,6 +68,7 @@ func FuzzOpenReceipt(f *testing.F) {
 
 func FuzzDecodeRecord(f *testing.F) {
 	f.Add(wire.Encode(typicalRecord(3)))
+	f.Add(wire.Encode(wire.NewRecord(aPassage(), wire.Sealed{})))
 	for _, r := range goldenRecords().Records {
 		f.Add([]byte(r))
 	}
@@ -86,6 +87,7 @@ func FuzzOpenBeat(f *testing.F) {
 	key := testKey(1)
 	find := func(uint32) ed25519.PublicKey { return public(key) }
 	f.Add(wire.Encode(wire.Beat{V: 1, Scanners: []wire.ScannerBeat{{Name: "usb-1"}}}))
+	f.Add(wire.Encode(wire.Beat{V: 1, Passage: &wire.PassageBeat{People: 3, Lately: 2, Broken: true}}))
 	f.Add(wire.Encode(wire.BeatAnswer{V: 1, Kiosk: kiosk}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var b wire.Beat

@@ -47,6 +47,7 @@ const (
 	KindAnchor  Kind = 2 // the true time at one moment of one boot
 	KindOpened  Kind = 3 // first record of an epoch: what came before it
 	KindOrder   Kind = 4 // an order was judged
+	KindPassage Kind = 5 // so many people have passed the lane
 )
 
 // A Direction is the way through a lane.
@@ -103,6 +104,8 @@ type Header struct {
 	Opened *Opened `cbor:"21,keyasint,omitempty"` // with KindOpened
 
 	Order *OrderUse `cbor:"22,keyasint,omitempty"` // with KindOrder; Reason says why it was refused
+
+	Passage *Passage `cbor:"23,keyasint,omitempty"` // with KindPassage; the header's time is its end
 }
 
 // Reading returns what the kiosk knew of the time.
@@ -250,7 +253,8 @@ func DecodeRecord(b []byte) (Record, Header, error) {
 	if h.Seq == 0 || h.Seq > maxSeq || h.Kind == 0 {
 		return r, h, fmt.Errorf("wire: record without number or kind: %w", ErrMalformed)
 	}
-	if (h.Kind == KindAnchor) != (h.Anchor != nil) || (h.Kind == KindOpened) != (h.Opened != nil) || (h.Kind == KindOrder) != (h.Order != nil) {
+	if (h.Kind == KindAnchor) != (h.Anchor != nil) || (h.Kind == KindOpened) != (h.Opened != nil) || (h.Kind == KindOrder) != (h.Order != nil) ||
+		(h.Kind == KindPassage) != (h.Passage != nil) {
 		return r, h, fmt.Errorf("wire: record %d contradicts its kind: %w", h.Seq, ErrMalformed)
 	}
 	return r, h, nil

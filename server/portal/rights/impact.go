@@ -44,7 +44,7 @@ func Nameless() []string {
 		"releases", "rollouts", "release_states",
 		"config_layers", "config_groups", "config_members", "config_documents", "config_state",
 		"associations", "association_members", // names of organisations
-		"movements", "crowds", "movement_turns", "room_counts", // cells of ten and more
+		"movements", "crowds", "movement_turns", "room_counts", "passages", // cells of ten and more
 		"orders", "order_parts", "command_cards", "order_uses",
 	}
 }
