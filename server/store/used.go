@@ -31,6 +31,9 @@ func (t *Intake) Use(u Use) error {
 	if o.Kind == 0 {
 		note = "unreadable"
 	}
+	if o.Guard {
+		action = "guard " + o.State.String()
+	}
 	if o.Card != 0 {
 		action = "command card " + o.State.String()
 		note += fmt.Sprintf(", card %d", o.Card)
@@ -40,6 +43,9 @@ func (t *Intake) Use(u Use) error {
 	}
 	if u.Header.Reason != wire.NoReason {
 		note += ", " + u.Header.Reason.String()
+	}
+	if o.Guard && o.Count != 0 {
+		note += fmt.Sprintf(", %+d people", o.Count)
 	}
 	var id any
 	if o.ID != nil {
