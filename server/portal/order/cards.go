@@ -36,6 +36,7 @@ var cardKinds = []cardKind{
 	{"tally", wire.OrderTally, wire.OrderArgs{}},
 	{"event", wire.OrderEvent, wire.OrderArgs{}},
 	{"maintenance", wire.OrderMaintenance, wire.OrderArgs{}},
+	{"pair", wire.OrderPair, wire.OrderArgs{}},
 }
 
 // Limits of what is made at a time. A card that is lost is good until its last day, so

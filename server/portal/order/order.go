@@ -115,6 +115,7 @@ var choices = []choice{
 	{Kind: wire.OrderLog, Life: time.Hour},
 	{Kind: wire.OrderPicture, Life: 5 * time.Minute},
 	{Kind: wire.OrderUndo, Works: true, Sure: true, Life: 2 * time.Minute},
+	{Kind: wire.OrderPair, Works: true, Sure: true, Life: 2 * time.Minute},
 	{Kind: wire.OrderDoor, Danger: true, Life: orders.DoorLife},
 	{Kind: wire.OrderRestart, Sure: true, Danger: true, Life: time.Hour},
 	{Kind: wire.OrderEpoch, Sure: true, Danger: true, Life: 24 * time.Hour},
