@@ -25,6 +25,7 @@ type callsPage struct {
 	After    string
 	Phones   int // of the shown who have none
 	Letters  bool
+	Withheld int // people whose data the case must not use without a reason
 }
 
 type callRow struct {
@@ -57,6 +58,9 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		return err
 	}
 	d := &callsPage{head: h}
+	if d.Withheld, err = p.book.Withheld(ctx, me, h.ID); err != nil {
+		return err
+	}
 	counts := map[casebook.Status]int{}
 	for _, c := range list {
 		counts[c.Status]++

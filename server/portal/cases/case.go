@@ -183,6 +183,7 @@ type showPage struct {
 	Now      time.Time
 	States   []casebook.State
 	Last     qrgate.Day // last day of the window
+	Withheld int        // people whose data the case must not use without a reason
 }
 
 // Ways are how somebody may be found.
@@ -235,7 +236,10 @@ func (p *Pages) showPage(r *http.Request, v *page.View, h *head) (*showPage, err
 		}
 		d.Person = knownOf(&cards[0])
 	}
-	return d, nil
+	if d.Officer && h.Open && !h.Ended {
+		d.Withheld, err = p.book.Withheld(ctx, me, h.ID)
+	}
+	return d, err
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View) error {
@@ -314,6 +318,21 @@ func (p *Pages) breakGlass(w http.ResponseWriter, r *http.Request, v *page.View)
 			return nil
 		}
 		return p.book.BreakGlass(r.Context(), v.Who.Account.ID, h.ID, n, reason)
+	})
+}
+
+// useRestricted lets the case use data whose use people had restricted.
+func (p *Pages) useRestricted(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.change(w, r, v, "restrained", "cases.restrained.used", func(h *head, form *page.Form, n int) error {
+		reason := readReason(form, "cases.restrained")
+		if form.Values.Get("cases.restrained.sure") != "1" {
+			form.Fail("cases.restrained.sure", "cases.restrained.sure.must")
+		}
+		if !form.OK() {
+			return nil
+		}
+		_, err := p.book.UseRestricted(r.Context(), v.Who.Account.ID, h.ID, n, reason)
+		return err
 	})
 }
 

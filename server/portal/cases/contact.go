@@ -29,6 +29,14 @@ func (p *Pages) oneContact(r *http.Request, v *page.View) (h *head, ref casebook
 			return h, ref, &list[i], nil
 		}
 	}
+	// Who is not on the list any more, because they had their data restricted.
+	cards, err := p.book.Cards(r.Context(), v.Who.Account.ID, h.ID, ref)
+	if err != nil {
+		return h, ref, nil, err
+	}
+	if cards[0].Withheld {
+		return h, ref, nil, casebook.ErrRestrained
+	}
 	return h, ref, nil, qrgate.ErrNotFound
 }
 

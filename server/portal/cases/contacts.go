@@ -205,6 +205,7 @@ type contactsPage struct {
 	After    string
 	All      int
 	Other    bool // not the latest run of the case
+	Withheld int  // people whose data the case must not use without a reason
 }
 
 // Held is how many records the gates hold that have not delivered.
@@ -352,7 +353,7 @@ func (p *Pages) contacts(w http.ResponseWriter, r *http.Request, v *page.View) e
 		return err
 	}
 	names := spots{}
-	d := &contactsPage{head: h, No: run.No, At: run.At, Other: other, Diff: &run.Difference}
+	d := &contactsPage{head: h, No: run.No, At: run.At, Other: other, Diff: &run.Difference, Withheld: run.Withheld}
 	if d.By, err = p.accountName(ctx, v, run.By); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type exportPage struct {
 	Formats  []option
 	People   int
 	Traced   time.Time
+	Withheld int // who are not in the file: their data must not be used
 }
 
 func (p *Pages) exportPage(r *http.Request, v *page.View, h *head, form *page.Form) (*exportPage, error) {
@@ -44,7 +45,7 @@ func (p *Pages) exportPage(r *http.Request, v *page.View, h *head, form *page.Fo
 	if err != nil {
 		return nil, err
 	}
-	d.People, d.Traced = len(run.Refs()), run.At
+	d.People, d.Traced, d.Withheld = len(run.Refs()), run.At, run.Withheld
 	return d, nil
 }
 
@@ -249,6 +250,9 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 	add("cases.list.disease", h.Disease)
 	add("cases.list.state", v.T("cases.state."+string(h.State)))
 	add("cases.sheet.traced", run.At.In(qrgate.Zone).Format("02/01/2006 15:04"))
+	if run.Withheld > 0 {
+		add("cases.sheet.withheld", strconv.Itoa(run.Withheld))
+	}
 	c, err := p.completenessView(ctx, v, names, run.At, run.Completeness)
 	if err != nil {
 		return err

@@ -82,6 +82,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "POST /ca-benh/{id}/xin-duyet", Allow: officer, Handler: p.ask},
 		{Pattern: "POST /ca-benh/{id}/duyet", Allow: approver, Handler: p.decide},
 		{Pattern: "POST /ca-benh/{id}/khan-cap", Allow: officer, Handler: p.breakGlass},
+		{Pattern: "POST /ca-benh/{id}/han-che", Allow: officer, Handler: p.useRestricted},
 		{Pattern: "POST /ca-benh/{id}/tinh-trang", Allow: officer, Handler: p.setState},
 		{Pattern: "POST /ca-benh/{id}/thoi-han", Allow: officer, Handler: p.extend},
 		{Pattern: "POST /ca-benh/{id}/khoang", Allow: officer, Handler: p.setWindow},
@@ -119,7 +120,8 @@ func (p *Pages) telling(handler page.Handler) page.Handler {
 	return func(w http.ResponseWriter, r *http.Request, v *page.View) error {
 		err := handler(w, r, v)
 		ended := errors.Is(err, casebook.ErrEnded)
-		if !ended && !errors.Is(err, casebook.ErrApproval) {
+		restrained := errors.Is(err, casebook.ErrRestrained)
+		if !ended && !restrained && !errors.Is(err, casebook.ErrApproval) {
 			return err
 		}
 		h, failed := p.load(r, v)
@@ -130,8 +132,13 @@ func (p *Pages) telling(handler page.Handler) page.Handler {
 		if failed != nil {
 			return failed
 		}
-		if d.Refused = "cases.unseen.approval"; ended || h.Ended {
+		switch {
+		case ended || h.Ended:
 			d.Refused = "cases.unseen.ended"
+		case restrained:
+			d.Refused = "cases.unseen.restrained"
+		default:
+			d.Refused = "cases.unseen.approval"
 		}
 		return v.RenderStatus(w, http.StatusForbidden, "cases_case", d)
 	}

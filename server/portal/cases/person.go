@@ -31,12 +31,15 @@ type known struct {
 	Guardian      string
 	GuardianPhone string
 	Address       string // as a pass says it
+	Restraint     string // restriction or objection, if they asked for it
+	Withheld      bool   // and so nothing is said of them
 }
 
 func knownOf(c *casebook.Card) *known {
 	k := &known{
 		Code: c.Ref.String(), Name: c.Name, Born: c.Born, Sex: c.Sex, Phone: c.Phone, Relative: c.Relative, Street: c.Street,
 		Guardian: c.Guardian, GuardianPhone: c.GuardianPhone, Address: c.Address,
+		Restraint: string(c.Restraint), Withheld: c.Withheld,
 	}
 	if c.Area != "" {
 		k.Commune = page.AreaName("vi", c.Area)
@@ -75,13 +78,14 @@ type foundPage struct {
 type foundRow struct {
 	Code, Name, Phone, Commune string
 	Born                       int
+	Withheld                   bool
 }
 
 func found(cards []casebook.Card, wide bool) *foundPage {
 	f := &foundPage{Wide: wide, Many: len(cards) >= casebook.MaxFound}
 	for i := range cards {
 		k := knownOf(&cards[i])
-		f.People = append(f.People, foundRow{Code: k.Code, Name: k.Name, Born: k.Born, Phone: tail(k.Phone), Commune: k.Commune})
+		f.People = append(f.People, foundRow{Code: k.Code, Name: k.Name, Born: k.Born, Phone: tail(k.Phone), Commune: k.Commune, Withheld: k.Withheld})
 	}
 	return f
 }

@@ -93,7 +93,7 @@ func (p *Pages) mailNotices(ctx context.Context) error {
 
 func noticePath(n *casebook.Notice) string {
 	switch n.Kind {
-	case casebook.GlassBroken:
+	case casebook.GlassBroken, casebook.RestrictedUsed:
 		return "/ca-benh-khan-cap"
 	case casebook.Different:
 		return casePath(n.Case, "thay-doi")
