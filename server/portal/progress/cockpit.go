@@ -159,7 +159,7 @@ func (p *Pages) tiles(b *book) []tile {
 	last := b.Survey.Funnel(b.last(), nil)
 	sent, open := b.difficulties()
 	covered := "–"
-	if n, ok := report.Coverage(b.Visits.People, b.Visits.Scanned); ok {
+	if n, _, ok := b.coverage(); ok {
 		covered = percent(n, 100)
 	}
 	of := func(n, all int) string { return b.t("progress.of", "n", count(n), "all", count(all)) }

@@ -58,6 +58,7 @@ type figures struct {
 	Kiosks       rollout.Kiosks
 	Difficulties []register.DifficultyCount
 	Visits       rollout.Visits
+	Doors        rollout.Doors
 }
 
 // gather counts the places that a query asks for.
@@ -78,6 +79,9 @@ func (p *Pages) gather(ctx context.Context, q rollout.Query, over period) (*figu
 		return nil, err
 	}
 	if f.Difficulties, err = p.kept.Difficulties(ctx, q, over.start(), over.end()); err != nil {
+		return nil, err
+	}
+	if f.Doors, err = p.kept.Doors(ctx, q, over.start(), over.end()); err != nil {
 		return nil, err
 	}
 	f.Visits, err = p.kept.Visits(ctx, q, over.start(), over.end())
@@ -274,14 +278,23 @@ func (b *book) byCommune() report.Part {
 	}
 }
 
+// coverage returns how many of a hundred who went in have checked in: as the doors'
+// own counters say, or else inspectors; and in words by whom.
+func (b *book) coverage() (percent int, by string, ok bool) {
+	if n, ok := report.Coverage(b.Doors.People, b.Doors.Scanned); ok {
+		return n, b.t("progress.coverage.doors", "percent", n, "places", count(b.Doors.Places), "people", page.Number(b.Doors.People)), true
+	}
+	if n, ok := report.Coverage(b.Visits.People, b.Visits.Scanned); ok {
+		return n, b.t("progress.coverage.known", "percent", n), true
+	}
+	return 0, b.t("progress.coverage.unknown"), false
+}
+
 // doors tells what is at the doors: kiosks, and how many who go in check in, where
-// inspectors counted.
+// they are counted.
 func (b *book) doors() report.Part {
 	total := report.Total(b.Cells, nil)
-	covered := b.t("progress.coverage.unknown")
-	if n, ok := report.Coverage(b.Visits.People, b.Visits.Scanned); ok {
-		covered = b.t("progress.coverage.known", "percent", n)
-	}
+	_, covered, _ := b.coverage()
 	t := &report.Table{Caption: b.table("progress.doors.title"), Head: []string{b.t("progress.what"), b.t("progress.number")}, Wide: []float64{3, 2}, Note: b.t("progress.coverage.note")}
 	t.Rows = [][]report.Value{
 		{report.Words(b.t("progress.checkins.period")), people(total)},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A Check is what an inspector looks at.
@@ -202,4 +203,24 @@ func (p *Progress) Visits(ctx context.Context, q Query, from, to time.Time) (v V
 		return Visits{}, fmt.Errorf("progress: visits: %w", err)
 	}
 	return v, nil
+}
+
+// A Doors is what beams, turnstiles and guards' keys have counted at entrances.
+type Doors struct {
+	Places, Kiosks  int // that count
+	People, Scanned int64
+}
+
+// Doors counts who went in at places that a query asks for, from one moment until before
+// another.
+func (p *Progress) Doors(ctx context.Context, q Query, from, to time.Time) (d Doors, err error) {
+	where := q.condition(ofPlaces)
+	where.add("p.deleted IS NULL")
+	where.add("c.direction = ? AND c.hour >= ? AND c.hour < ?", int64(wire.In), from.UnixMilli(), to.UnixMilli())
+	err = p.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan(&d.Places, &d.Kiosks, &d.People, &d.Scanned) },
+		"SELECT COUNT(DISTINCT c.place_no), COUNT(DISTINCT c.kiosk_no), CAST(COALESCE(SUM(c.people), 0) AS BIGINT), CAST(COALESCE(SUM(c.scans), 0) AS BIGINT) FROM passages c JOIN places p ON p.no = c.place_no WHERE "+where.String(), where.args...)
+	if err != nil {
+		return Doors{}, fmt.Errorf("progress: doors: %w", err)
+	}
+	return d, nil
 }
