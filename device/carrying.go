@@ -14,6 +14,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/carry"
+	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/outbox"
@@ -90,13 +91,18 @@ func exportStopped(ctx context.Context, env environment, c Config, id *agent.Ide
 	if err != nil {
 		return carry.Report{}, err
 	}
+	left, err := lease.Open(c.leaseFile(), lease.Options{Term: c.Lease, Boot: machine.BootID(), Since: machine.SinceBoot, Log: log})
+	if err != nil {
+		return carry.Report{}, err
+	}
 	d := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: func(_ context.Context, envelope []byte) error {
 		at, err := deliver.Apply(id.Kiosk, id.ReceiptKey, queue, envelope)
 		if err != nil {
 			return err
 		}
+		left.Contact(at)
 		return state.Raise(at)
 	}}
 	r, err := d.Visit(ctx, dir)
-	return r, errors.Join(err, queue.Close())
+	return r, errors.Join(err, left.Close(), queue.Close())
 }

@@ -9,6 +9,7 @@
 //	identity.new/        the identity that is coming, before it is enrolled
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
 //	state/agent.json     starts, time floor, when the list was checked; package agent
+//	state/lease.json     how long the machine was on without a word; package lease
 //	state/room.db        who is inside, events and passes that came in; package room
 //	state/revoked.cbor   the server's word that this kiosk was revoked; package enrolment
 //	state/void.list      the list of void cards; package agent
@@ -76,8 +77,9 @@ type environment struct {
 
 	simulate simulateFlags
 
-	late  bool // of update
-	enrol bool // of run
+	late  bool   // of update
+	enrol bool   // of run
+	ca    string // of desk
 }
 
 type command struct {
@@ -92,6 +94,7 @@ var commands = []command{
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
 	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
 	{"update", "[-expired] DIR", "verify the newest version in a folder, as of a stick, and start it next", takeUpdate},
+	{"desk", "[-ca FILE] [CODE]", "send what scanners read to a clerk's page of the portal, which shows a code to scan", deskScanner},
 	{"simulate", "", "be many kiosks that are not there, for load and for learning", runSimulation},
 	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
@@ -144,6 +147,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if c.name == "decode" {
 		fs.DurationVar(&env.patience, "patience", decodePatience, "how `long` one image may take")
 		fs.BoolVar(&env.explain, "explain", false, "write FILE.explain.png, which shows what was found where")
+	}
+	if c.name == "desk" {
+		fs.StringVar(&env.ca, "ca", "", "certificates in this `file` vouch for the portal too")
 	}
 	if c.name == "run" {
 		fs.BoolVar(&env.enrol, "enrol", false, "take an enrolment code for ten minutes from now, not from power-on, if this is no kiosk yet")

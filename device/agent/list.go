@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +20,8 @@ import (
 )
 
 // A List is the cards that are void, as the server has last told, in one file of
-// which it is the only writer. The door asks it at any time; all else is for one
-// goroutine.
+// which it is the only writer. The door asks it at any time, and whoever counts the
+// lease may drop it; all else is for one goroutine.
 //
 // A list of a later generation comes from a server that was restored and may have
 // forgotten cards, so what was void before stays void until an operator has
@@ -29,9 +31,11 @@ type List struct {
 	// has sent the list again, no card is void.
 	Damaged error
 
-	path  string
-	key   ed25519.PrivateKey
-	held  atomic.Pointer[heldList]
+	path string
+	key  ed25519.PrivateKey
+	held atomic.Pointer[heldList]
+
+	mu    sync.Mutex // whoever stores held
 	parts partList
 	said  Checked // the newest list, as the server's last answer had it
 }
@@ -93,6 +97,8 @@ func (l *List) Checked() (time.Time, bool) {
 
 // Beat returns what a beat says of the list.
 func (l *List) Beat() *wire.ListBeat {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	h := l.held.Load()
 	b := &wire.ListBeat{Stamp: h.stamp, Cards: h.cards.Len()}
 	if !h.checked.IsZero() {
@@ -111,6 +117,8 @@ func (l *List) Beat() *wire.ListBeat {
 
 // newest notes that the server said at a time which list is the newest.
 func (l *List) newest(c Checked) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.said = c
 	if h := *l.held.Load(); h.stamp == c.Stamp && c.Stamp.Version > 0 {
 		h.checked = c.At
@@ -137,6 +145,8 @@ func (l *List) Take(data []byte, key func(id uint32) ed25519.PublicKey) (bool, e
 	if err != nil {
 		return false, fmt.Errorf("agent: %w", err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	h := l.held.Load()
 	stamp := p.Head.Stamp
 	if !stamp.Newer(h.stamp) || p.Head.From > 0 && (stamp.Generation != h.stamp.Generation || p.Head.From != h.stamp.Version) {
@@ -170,6 +180,28 @@ func (l *List) Take(data []byte, key func(id uint32) ed25519.PublicKey) (bool, e
 		l.parts = partList{}
 	}
 	return true, nil
+}
+
+// Drop forgets the list, on disk too. Until the server has sent it again no card is
+// void, and nobody can tell how old it is.
+func (l *List) Drop() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.parts = partList{}
+	l.held.Store(&heldList{
+		stamp: wire.Stamp{Generation: l.held.Load().stamp.Generation}, cards: new(pass.Revocations), before: new(pass.Revocations),
+	})
+	err := os.Remove(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(l.path))
+	}
+	if err != nil {
+		return fmt.Errorf("agent: list: drop: %w", err)
+	}
+	return nil
 }
 
 // add adds a part, and returns the encoded list if it was the last that was

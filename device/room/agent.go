@@ -127,6 +127,26 @@ func (r *Room) forget(tx *bbolt.Tx, no uint32) error {
 	return nil
 }
 
+// Drop forgets every event, on disk too: its passes are refused until the server has sent
+// it again. What was counted of it stays, so that neither a limit nor a pass is forgotten.
+func (r *Room) Drop() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.events)
+	clear(r.early)
+	err := r.db.Update(func(tx *bbolt.Tx) error {
+		if err := tx.DeleteBucket(eventsBucket); err != nil {
+			return err
+		}
+		_, err := tx.CreateBucket(eventsBucket)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("room: drop: %w", err)
+	}
+	return nil
+}
+
 // ErrOld is returned for an event that is held in this version or a newer one.
 var ErrOld = errors.New("not newer than what is held")
 

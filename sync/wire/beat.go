@@ -60,7 +60,7 @@ type Beat struct {
 	Update *UpdateBeat `cbor:"43,keyasint,omitempty"` // nil of a kiosk that takes no updates
 
 	Passage *PassageBeat `cbor:"44,keyasint,omitempty"` // nil of a kiosk at which nothing counts who passes
-	Lease  *LeaseBeat  `cbor:"45,keyasint,omitempty"` // nil of a kiosk that has none
+	Lease   *LeaseBeat   `cbor:"45,keyasint,omitempty"` // nil of a kiosk that has none
 }
 
 // PowerFlags are what a machine says of its supply. Zero is nothing.

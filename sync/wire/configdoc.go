@@ -24,6 +24,7 @@ type ConfigDoc struct {
 	Link   LinkConfig   `cbor:"5,keyasint,omitzero"`
 	Screen ScreenConfig `cbor:"6,keyasint,omitzero"`
 	Sound  SoundConfig  `cbor:"7,keyasint,omitzero"`
+	Lease  LeaseConfig  `cbor:"8,keyasint,omitzero"`
 }
 
 // A LinkConfig is where the kiosk finds its server. It is on trial until the server
@@ -79,6 +80,9 @@ func (c *ConfigDoc) Validate() error {
 	}
 	if q := c.Sound.Quiet; q != nil && (q.From >= day || q.To >= day) {
 		bad("quiet: not a time of the day")
+	}
+	if !c.Lease.valid() {
+		bad("lease_days: must be 1 to %d days, not %d", MaxLeaseDays, *c.Lease.Days)
 	}
 	return errors.Join(errs...)
 }

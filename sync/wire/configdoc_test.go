@@ -70,6 +70,7 @@ func TestConfigDocValidate(t *testing.T) {
 		"explain":     func(d *wire.ConfigDoc) { d.Screen.Explain = &far },
 		"volume":      func(d *wire.ConfigDoc) { d.Sound.Volume = &loud },
 		"quiet":       func(d *wire.ConfigDoc) { d.Sound.Quiet = &wire.Hours{From: 24 * 60} },
+		"lease_days":  func(d *wire.ConfigDoc) { none := uint16(0); d.Lease.Days = &none },
 		"server_name": func(d *wire.ConfigDoc) { d.Link.URL = "" },
 	} {
 		d := aConfigDoc()

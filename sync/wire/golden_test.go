@@ -64,6 +64,11 @@ func goldens() []golden {
 		Wanted: wire.Stamp{Generation: 3, Version: 17}, Running: wire.Stamp{Generation: 3, Version: 16},
 		Refused: wire.Stamp{Generation: 3, Version: 17}, Fault: wire.ConfigNoAnswer, Detail: "nobody answered",
 	}
+	leased := *beat
+	leased.Lease = &wire.LeaseBeat{Term: 45 * 86_400, Used: 3600, Ended: true, Ends: 2}
+	days := uint16(60)
+	leasing := aConfigDoc()
+	leasing.Lease = wire.LeaseConfig{Days: &days}
 	gathering := aGathering()
 	gathering.V = wire.Version
 	whole := &wire.ListPart{V: 1, Data: []byte{1, 0, 0}, Head: wire.ListHead{Stamp: wire.Stamp{Generation: 3, Version: 9}, Digest: wire.Hash{7}, Alone: true, Parts: 1}}
@@ -104,6 +109,10 @@ func goldens() []golden {
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
 		{"beat-config.cbor", &configured, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, configured) },
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"beat-lease.cbor", &leased, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, leased) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"config-lease.cbor", leasing, func() []byte { return wire.Seal(wire.ForConfig, 1, serverKey, leasing) },
+			func(b []byte) (any, error) { return wire.OpenConfig(b, kiosk, find) }},
 		{"config.cbor", aConfigDoc(), func() []byte { return wire.Seal(wire.ForConfig, 1, serverKey, aConfigDoc()) },
 			func(b []byte) (any, error) { return wire.OpenConfig(b, kiosk, find) }},
 		{"event.cbor", gathering, func() []byte { return wire.SealEvent(gathering, 1, serverKey) },

@@ -103,6 +103,11 @@ var all = []Setting{
 	{Key: "cards.stale_days", Kind: Number, Least: 1, Most: 366, Default: "14",
 		put: func(d *wire.ConfigDoc, v string) { d.Door.StaleAfter = time.Duration(number(v)) * dayOfList },
 		get: func(d *wire.ConfigDoc) string { return strconv.Itoa(int(d.Door.StaleAfter / dayOfList)) }},
+	{Key: "lease.days", Kind: Number, Least: 1, Most: wire.MaxLeaseDays,
+		put: func(d *wire.ConfigDoc, v string) { n := uint16(number(v)); d.Lease.Days = &n },
+		get: func(d *wire.ConfigDoc) string {
+			return maybe(d.Lease.Days, func(n uint16) string { return strconv.Itoa(int(n)) })
+		}},
 	{Key: "screen.explain", Kind: Seconds, Least: 1, Most: 30,
 		put: func(d *wire.ConfigDoc, v string) { e := seconds(v); d.Screen.Explain = &e },
 		get: func(d *wire.ConfigDoc) string { return maybe(d.Screen.Explain, inSeconds) }},

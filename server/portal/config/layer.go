@@ -51,7 +51,7 @@ func inWords(v *page.View, s configs.Setting, value string) string {
 		return strings.Join(names, ", ")
 	case s.Key == "sound.volume":
 		return value + " %"
-	case s.Key == "cards.stale_days":
+	case s.Key == "cards.stale_days", s.Key == "lease.days":
 		return v.T("config.days", "n", value)
 	}
 	return value

@@ -44,11 +44,16 @@ func alarmLabel(lang text.Lang, a *judge.Alarm) label {
 func alarmText(lang text.Lang, a *judge.Alarm) string {
 	say := func(args ...any) string { return text.Of(lang, "fleet.alarm."+string(a.Kind)+".says", args...) }
 	switch a.Kind {
+	case judge.HasNobody:
+		if a.About == judge.Counted {
+			return text.Of(lang, "fleet.alarm.nobody.counted", "value", page.Number(a.Value), "minutes", int(wire.LatelyTime/time.Minute))
+		}
+		return say("value", page.Number(a.Value))
 	case judge.IsHot:
 		return say("value", degrees(a.Value))
 	case judge.Certificate:
 		return say("value", page.Number(a.Value))
-	case judge.IsBehind, judge.HasNobody, judge.HasGap, judge.Outage:
+	case judge.IsBehind, judge.HasGap, judge.Outage:
 		return say("value", page.Number(a.Value))
 	case judge.IsFull:
 		return say("value", page.Number(a.Value/10)+" %")
@@ -206,6 +211,19 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 		add("unrecorded", page.Number(int64(min(b.Unrecorded, 1<<40))), "warn")
 	}
 
+	if c := b.Passage; c != nil {
+		begin("fleet.group.passage")
+		add("passage.counts", say("fleet.passage."+map[bool]string{true: "broken", false: "good"}[c.Broken]), worse(c.Broken, "warn"))
+		add("passage.lately", say("fleet.passage.of", "people", page.Number(int64(c.Lately)), "scans", page.Number(int64(c.LatelyScans)), "minutes", c.For/60_000), "")
+		add("passage.people", page.Number(int64(min(c.People, 1<<40))), "")
+		if c.Against > 0 {
+			add("passage.against", page.Number(int64(min(c.Against, 1<<40))), "")
+		}
+		if c.Last > 0 {
+			add("passage.last", clockText(timeOf(c.Last)), "")
+		}
+	}
+
 	begin("fleet.group.link")
 	if b.RoundTrip > 0 {
 		add("round_trip", milliseconds(max(b.RoundTrip/1000, 1)), "")
@@ -219,6 +237,10 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 			value = say("fleet.list", "cards", page.Number(int64(l.Cards)), "version", page.Number(int64(min(l.Stamp.Version, 1<<40))))
 		}
 		add("list", value, "")
+	}
+	if l := b.Lease; l != nil {
+		value, class := leaseText(lang, l)
+		add("lease", value, class)
 	}
 	begin("fleet.group.orders")
 	if c := b.Config; c != nil {
