@@ -6,6 +6,7 @@ package dist
 import (
 	"embed"
 	"io/fs"
+	"slices"
 )
 
 //go:embed sounds
@@ -20,6 +21,13 @@ func Voices() fs.FS { return in(sounds, "sounds") }
 
 // StartVoices returns those of what it says at its first start.
 func StartVoices() fs.FS { return in(start, "start") }
+
+//go:embed qrgate.txt
+var bootFile []byte
+
+// BootFile returns the sample of the file that lies on the boot partition of an image,
+// see package bootfile.
+func BootFile() []byte { return slices.Clone(bootFile) }
 
 func in(all fs.FS, dir string) fs.FS {
 	sub, err := fs.Sub(all, dir)
