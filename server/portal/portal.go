@@ -30,6 +30,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/order"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/paper"
+	"github.com/qrgate/qrgate/server/portal/passage"
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/portal/poster"
 	"github.com/qrgate/qrgate/server/portal/progress"
@@ -37,6 +38,7 @@ import (
 	protect "github.com/qrgate/qrgate/server/portal/rights"
 	"github.com/qrgate/qrgate/server/portal/visit"
 	"github.com/qrgate/qrgate/server/retention"
+	"github.com/qrgate/qrgate/server/scanner"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/casebook"
 	"github.com/qrgate/qrgate/server/store/configs"
@@ -163,7 +165,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 	if c := p.Cards; c != nil {
 		cards = card.New(f, p.Register, card.Options{
 			Vault: p.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
-			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
+			Scanners: scannersOf(p), HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
 		}).Routes()
 		invitations := event.Options{
 			Checkins: p.Store, Persons: p.Vault, Sign: c.SignEvent, Links: p.Key("event passes"),
@@ -211,6 +213,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 		tracing.Routes(),
 		progress.New(f, p.Register, rollout.New(p.Store, f.Now)).Routes(),
 		paper.New(f, p.Desk).Routes(),
+		passage.New(f, p.Store).Routes(),
 		introductions.Routes(),
 		ordering,
 		protection,
@@ -233,6 +236,16 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 			{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready)},
 		},
 	), nil
+}
+
+// scannersOf joins scanners at desks to pages by what kiosks are enrolled with, or not
+// at all where none are.
+func scannersOf(p Parts) *scanner.Hub {
+	if p.Enrolment == nil {
+		return nil
+	}
+	d := p.Enrolment.Desk
+	return scanner.New(scanner.Options{Opener: d.Opener, Fingerprint: d.Fingerprint(), Portal: d.Portal})
 }
 
 // protectionRoutes are the pages of data protection.

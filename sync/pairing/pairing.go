@@ -49,17 +49,21 @@ type Code struct {
 
 // String returns the code as upper-case text of QR's alphanumeric letters: QGE1,
 // token and fingerprint in base32, the address.
-func (c Code) String() string {
+func (c Code) String() string { return c.text(pass.EnrolmentPrefix) }
+
+func (c Code) text(prefix string) string {
 	b := append(c.Token[:], c.Fingerprint[:]...)
-	return pass.EnrolmentPrefix + encoding.EncodeToString(b) + strings.ToUpper(c.Address)
+	return prefix + encoding.EncodeToString(b) + strings.ToUpper(c.Address)
 }
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // Parse reads a code as [Code.String] writes it, and nothing else.
-func Parse(text string) (Code, error) {
+func Parse(text string) (Code, error) { return parse(pass.EnrolmentPrefix, text) }
+
+func parse(prefix, text string) (Code, error) {
 	var c Code
-	rest, ok := strings.CutPrefix(text, pass.EnrolmentPrefix)
+	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok || len(text) > MaxText || len(rest) < letters {
 		return c, fmt.Errorf("pairing: %w", ErrCode)
 	}
@@ -72,7 +76,7 @@ func Parse(text string) (Code, error) {
 	if c.Address, err = address(rest[letters:]); err != nil {
 		return Code{}, err
 	}
-	if c.String() != text { // Go's base32 skips line ends
+	if c.text(prefix) != text { // Go's base32 skips line ends
 		return Code{}, fmt.Errorf("pairing: %w: damaged", ErrCode)
 	}
 	return c, nil

@@ -132,6 +132,9 @@ func (d *Desk) token(id string) (t [16]byte) {
 	return t
 }
 
+// Fingerprint returns by what codes name this server.
+func (d *Desk) Fingerprint() [24]byte { return d.print }
+
 // Code returns what the QR of an offer says.
 func (d *Desk) Code(o *enrolment.Offer) pairing.Code {
 	return pairing.Code{Address: d.Portal, Token: d.token(o.ID), Fingerprint: d.print}

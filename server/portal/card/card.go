@@ -15,6 +15,7 @@ import (
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/scanner"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
@@ -35,6 +36,9 @@ type Options struct {
 	// Batch is how many cards may be issued at once, at most and by default
 	// register.MaxBatch.
 	Batch int
+
+	// Scanners joins scanners at desks to these pages; nil joins none.
+	Scanners *scanner.Hub
 
 	HelpLine      string
 	Controller    string
@@ -65,7 +69,7 @@ func New(f *page.Frame, reg *register.Register, o Options) *Pages {
 // Routes returns the pages' rows of the table.
 func (p *Pages) Routes() []page.Route {
 	only := page.Only(qrgate.Clerk)
-	return []page.Route{
+	return append(p.deskRoutes(only), []page.Route{
 		{Pattern: "GET /the", Allow: only, Menu: "menu.cards", Handler: p.home},
 		{Pattern: "POST /the/tim", Allow: only, Handler: p.find},
 		{Pattern: "GET /the/nguoi/moi", Allow: only, Handler: p.newHolder},
@@ -90,7 +94,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET /the/viec/{id}", Allow: only, Handler: p.showJob},
 		{Pattern: "GET /the/viec/{id}/tien-do", Allow: only, Handler: p.progress},
 		{Pattern: "GET /the/viec/{id}/the.pdf", Allow: only, Handler: p.fetch},
-	}
+	}...)
 }
 
 // covers reports whether the viewer is a clerk of an office, or of a larger area
@@ -217,6 +221,7 @@ type homePage struct {
 	Batches []batchRow
 	Found   bool   // the holders are what was asked for
 	Said    string // key of what is to be said of what was scanned
+	Desk    scanners
 }
 
 type holderRow struct {
@@ -235,7 +240,7 @@ func (p *Pages) homeOf(r *http.Request, v *page.View, form *page.Form, name stri
 	if err != nil {
 		return nil, err
 	}
-	data := &homePage{Form: form, Found: name != ""}
+	data := &homePage{Form: form, Found: name != "", Desk: p.scanners(r, v)}
 	holders, total, err := p.cards.Holders(r.Context(), offices, name, 0, shownLatest)
 	if err != nil {
 		return nil, err

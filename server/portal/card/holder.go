@@ -34,6 +34,9 @@ type holderPage struct {
 	Known    *register.Known
 	KnownOwn bool // the viewer may see who is known
 	Marks    bool // a CCCD was scanned by keyboard: the name has lost its marks
+	Capitals bool // what was scanned has the name without marks
+	Read     bool // a scanner or camera has filled it in
+	Desk     scanners
 }
 
 // Sexes returns what may be chosen.
@@ -161,7 +164,7 @@ func (p *Pages) newHolder(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err != nil {
 		return err
 	}
-	return v.Render(w, "card_holder_form", holderPage{Form: page.NewForm(url.Values{"card.relative": {"self"}}), Offices: own, Communes: communes()})
+	return v.Render(w, "card_holder_form", holderPage{Form: page.NewForm(url.Values{"card.relative": {"self"}}), Offices: own, Communes: communes(), Desk: p.scanners(r, v)})
 }
 
 func (p *Pages) addHolder(w http.ResponseWriter, r *http.Request, v *page.View) error {
@@ -169,7 +172,8 @@ func (p *Pages) addHolder(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err != nil {
 		return err
 	}
-	data := holderPage{Form: form, Communes: communes()}
+	data := holderPage{Form: form, Communes: communes(), Desk: p.scanners(r, v)}
+	data.Desk.Asks = true
 	if data.Offices, err = p.own(r, v); err != nil {
 		return err
 	}

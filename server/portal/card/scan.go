@@ -4,25 +4,37 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // find takes what a clerk has typed or a keyboard scanner has: an own card, a card
 // of health insurance, the code under a card, its number, the number of a paper, or
-// words of a name. It is never part of an address.
+// words of a name; or what the page's camera has read. It is never part of an address.
 func (p *Pages) find(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	form, err := page.ReadForm(r)
 	if err != nil {
 		return err
 	}
-	typed := strings.TrimRight(form.Values.Get("card.find"), "\r\n\t ")
+	return p.look(w, r, v, form, form.Values.Get("card.find"), form.Values.Get("card.by") == "camera")
+}
+
+// look goes on with what was typed or read. What was read whole, by a camera or a
+// scanner that is no keyboard, has its Vietnamese letters.
+func (p *Pages) look(w http.ResponseWriter, r *http.Request, v *page.View, form *page.Form, typed string, whole bool) error {
+	typed = strings.TrimRight(typed, "\r\n\t ")
+	if whole {
+		form.Values.Del("card.find")
+	}
 	if len(typed) > pass.MaxText || !utf8.ValidString(typed) || strings.ContainsFunc(typed, unicode.IsControl) {
 		form.Fail("card.find", "wrong.letters")
 		form.Values.Del("card.find")
@@ -37,21 +49,27 @@ func (p *Pages) find(w http.ResponseWriter, r *http.Request, v *page.View) error
 	switch {
 	case err == nil && scanned.Kind.Own():
 		return p.scannedOwn(w, r, v, form, scanned)
-	case err == nil && (scanned.Kind == pass.BHYT || scanned.Kind == pass.CCCD):
-		return p.scannedPaper(w, r, v, scanned)
+	case err == nil && (scanned.Kind == pass.BHYT || scanned.Kind == pass.CCCD || scanned.Kind == pass.National):
+		return p.scannedPaper(w, r, v, scanned, typed, whole)
 	case errors.Is(err, pass.ErrMalformed):
 		// What a code is like may still be said: most often a scanner of another
 		// keyboard has garbled it.
 		form.Values.Del("card.find")
-		if scanned.Kind == pass.CCCD {
+		if scanned.Kind == pass.CCCD && !whole {
 			return p.again(w, r, v, form, "card.scan.cccd")
 		}
 		return p.again(w, r, v, form, "card.scan.garbled")
-	case err == nil:
+	case err == nil, whole && !isTyped(typed):
 		form.Values.Del("card.find")
 		return p.again(w, r, v, form, "card.scan.other")
 	}
 	return p.typed(w, r, v, form, typed)
+}
+
+// isTyped reports whether a text is the short code of a card.
+func isTyped(s string) bool {
+	_, err := pass.ParseTyped(s)
+	return err == nil
 }
 
 // again shows the first page with what is to be said.
@@ -87,9 +105,8 @@ func (p *Pages) scannedOwn(w http.ResponseWriter, r *http.Request, v *page.View,
 
 // scannedPaper leads to whom a paper names, or to a form that is filled in with
 // what it says.
-func (p *Pages) scannedPaper(w http.ResponseWriter, r *http.Request, v *page.View, scanned pass.Pass) error {
-	s := scanned.Subject
-	h, err := p.cards.HolderOf(r.Context(), scanned.Kind, s.Number)
+func (p *Pages) scannedPaper(w http.ResponseWriter, r *http.Request, v *page.View, scanned pass.Pass, text string, whole bool) error {
+	h, err := p.cards.HolderOf(r.Context(), scanned.Kind, scanned.Subject.Number)
 	if err == nil && covers(v, h.Office) {
 		return v.Go(w, p.path(h), "card.scan.known")
 	}
@@ -100,19 +117,67 @@ func (p *Pages) scannedPaper(w http.ResponseWriter, r *http.Request, v *page.Vie
 	if err != nil {
 		return err
 	}
-	values := url.Values{"card.born": {strconv.Itoa(s.Born)}, "card.relative": {"self"}}
-	data := holderPage{Offices: own, Communes: communes()}
-	if scanned.Kind == pass.BHYT {
-		values.Set("card.name", titled(s.Name))
-		values.Set("card.insurance", s.Number)
-		values.Set("card.street", s.Address)
-	} else {
-		// A keyboard scanner types no Vietnamese: of the code only digits are sure.
-		values.Set("card.identity", s.Number)
-		data.Marks = true
+	data := holderPage{Offices: own, Communes: communes(), Form: page.NewForm(fill(scanned, text, whole)), Read: whole, Desk: p.scanners(r, v)}
+	data.Desk.Asks = true
+	// A keyboard scanner types no Vietnamese: of such a code only digits are sure.
+	data.Marks = scanned.Kind == pass.CCCD && !whole
+	data.Capitals = scanned.Kind == pass.National
+	d := register.Details{Name: data.Form.Values.Get("card.name"), Born: scanned.Subject.Born, Area: data.Form.Values.Get("card.area"),
+		Identity: data.Form.Values.Get("card.identity"), Insurance: data.Form.Values.Get("card.insurance")}
+	if data.Known, data.KnownOwn, err = p.known(r, v, &d); err != nil {
+		return err
 	}
-	data.Form = page.NewForm(values)
+	w.Header().Set("Cache-Control", "no-store")
 	return v.Render(w, "card_holder_form", data)
+}
+
+// fill returns the form's values that a paper tells.
+func fill(scanned pass.Pass, text string, whole bool) url.Values {
+	s := scanned.Subject
+	values := url.Values{"card.relative": {"self"}}
+	if s.Born != 0 {
+		values.Set("card.born", strconv.Itoa(s.Born))
+	}
+	parts := strings.Split(text, "|")
+	switch {
+	case scanned.Kind == pass.BHYT:
+		values.Set("card.insurance", s.Number)
+		values.Set("card.sex", map[string]string{"1": "m", "2": "f"}[parts[3]])
+	case scanned.Kind == pass.CCCD:
+		values.Set("card.identity", s.Number)
+		// The fourth digit of the number says sex and century.
+		values.Set("card.sex", map[byte]string{'0': "m", '1': "f", '2': "m", '3': "f"}[s.Number[3]])
+		if !whole {
+			return values
+		}
+	}
+	values.Set("card.name", titled(s.Name))
+	street, commune := splitAddress(s.Address)
+	values.Set("card.street", street)
+	if commune != nil {
+		values.Set("card.commune", commune.Label())
+		values.Set("card.area", commune.ID.String())
+	}
+	return values
+}
+
+// splitAddress finds the commune in an address of Huế, as papers write it: from the
+// smallest to the largest, with commas. Without one all of it is the street.
+func splitAddress(address string) (street string, commune *area.Unit) {
+	parts := strings.Split(address, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	if !slices.ContainsFunc(parts, func(s string) bool { return strings.HasSuffix(area.Fold(s), "hue") }) {
+		return address, nil
+	}
+	for i := len(parts) - 1; i >= 0; i-- {
+		u, _ := page.FindCommune(parts[i], "", "")
+		if u != nil && (area.Fold(parts[i]) == area.Fold(u.Name) || area.Fold(parts[i]) == area.Fold(u.FullName)) {
+			return strings.Join(parts[:i], ", "), u
+		}
+	}
+	return address, nil
 }
 
 // titled writes a name in capitals as names are written.

@@ -2,6 +2,7 @@ package card_test
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"io"
 	"log/slog"
@@ -20,11 +21,13 @@ import (
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/scanner"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/seal"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -32,6 +35,15 @@ const phuXuan, thuanHoa = "19753@2025-07-01", "19789@2025-07-01"
 
 // signing is the key of cards.
 var signing = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+
+// sealing is the server's key that desks seal to.
+var sealing = func() *ecdh.PrivateKey {
+	key, err := ecdh.X25519().NewPrivateKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		panic(err)
+	}
+	return key
+}()
 
 // A world is a portal with these pages, and clerks who have signed in.
 type world struct {
@@ -71,9 +83,14 @@ func newWorld(t *testing.T) *world {
 	}
 	key := signing
 	w.keys = pass.Keys{3: {Public: key.Public().(ed25519.PublicKey)}}
+	opener, err := seal.NewOpener(map[uint32][]byte{1: sealing.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := page.New(page.Options{Register: w.reg, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Now: now, HelpLine: "19001075", Controller: "Sở Y tế", Base: "http://127.0.0.1"})
 	cards := card.New(f, w.reg, card.Options{
 		Vault: w.vault, Sign: func() (uint32, ed25519.PrivateKey, error) { return 3, key, nil }, Keys: w.keys, Wrap: master.Derive("card uploads"), Batch: 5000,
+		Scanners: scanner.New(scanner.Options{Opener: opener, Portal: "https://qr.example.vn"}),
 		HelpLine: "19001075", Controller: "Sở Y tế", RetentionDays: 21, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	routes := append(cards.Routes(),
