@@ -260,7 +260,8 @@ func serveDoor(ctx context.Context, env environment) error {
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
 	count.start(ctx, tasks, heart)
-	startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
+	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
+	startSystems(ctx, tasks, own, id, clock, hours, sources, sender, s.orders.Maintenance, log.With("task", "system"))
 	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
 		tasks.Go(func() error { return run(ctx) })
 	}
@@ -333,7 +334,12 @@ func openPanel(c Config, log *slog.Logger) (panel.Panel, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return panel.NewRecorder(f, c.Panel, log), func() { f.Close() }, nil
+	p := panel.NewRecorder(f, c.Panel, log)
+	coil, err := p.HoldCoil(c.Lines + ".coil")
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return p, func() { f.Close(); coil.Close() }, nil
 }
 
 // vietnam is the time on every clock of the country.

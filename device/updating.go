@@ -86,8 +86,9 @@ const (
 
 // startUpdating looks after the program's version beside the door. The task that it
 // starts ends the others when a newer version is to be started. late says whether
-// what is newer may be taken though its time is over, as with a maintenance card.
-func startUpdating(ctx context.Context, tasks *errgroup.Group, heart *agent.Agent, c Config, path string, id *agent.Identity, queue *outbox.Queue, clock *when.Clock, late func() bool, log *slog.Logger) {
+// what is newer may be taken though its time is over, as with a maintenance card. It
+// returns when the door may be away.
+func startUpdating(ctx context.Context, tasks *errgroup.Group, heart *agent.Agent, c Config, path string, id *agent.Identity, queue *outbox.Queue, clock *when.Clock, late func() bool, log *slog.Logger) *quietHours {
 	hours := newQuietHours(c, queue, clock)
 	u := update.New(update.Options{
 		Versions: c.versions(), Launcher: os.Getenv(launcher.EnvLauncher), Running: version, Arch: runtime.GOARCH,
@@ -99,6 +100,7 @@ func startUpdating(ctx context.Context, tasks *errgroup.Group, heart *agent.Agen
 	heart.Add(agent.Part{Fill: u.Fill, Answered: u.Answered, News: u.News})
 	tasks.Go(func() error { return u.Run(ctx) })
 	tasks.Go(func() error { return hours.run(ctx, log) })
+	return hours
 }
 
 // updateTransport trusts who signs the names of the web, and the server's own CA:

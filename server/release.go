@@ -53,7 +53,7 @@ func releaseFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	var to repeated
 	f.Var(&to, "to", "`folder` for a keeper's new keys; repeat it for each keeper")
 	online := f.String("online", "", "`file` with the public half of the server's own key")
-	arch := f.String("arch", "", "`machine` that the program is built for: "+strings.Join(release.Arches(), ", "))
+	arch := f.String("arch", "", "`machine` that the program is built for: "+strings.Join(append(release.Arches(), release.Systems()...), ", "))
 	note := f.String("note", "", "one `line` about the version, for who rolls it out")
 	replace := f.String("replace", "", "beginning of the `id` of the keeper whose keys are replaced; see show")
 	root := f.Bool("root", false, "renew the root too")

@@ -132,7 +132,7 @@ func found(name string, target *metadata.TargetFiles) (Found, error) {
 		return Found{}, err
 	}
 	sum := launcher.Sum{Length: target.Length, SHA256: target.Hashes["sha256"]}
-	if len(sum.SHA256) != 32 || sum.Length <= 0 || sum.Length > release.MaxProgram || name != release.Name(about.Version, about.Arch) {
+	if len(sum.SHA256) != 32 || sum.Length <= 0 || sum.Length > release.MaxBytes(about.Arch) || name != release.Name(about.Version, about.Arch) {
 		return Found{}, fmt.Errorf("update: %s has %d bytes, %d of a hash, and is called %s %s", name, sum.Length, len(sum.SHA256), about.Version, about.Arch)
 	}
 	return Found{about, sum, fmt.Sprintf("%s/%x.%s", release.TargetsDir, sum.SHA256, name)}, nil

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,10 +37,23 @@ const (
 const (
 	MaxMetadata = 512 << 10
 	MaxProgram  = 128 << 20
+	MaxSystem   = 1 << 30
 )
 
 // Arches are the machines that programs are built for, as Go names them.
 func Arches() []string { return []string{"arm64", "arm", "amd64"} }
+
+// Systems are the whole systems that stand beside programs under a version, as machines
+// of their own: what is written to the card of a box with lamps or with a screen.
+func Systems() []string { return []string{"system-arm64-lamps", "system-arm64-screen"} }
+
+// MaxBytes returns the most that a build for an arch may have.
+func MaxBytes(arch string) int64 {
+	if slices.Contains(Systems(), arch) {
+		return MaxSystem
+	}
+	return MaxProgram
+}
 
 // ErrInvalid is returned for what is no version and for what says nothing sensible
 // of a build.

@@ -4,7 +4,7 @@
 // and hands over to systemd.
 //
 // It promises that the door opens with whatever is left: data that cannot be mounted
-// are replaced by memory for this start, with /run/qrgate/no-data to say so. A system
+// are replaced by memory for this start, with /run/qrgate-system/no-data to say so. A system
 // that cannot be mounted is left for the other one.
 package main
 
@@ -71,6 +71,12 @@ func run() error {
 		}
 	}
 	if err := furnish(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(root+"/run/qrgate-system", 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(root+"/run/qrgate-system/disk", []byte(disk+"\n"), 0o644); err != nil {
 		return err
 	}
 	setClock()

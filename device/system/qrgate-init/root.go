@@ -169,10 +169,10 @@ func withoutData() error {
 	if err := mount("tmpfs", root+"/data", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=64m"); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(root+"/run/qrgate", 0o755); err != nil {
+	if err := os.MkdirAll(root+"/run/qrgate-system", 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(root+"/run/qrgate/no-data", nil, 0o644)
+	return os.WriteFile(root+"/run/qrgate-system/no-data", nil, 0o644)
 }
 
 // kept are the folders of the root that lie on the data partition.

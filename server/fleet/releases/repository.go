@@ -258,21 +258,8 @@ func (r *Repository) Add(version, arch, program, note string) error {
 	if !release.Valid(version) {
 		return fmt.Errorf("releases: add: %q is no version; write three numbers, as 1.4.0", version)
 	}
-	want, ok := machines[arch]
-	if !ok {
-		return fmt.Errorf("releases: add: %q is none of %s", arch, strings.Join(release.Arches(), ", "))
-	}
-	f, err := elf.Open(program)
-	if err != nil {
-		return fmt.Errorf("releases: add: %s is no program: %w", program, err)
-	}
-	built := f.Machine
-	f.Close()
-	if built != want {
-		return fmt.Errorf("releases: add: %s is built for %s, not for %s", program, built, arch)
-	}
-	if b, err := os.ReadFile(program); err != nil || !bytes.Contains(b, []byte(version)) {
-		return errors.Join(fmt.Errorf("releases: add: %s is not built as %s: no kiosk would take it", program, version), err)
+	if err := judge(version, arch, program); err != nil {
+		return fmt.Errorf("releases: add: %w", err)
 	}
 	if strings.ContainsAny(note, "\r\n") || len(note) > 200 {
 		return errors.New("releases: add: a note is one line of at most 200 bytes")
@@ -283,8 +270,8 @@ func (r *Repository) Add(version, arch, program, note string) error {
 	}
 	name := release.Name(version, arch)
 	length, sum, err := sumOf(program)
-	if err == nil && length > release.MaxProgram {
-		err = fmt.Errorf("%s has more than %d bytes", program, release.MaxProgram)
+	if most := release.MaxBytes(arch); err == nil && length > most {
+		err = fmt.Errorf("%s has more than %d bytes", program, most)
 	}
 	if err == nil {
 		err = copyFile(filepath.Join(r.dir, release.TargetsDir, fmt.Sprintf("%x.%s", sum, name)), program)
@@ -297,6 +284,45 @@ func (r *Repository) Add(version, arch, program, note string) error {
 	return r.keepDraft(m)
 }
 
+// judge says why a file is no build of a version for an arch.
+func judge(version, arch, path string) error {
+	if slices.Contains(release.Systems(), arch) {
+		return judgeSystem(arch, path)
+	}
+	want, ok := machines[arch]
+	if !ok {
+		return fmt.Errorf("%q is none of %s", arch, strings.Join(append(release.Arches(), release.Systems()...), ", "))
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s is no program: %w", path, err)
+	}
+	built := f.Machine
+	f.Close()
+	if built != want {
+		return fmt.Errorf("%s is built for %s, not for %s", path, built, arch)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Contains(b, []byte(version)) {
+		return errors.Join(fmt.Errorf("%s is not built as %s: no kiosk would take it", path, version), err)
+	}
+	return nil
+}
+
+// judgeSystem says why a file is no system of a card. What is in it is packed, so that
+// its version cannot be seen.
+func judgeSystem(arch, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	first := make([]byte, 512)
+	if _, err := f.ReadAt(first, 0); err != nil || first[510] != 0x55 || first[511] != 0xaa {
+		return errors.Join(fmt.Errorf("%s is no %s", path, arch), err)
+	}
+	return nil
+}
+
 // Withdraw takes a version off the list that is being made: kiosks take it no more.
 func (r *Repository) Withdraw(version string) error {
 	m, err := r.draft()
@@ -304,7 +330,7 @@ func (r *Repository) Withdraw(version string) error {
 		return fmt.Errorf("releases: withdraw: %w", err)
 	}
 	before := len(m.Signed.Targets)
-	for _, arch := range release.Arches() {
+	for _, arch := range append(release.Arches(), release.Systems()...) {
 		delete(m.Signed.Targets, release.Name(version, arch))
 	}
 	if len(m.Signed.Targets) == before {

@@ -1,0 +1,174 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/release"
+)
+
+// Disk is what a [Keeper] does to a card, as [Card] does it.
+type Disk interface {
+	Default() (Slot, error)
+	SetDefault(Slot) error
+	Install(s Slot, r io.Reader, want Sum) error
+}
+
+// Options are what a [Keeper] works with.
+type Options struct {
+	Disk    Disk
+	Slot    Slot   // that runs
+	Version string // that runs
+	Boot    string // id of this start
+	Dir     string // of the keeper's state
+	Wishes  string // folder of the door's wish
+
+	// Open returns a system that the release's keys have signed, for this machine, as
+	// newer than what runs.
+	Open func(ctx context.Context, version string) (io.ReadCloser, Sum, error)
+	// Restart starts the board anew, with the system that is tried if try is set.
+	Restart func(try bool) error
+
+	Up    func() time.Duration // since the start
+	Limit time.Duration        // that a system on trial has; default 20 min
+	Every time.Duration        // between two looks; default 2 s
+	Log   *slog.Logger
+}
+
+// A Keeper does with a card what the door's program wishes, and returns from a system
+// in which the door does not say that it works.
+type Keeper struct {
+	o     Options
+	state State
+}
+
+// NewKeeper returns a keeper that has taken note of how the last start ended.
+func NewKeeper(o Options) (*Keeper, error) {
+	if o.Limit == 0 {
+		o.Limit = 20 * time.Minute
+	}
+	if o.Every == 0 {
+		o.Every = 2 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Keeper{o: o, state: ReadState(o.Dir)}
+	d, err := o.Disk.Default()
+	if err != nil {
+		return nil, err
+	}
+	k.state.Running, k.state.Slot, k.state.Trial = o.Version, o.Slot.String(), d != o.Slot
+	switch {
+	case k.state.Trial:
+		// Also one that was started because the default did not.
+		k.state.Trying, k.state.Ready = o.Version, ""
+	case k.state.Trying == o.Version:
+		k.state.Trying = "" // the power went between the last two steps
+	case k.state.Trying != "":
+		k.state.Refused = &Refused{k.state.Trying, release.NoHealth}
+		o.Log.Error("returned from a system", "version", k.state.Trying, "running", o.Version)
+		k.state.Trying, k.state.Ready = "", ""
+	}
+	if err := k.state.write(o.Dir); err != nil {
+		o.Log.Error("state not kept", "err", err)
+	}
+	return k, nil
+}
+
+// State returns what was done.
+func (k *Keeper) State() State { return k.state }
+
+// Run does what is wished until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	tick := time.NewTicker(k.o.Every)
+	defer tick.Stop()
+	for {
+		if err := k.Step(ctx); err != nil {
+			k.o.Log.Error("system not kept", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Step looks once and does what is to be done.
+func (k *Keeper) Step(ctx context.Context) error {
+	w := ReadWish(k.o.Wishes)
+	switch {
+	case k.state.Trial && w.Healthy == k.o.Boot:
+		return k.prove()
+	case k.state.Trial && k.o.Up() > k.o.Limit:
+		k.o.Log.Error("the door does not say that it works", "version", k.o.Version)
+		return k.o.Restart(false)
+	case k.state.Trial || !k.wanted(w.Install):
+		return nil
+	case w.Install != k.state.Ready:
+		return k.install(ctx, w.Install)
+	case w.Start:
+		return k.try()
+	}
+	return nil
+}
+
+// wanted reports whether a version may be installed and tried.
+func (k *Keeper) wanted(version string) bool {
+	return release.Compare(version, k.o.Version) > 0 && (k.state.Refused == nil || k.state.Refused.Version != version)
+}
+
+func (k *Keeper) prove() error {
+	if err := k.o.Disk.SetDefault(k.o.Slot); err != nil {
+		return err
+	}
+	k.o.Log.Info("system has proven itself", "version", k.o.Version, "slot", k.o.Slot)
+	k.state.Trial, k.state.Trying, k.state.Refused = false, "", nil
+	return k.state.write(k.o.Dir)
+}
+
+func (k *Keeper) install(ctx context.Context, version string) error {
+	// From here on the other slot holds nothing that could be tried.
+	k.state.Ready, k.state.Refused = "", nil
+	if err := k.state.write(k.o.Dir); err != nil {
+		return err
+	}
+	r, sum, err := k.o.Open(ctx, version)
+	if err == nil {
+		defer r.Close()
+		k.o.Log.Info("system is written", "version", version, "slot", k.o.Slot.Other())
+		err = k.o.Disk.Install(k.o.Slot.Other(), r, sum)
+	}
+	if err != nil {
+		k.state.Refused = &Refused{version, refusal(err)}
+		return errors.Join(fmt.Errorf("system: install %s: %w", version, err), k.state.write(k.o.Dir))
+	}
+	k.state.Ready = version
+	k.o.Log.Info("system is ready", "version", version, "slot", k.o.Slot.Other())
+	return k.state.write(k.o.Dir)
+}
+
+// refusal is why a system was not installed.
+func refusal(err error) release.Reason {
+	if errors.Is(err, ErrSum) {
+		return release.Damaged
+	}
+	return release.Unsigned
+}
+
+func (k *Keeper) try() error {
+	before := k.state
+	k.state.Trying, k.state.Ready = k.state.Ready, ""
+	// What is not noted is not tried: it would be tried again for ever.
+	if err := k.state.write(k.o.Dir); err != nil {
+		k.state = before
+		return err
+	}
+	k.o.Log.Info("system is tried", "version", k.state.Trying)
+	return k.o.Restart(true)
+}

@@ -1,0 +1,211 @@
+package system_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/device/system"
+	"github.com/qrgate/qrgate/sync/release"
+)
+
+// newCard makes a card whose first partition holds autoboot.txt and nothing else.
+func newCard(t *testing.T) *system.Card {
+	t.Helper()
+	l := system.Layout{Start: 1 << 20, System: system.RootOffset + 1<<20, Data: 1 << 20}
+	path := filepath.Join(t.TempDir(), "card")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(l.Size()); err != nil {
+		t.Fatal(err)
+	}
+	// FAT16: one sector reserved, two FATs of one sector, 32 entries, one sector a cluster.
+	boot := make([]byte, 512)
+	copy(boot[11:], []byte{0, 2, 1, 1, 0, 2, 32, 0, 0, 0, 0xf8, 1, 0})
+	dir := make([]byte, 2*512)
+	copy(dir, "README  TXT")
+	copy(dir[32:], "AUTOBOOTTXT")
+	dir[32+26], dir[32+29] = 5, 2
+	for at, b := range map[int64][]byte{0: l.Table(), l.StartAt(): boot, l.StartAt() + 3*512: dir, l.StartAt() + 8*512: system.Autoboot(system.A)} {
+		if _, err := f.WriteAt(b, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := system.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// newSystem returns a system and its sum.
+func newSystem(words string) ([]byte, system.Sum) {
+	b := make([]byte, system.RootOffset+8192)
+	copy(b[512*77:], system.CmdlineStart+" quiet\n")
+	copy(b[system.RootOffset:], words)
+	sum := sha256.Sum256(b)
+	return b, system.Sum{Length: int64(len(b)), SHA256: sum[:]}
+}
+
+func TestASystemIsInstalledIntoTheOtherSlot(t *testing.T) {
+	c := newCard(t)
+	image, sum := newSystem("hsqs 1.2.0")
+	if err := c.Install(system.A, bytes.NewReader(image), sum); err == nil {
+		t.Error("Install into the default slot = nil")
+	}
+	if err := c.Install(system.B, bytes.NewReader(image), sum); err != nil {
+		t.Fatalf("Install: %v", err)
+	}
+	got, err := c.Sum(system.B, sum.Length)
+	if err != nil || !bytes.Equal(got.SHA256, sum.SHA256) {
+		t.Errorf("Sum = %x, %v, want %x", got.SHA256, err, sum.SHA256)
+	}
+	image[system.RootOffset+4000]++
+	if err := c.Install(system.B, bytes.NewReader(image), sum); !errors.Is(err, system.ErrSum) {
+		t.Errorf("Install of other bytes = %v, want ErrSum", err)
+	}
+	if d, err := c.Default(); err != nil || d != system.A {
+		t.Errorf("Default = %s, %v, want a", d, err)
+	}
+}
+
+// TestAutobootSurvivesATornWrite tears the one sector that decides in its middle.
+func TestAutobootSurvivesATornWrite(t *testing.T) {
+	a, b := system.Autoboot(system.A), system.Autoboot(system.B)
+	if len(a) != 512 || len(b) != 512 {
+		t.Fatalf("Autoboot has %d and %d bytes", len(a), len(b))
+	}
+	if torn := append(bytes.Clone(b[:256]), a[256:]...); !bytes.Equal(torn, b) {
+		t.Errorf("a torn write leaves neither:\n%s", torn)
+	}
+}
+
+// A bench is a keeper's world.
+type bench struct {
+	*testing.T
+	card     *system.Card
+	o        system.Options
+	systems  map[string][]byte
+	restarts []bool
+	up       time.Duration
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, card: newCard(t), systems: map[string][]byte{}}
+	b.o = system.Options{
+		Disk: b.card, Dir: t.TempDir(), Wishes: t.TempDir(),
+		Open: func(_ context.Context, version string) (io.ReadCloser, system.Sum, error) {
+			image, ok := b.systems[version]
+			if !ok {
+				return nil, system.Sum{}, errors.New("nobody has signed it")
+			}
+			_, sum := newSystem("hsqs " + version)
+			return io.NopCloser(bytes.NewReader(image)), sum, nil
+		},
+		Restart: func(try bool) error { b.restarts = append(b.restarts, try); return nil },
+		Up:      func() time.Duration { return b.up },
+	}
+	return b
+}
+
+// start starts a system.
+func (b *bench) start(slot system.Slot, version, boot string) *system.Keeper {
+	b.Helper()
+	b.o.Slot, b.o.Version, b.o.Boot, b.restarts, b.up = slot, version, boot, nil, 0
+	k, err := system.NewKeeper(b.o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return k
+}
+
+func (b *bench) step(k *system.Keeper, w system.Wish) {
+	b.Helper()
+	if err := w.Write(b.o.Wishes); err != nil {
+		b.Fatal(err)
+	}
+	if err := k.Step(b.Context()); err != nil {
+		b.Log(err)
+	}
+}
+
+func (b *bench) wantDefault(want system.Slot) {
+	b.Helper()
+	if d, err := b.card.Default(); err != nil || d != want {
+		b.Errorf("Default = %s, %v, want %s", d, err, want)
+	}
+}
+
+func TestASystemStaysOnceTheDoorWorks(t *testing.T) {
+	b := newBench(t)
+	b.systems["1.3.0"], _ = newSystem("hsqs 1.3.0")
+	k := b.start(system.A, "1.2.0", "first")
+	b.step(k, system.Wish{Install: "1.3.0"})
+	if got := k.State(); got.Ready != "1.3.0" || len(b.restarts) != 0 {
+		t.Fatalf("after Install: %+v, %d restarts", got, len(b.restarts))
+	}
+	b.step(k, system.Wish{Install: "1.3.0", Start: true})
+	if len(b.restarts) != 1 || !b.restarts[0] {
+		t.Fatalf("restarts %v, want one that tries", b.restarts)
+	}
+	k = b.start(system.B, "1.3.0", "second")
+	b.step(k, system.Wish{Install: "1.3.0", Start: true, Healthy: "first"})
+	b.wantDefault(system.A)
+	b.step(k, system.Wish{Healthy: "second"})
+	b.wantDefault(system.B)
+	k = b.start(system.B, "1.3.0", "third")
+	if got := k.State(); got.Trial || got.Trying != "" || got.Refused != nil {
+		t.Errorf("for good: %+v", got)
+	}
+}
+
+func TestAReturnIsNotTriedAgain(t *testing.T) {
+	b := newBench(t)
+	b.systems["1.3.0"], _ = newSystem("hsqs 1.3.0")
+	wish := system.Wish{Install: "1.3.0", Start: true}
+	k := b.start(system.A, "1.2.0", "1")
+	b.step(k, wish)
+	b.step(k, wish)
+	k = b.start(system.B, "1.3.0", "2")
+	b.up = time.Hour
+	b.step(k, wish)
+	if len(b.restarts) != 1 || b.restarts[0] {
+		t.Fatalf("restarts %v, want one that does not try", b.restarts)
+	}
+	k = b.start(system.A, "1.2.0", "3")
+	if got := k.State().Refused; got == nil || *got != (system.Refused{Version: "1.3.0", Reason: release.NoHealth}) {
+		t.Fatalf("Refused = %+v", got)
+	}
+	b.step(k, wish)
+	b.step(k, wish)
+	if len(b.restarts) != 0 {
+		t.Errorf("restarts %v, want none", b.restarts)
+	}
+	b.wantDefault(system.A)
+}
+
+func TestWhatIsNotSignedIsNotTried(t *testing.T) {
+	b := newBench(t)
+	image, _ := newSystem("hsqs 1.3.0")
+	image[system.RootOffset+5000] = 1
+	b.systems["1.3.0"] = image
+	k := b.start(system.A, "1.2.0", "1")
+	for _, version := range []string{"1.3.0", "1.4.0", "1.1.0", "../x"} {
+		for range 2 {
+			b.step(k, system.Wish{Install: version, Start: true})
+		}
+		if got := k.State(); got.Ready != "" || len(b.restarts) != 0 {
+			t.Errorf("%s: %+v, restarts %v", version, got, b.restarts)
+		}
+	}
+}
