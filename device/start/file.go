@@ -2,9 +2,7 @@ package start
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -44,26 +42,17 @@ func Write(path string, w Walk) error {
 	return nil
 }
 
-// Done forgets what a walk that is over has left to be done, once somebody has done it.
-func Done(path string) error {
-	w, _ := read(path)
-	w.Turned = false
-	return Write(path, w)
-}
-
-// Left returns whether a walk that is over found that the lane goes the other way.
-func Left(path string) (turned bool) {
-	w, err := read(path)
-	return err == nil && w.Over && w.Turned
-}
-
-func read(path string) (w Walk, err error) {
+// Left returns what a walk that is over has found of the lane, until Done.
+func Left(path string) Lane {
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Walk{Over: true}, err
+	var w Walk
+	if err != nil || json.Unmarshal(b, &w) != nil || !w.Over {
+		return Unasked
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &w)
-	}
-	return w, err
+	return w.Lane
+}
+
+// Done says that the lane is as the walk at path has found it.
+func Done(path string) error {
+	return Write(path, Walk{Step: guide.Ready, Lang: words.Vietnamese, Over: true})
 }

@@ -48,6 +48,7 @@ type Speaker interface {
 type Door struct {
 	Place, Gate string
 	Direction   wire.Direction
+	Fixed       bool // see Parts
 }
 
 // Options are what a walk works with. All but Speaker, Kiosk and Gate are required.
@@ -257,6 +258,7 @@ func (r *running) isDoor() error {
 		return err
 	}
 	r.situation.Place, r.situation.Gate, r.situation.Direction = d.Place, d.Gate, d.Direction
+	r.Parts.Fixed = d.Fixed
 	return nil
 }
 

@@ -150,8 +150,8 @@ func TestByScannerAloneAndAcrossPowerCuts(t *testing.T) {
 		done := b.run(t.Context(), w, b.options(path))
 		time.Sleep(20 * time.Second) // the sheet goes by itself
 		r := <-done
-		if r.err != nil || !r.walk.Over || !start.Left(path) {
-			t.Errorf("Run = %+v, %v; the lane is turned: %v", r.walk, r.err, start.Left(path))
+		if r.err != nil || !r.walk.Over || start.Left(path) != start.Turned {
+			t.Errorf("Run = %+v, %v; the lane: %v", r.walk, r.err, start.Left(path))
 		}
 	})
 }

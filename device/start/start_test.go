@@ -52,6 +52,7 @@ func TestTheWayThrough(t *testing.T) {
 		{"a code at once", start.Begin(), everything, []start.Event{enrolled}, []guide.Step{guide.Scanner}},
 		{"nobody can answer for the code", start.Begin(), everything, []start.Event{yes, next, next, yes, no, code, waited},
 			[]guide.Step{2, 3, 3, 3, 3, 3, 3}},
+		{"an entrance that is wired as one", start.Walk{Step: guide.VoiceTest, Lang: "vi"}, start.Parts{Fixed: true}, []start.Event{yes}, []guide.Step{guide.Ready}},
 		{"again", start.Repeat(), everything, []start.Event{no, online, code}, []guide.Step{2, guide.Scanner, guide.LampTest}},
 		{"a lamp is dark, mended, and the tone is left", start.Walk{Step: guide.LampTest, Lang: "vi"}, everything, []start.Event{no, yes, no, next},
 			[]guide.Step{guide.LampTest, guide.SoundTest, guide.SoundTest, guide.VoiceTest}},
@@ -69,7 +70,7 @@ func TestWhatIsLeftIsRemembered(t *testing.T) {
 	for _, e := range []start.Event{start.SaidNo, start.SaidNo, start.SaidYes, start.SaidNo, start.SaidNext, start.SaidNo} {
 		w = w.Next(e, everything)
 	}
-	want := start.Walk{Step: guide.Ready, Lang: words.English, Failed: []guide.Step{guide.LampTest, guide.VoiceTest}, Turned: true}
+	want := start.Walk{Step: guide.Ready, Lang: words.English, Failed: []guide.Step{guide.LampTest, guide.VoiceTest}, Lane: start.Turned}
 	if diff := cmp.Diff(want, w); diff != "" {
 		t.Error(diff)
 	}
@@ -138,11 +139,11 @@ func TestWhoHasAWalk(t *testing.T) {
 	if w, due := start.Read(path, false); !due || w.Step != guide.Language || !w.Again {
 		t.Errorf("set up again: %+v, %v", w, due)
 	}
-	write(start.Walk{Step: guide.Ready, Lang: words.Vietnamese, Turned: true, Over: true})
-	if !start.Left(path) {
+	write(start.Walk{Step: guide.Ready, Lang: words.Vietnamese, Lane: start.Turned, Over: true})
+	if start.Left(path) != start.Turned {
 		t.Error("that the lane goes the other way is forgotten")
 	}
-	if err := start.Done(path); err != nil || start.Left(path) {
+	if err := start.Done(path); err != nil || start.Left(path) != start.Unasked {
 		t.Errorf("Done = %v, left %v", err, start.Left(path))
 	}
 	for _, damage := range []string{"", "{", `{"step":77,"lang":"vi"}`, `{"step":4,"lang":"xx"}`} {

@@ -30,10 +30,20 @@ type Walk struct {
 	Lang   words.Lang   `json:"lang"`
 	Asked  bool         `json:"asked,omitempty"`  // a test was answered with no: advice stands
 	Failed []guide.Step `json:"failed,omitempty"` // tests that were left so
-	Turned bool         `json:"turned,omitempty"` // the lane goes the other way than the portal has it
-	Again  bool         `json:"again,omitempty"`  // a kiosk that works is set up again, by a command card
+	Lane   Lane         `json:"lane,omitempty"`
+	Again  bool         `json:"again,omitempty"` // a kiosk that works is set up again, by a command card
 	Over   bool         `json:"over,omitempty"`
 }
+
+// A Lane is the answer to whether the lane goes the way that the portal has it.
+type Lane int
+
+// The answers.
+const (
+	Unasked Lane = iota
+	Kept
+	Turned
+)
 
 // Begin returns the walk of a kiosk that is new.
 func Begin() Walk { return Walk{Step: guide.Language, Lang: words.Vietnamese} }
@@ -67,7 +77,10 @@ func EventOf(a guide.Answer) Event {
 }
 
 // Parts are what a kiosk has that can be tried.
-type Parts struct{ Lamps, Buzzer, Sound bool }
+type Parts struct {
+	Lamps, Buzzer, Sound bool
+	Fixed                bool // the lane cannot be turned: its relay is wired for a way in alone
+}
 
 // has reports whether there is anything to try at a step.
 func (p Parts) has(s guide.Step) bool {
@@ -78,6 +91,8 @@ func (p Parts) has(s guide.Step) bool {
 		return p.Sound || p.Buzzer
 	case guide.VoiceTest:
 		return p.Sound
+	case guide.Direction:
+		return !p.Fixed
 	}
 	return true
 }
@@ -119,7 +134,12 @@ func (w Walk) Next(e Event, has Parts) Walk {
 	case isTest(s) && answered:
 		return w.on(has)
 	case s == guide.Direction && answered:
-		w.Turned = e == SaidNo
+		switch e {
+		case SaidYes:
+			w.Lane = Kept
+		case SaidNo:
+			w.Lane = Turned
+		}
 		return w.on(has)
 	case s == guide.Ready && (answered || e == Scanned || e == Waited):
 		w.Over = true

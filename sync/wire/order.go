@@ -35,6 +35,7 @@ const (
 	OrderCount       OrderKind = 19 // the number of people inside was set right
 	OrderGuard       OrderKind = 20 // a guard's telephone was paired, or locked out
 	OrderRoll        OrderKind = 21 // the list of who is inside was looked at
+	OrderSetUp       OrderKind = 22 // go through the first start again; a card's alone
 )
 
 var orderNames = map[OrderKind]string{
@@ -42,6 +43,7 @@ var orderNames = map[OrderKind]string{
 	OrderDirection: "direction", OrderDoor: "door", OrderPicture: "picture", OrderFloor: "floor", OrderUndo: "undo",
 	OrderTally: "tally", OrderLock: "lock", OrderUnlock: "unlock", OrderEvent: "event", OrderMaintenance: "maintenance",
 	OrderNetwork: "network", OrderPair: "pair", OrderEntry: "entry", OrderCount: "count", OrderGuard: "guard", OrderRoll: "roll",
+	OrderSetUp: "set_up",
 }
 
 // String returns the kind's stable name, as texts and audit rows use it.

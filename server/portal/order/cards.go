@@ -36,6 +36,7 @@ var cardKinds = []cardKind{
 	{"tally", wire.OrderTally, wire.OrderArgs{}},
 	{"event", wire.OrderEvent, wire.OrderArgs{}},
 	{"maintenance", wire.OrderMaintenance, wire.OrderArgs{}},
+	{"set_up", wire.OrderSetUp, wire.OrderArgs{}},
 	{"pair", wire.OrderPair, wire.OrderArgs{}},
 }
 
