@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/qrgate/qrgate/device/bootfile"
 	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/settings"
@@ -66,6 +67,10 @@ type Config struct {
 	Watchdog string // of the machine, fed while the door is alive; "" leaves it alone
 
 	WiFi []string // program that joins a network before enrolment; empty joins none
+
+	Start      startConfig
+	boot       bootfile.File // what the boot partition's file says, and which of its lines cannot be used
+	bootFaults []bootfile.Fault
 }
 
 type screenConfig struct {
@@ -133,7 +138,12 @@ type rawConfig struct {
 		Trial             duration
 	}
 	Network struct {
-		WiFi []string `toml:"wifi"`
+		WiFi  []string `toml:"wifi"`
+		NMCLI []string `toml:"nmcli"`
+	}
+	Start struct {
+		Walk bool
+		File string
 	}
 	Door struct {
 		Place, Gate, Direction string
@@ -170,7 +180,6 @@ type rawConfig struct {
 		Light                     rawContact
 		Door, Tally, Inner        rawInput
 		Button, Fire              rawInput
-		Keys, Contacts            string
 		Relay                     struct {
 			Pin            string
 			ActiveLow      bool `toml:"active_low"`
@@ -178,6 +187,7 @@ type rawConfig struct {
 			Open           duration
 		}
 	}
+	Count  struct{ Keys, Pipe string }
 	Screen struct {
 		Listen     string
 		Explain    duration
@@ -226,6 +236,7 @@ func readConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
+	c.boot, c.bootFaults = bootfile.Read(c.Start.file)
 	if c, err = c.enrolled(); err != nil {
 		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
@@ -246,6 +257,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Carry.Sticks = "/media/*/qrgate"
 	raw.Lease.Days = int(lease.DefaultTerm / day)
 	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
+	raw.Network.NMCLI, raw.Start.File = []string{"nmcli"}, "/boot/firmware/qrgate.txt"
 	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
 	raw.Screen.Explain = duration(screen.DefaultExplain)
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
@@ -273,7 +285,7 @@ func parseConfig(text string) (Config, error) {
 	if err := c.LogLevel.UnmarshalText([]byte(raw.Log.Level)); err != nil {
 		bad("log.level: must be debug, info, warn or error, not %q", raw.Log.Level)
 	}
-	c.WiFi = raw.Network.WiFi
+	c.WiFi, c.Start = raw.Network.WiFi, raw.start(bad)
 	if c.Portal = raw.Server.Portal; c.Portal != "" && pairing.CheckAddress(c.Portal) != nil {
 		bad("server.portal: must be https://host in lower case, not %q", c.Portal)
 	}

@@ -24,29 +24,29 @@ import (
 
 // A countingConfig says what counts the people who pass, beside contacts on pins.
 type countingConfig struct {
-	keys     string // a keyboard; "" is none
-	contacts string // of a panel without pins; "" is none
+	keys string // a keyboard; "" is none
+	pipe string // that moves contacts of a panel without pins; "" is none
 }
 
 func (raw rawConfig) counting(bad func(string, ...any)) countingConfig {
-	c := countingConfig{raw.Panel.Keys, raw.Panel.Contacts}
+	c := countingConfig{raw.Count.Keys, raw.Count.Pipe}
 	if c.keys != "" {
 		if err := (wedge.Config{Device: c.keys}).Check(); err != nil || c.keys == "auto" {
-			bad("panel.keys: must name one keyboard, not %q", c.keys)
+			bad("count.keys: must name one keyboard, not %q", c.keys)
 		}
 	}
 	if c.keys != "" && raw.Panel.Tally.Pin != "" {
-		bad("panel.keys: panel.tally counts already")
+		bad("count.keys: panel.tally counts already")
 	}
-	if c.contacts != "" && (!filepath.IsAbs(c.contacts) || raw.Panel.Kind != "lines") {
-		bad(`panel.contacts: must be an absolute path, with kind "lines"`)
+	if c.pipe != "" && (!filepath.IsAbs(c.pipe) || raw.Panel.Kind != "lines") {
+		bad(`count.pipe: must be an absolute path, and panel.kind "lines"`)
 	}
 	return c
 }
 
 // counts reports whether anything here counts who passes.
 func (c Config) counts() bool {
-	return c.Panel.Tally.Pin != "" || c.Counting.keys != "" || c.Counting.contacts != ""
+	return c.Panel.Tally.Pin != "" || c.Counting.keys != "" || c.Counting.pipe != ""
 }
 
 // A counting is what counts the people who pass; of a kiosk that has nothing to count
@@ -128,8 +128,8 @@ func (c *counting) start(ctx context.Context, tasks *errgroup.Group, heart *agen
 			return wedge.Presses(ctx, wedge.Config{Device: c.config.Counting.keys}, c.log, wedge.Options{}, c.counter.Press)
 		})
 	}
-	if r, ok := c.panel.(*panel.Recorder); ok && c.config.Counting.contacts != "" {
-		tasks.Go(func() error { return touch(ctx, c.config.Counting.contacts, r) })
+	if r, ok := c.panel.(*panel.Recorder); ok && c.config.Counting.pipe != "" {
+		tasks.Go(func() error { return touch(ctx, c.config.Counting.pipe, r) })
 	}
 }
 

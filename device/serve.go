@@ -49,6 +49,7 @@ const checkTime = 60 * time.Second
 
 // serve runs the door until ctx ends. A kiosk that was wiped is new, and waits for a code.
 func serve(ctx context.Context, env environment) error {
+	defer makeNetworks(ctx, env)()
 	for {
 		if err := serveDoor(ctx, env); !errors.Is(err, enrolment.ErrWiped) {
 			return err
@@ -71,13 +72,19 @@ func settle(ctx context.Context, env environment, ring io.Writer) (*Config, *slo
 		return nil, nil, err
 	}
 	log := newLog(io.MultiWriter(env.stderr, ring), c.LogLevel)
-	if !c.New {
+	walk, due := c.walk()
+	if !c.New && !due {
 		return &c, log, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Identity), 0o700); err != nil {
 		return nil, nil, err
 	}
-	if err := beNew(ctx, c, env.enrol, log); ctx.Err() != nil {
+	if due {
+		err = lead(ctx, env, c, walk, log)
+	} else {
+		err = beNew(ctx, c, env.enrol, log)
+	}
+	if ctx.Err() != nil {
 		return nil, nil, nil
 	} else if err != nil {
 		return nil, nil, err
@@ -223,7 +230,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	// The link is told whom to call before those can be told of the link.
 	var sender *deliver.Sender
 	link, err := mqttlink.New(mqttlink.Options{
-		URL: c.Server, ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
+		URL: c.Server, Dial: c.linkDial(), ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
 		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true) },
 		OnDown: func(error) { sender.Connected(false) },
 		Log:    log.With("task", "link"),
@@ -253,6 +260,7 @@ func serveDoor(ctx context.Context, env environment) error {
 		cameras: cameras, ring: ring, stop: stop, log: log.With("task", "orders"),
 	}
 	does.join(heart)
+	does.turnAsFound(ctx)
 	notify := board.NewNotifier(os.Getenv)
 	alive := func() bool { return door.Alive(time.Now()) }
 

@@ -130,3 +130,18 @@ func (k *Kiosk) Report(d wire.Difficulty) error {
 	})
 	return err
 }
+
+// A Standing is how the door is set now.
+type Standing struct {
+	Config    wire.KioskConfig
+	Direction wire.Direction // an order may have turned it
+	Locked    bool
+	Faulty    bool // the last judgment could not be recorded
+}
+
+// Standing returns how the door is set now.
+func (k *Kiosk) Standing() Standing {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return Standing{k.Config, k.direction(), k.locked(), k.faulty}
+}

@@ -25,6 +25,9 @@ type Recorder struct {
 	contacts []ContactState
 	lost     uint64
 	err      error
+
+	coil func(current bool) // nil as a rule; see HoldCoil
+	held bool
 }
 
 // A Line is what a Recorder writes for each signal, as one line of JSON in one
@@ -115,10 +118,18 @@ func (r *Recorder) change(alter func(now time.Time)) {
 	now := time.Now()
 	alter(now)
 	r.last, _ = r.face.at(now)
+	r.switchCoil()
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default:
+	}
+}
+
+// switchCoil gives the coil current or takes it away. r.mu is held.
+func (r *Recorder) switchCoil() {
+	if r.coil != nil && r.held != r.last.energised {
+		r.coil(r.last.energised)
 	}
 }
 
@@ -151,6 +162,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.last, next = r.face.at(now)
+		r.switchCoil()
 		if r.face.signal != r.shown {
 			r.record(now)
 		}
