@@ -68,6 +68,8 @@ type Config struct {
 
 	WiFi []string // program that joins a network before enrolment; empty joins none
 
+	Guard guardConfig
+
 	Start      startConfig
 	boot       bootfile.File // what the boot partition's file says, and which of its lines cannot be used
 	bootFaults []bootfile.Fault
@@ -193,6 +195,7 @@ type rawConfig struct {
 		Explain    duration
 		Companions bool
 	}
+	Guard struct{ Listen, Address string }
 	Sound struct {
 		On         bool
 		Command    []string
@@ -334,6 +337,7 @@ func parseConfig(text string) (Config, error) {
 	}
 	c.Counting = raw.counting(bad)
 	c.Screen = raw.screen(bad)
+	c.Guard = raw.guard(bad)
 	c.Sound = raw.sound(bad)
 	return c, errors.Join(errs...)
 }

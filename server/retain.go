@@ -16,6 +16,7 @@ import (
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/store/coverage"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
@@ -47,7 +48,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 	cases, gatherings := casebook.New(s, days, time.Now), events.New(s, days, time.Now)
 	g.keeper = retention.New(retention.Parts{
 		Store: s, Rights: g.rights, Register: register.New(s, time.Now), Vault: days, Sign: sign, Log: env.log.With("task", "retention"),
-		Needed: cases.Needed,
+		Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere,
 		Looks: func(ctx context.Context, p qrgate.Person) ([]retention.Look, error) {
 			all, err := cases.Looks(ctx, p)
 			looks := make([]retention.Look, len(all))
@@ -57,7 +58,8 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 			return looks, err
 		},
 		Sweeps: map[string]func(context.Context) error{
-			"cases": func(ctx context.Context) error { _, err := cases.Expire(ctx); return err },
+			"cases":    func(ctx context.Context) error { _, err := cases.Expire(ctx); return err },
+			"passages": func(ctx context.Context) error { return coverage.New(s).Prune(ctx, time.Now()) },
 			"rooms": func(ctx context.Context) error {
 				return rooms.New(s, time.Now).DropEvents(ctx, time.Now().AddDate(0, 0, -1))
 			},

@@ -294,7 +294,41 @@ const maxAbout = 80
 // least is how many scans are some.
 const least = 10
 
+// Counted is what an alarm that nobody scans is about where a beam has counted who
+// passes.
+const Counted = "counted"
+
+// passersBy judges by what counts people at the door, and is false where nothing does
+// that can be believed.
+func passersBy(k *Kiosk, t Thresholds) (Finding, bool) {
+	p := k.Beat.Passage
+	if p == nil || p.Broken || p.People == 0 || p.For < wire.LatelyTime.Milliseconds() {
+		return Finding{}, false
+	}
+	f := Finding{Kind: HasNobody, Value: int64(p.Lately), About: Counted}
+	if f.Value < t.Passers {
+		// Too few to say: what was wrong still is, unless some of them scan.
+		if f.Verdict = Hold; p.LatelyScans > 0 {
+			f.Verdict = Off
+		}
+		return f, true
+	}
+	switch share := int64(p.LatelyScans) * 100 / f.Value; {
+	case share <= t.Scanning[0]:
+		f.Verdict = On
+	case share < t.Scanning[1]:
+		f.Verdict = Hold
+	}
+	return f, true
+}
+
 func nobody(k *Kiosk, t Thresholds, l Look) Finding {
+	if f, ok := passersBy(k, t); ok {
+		if _, open := OpenFor(k.Place.Hours, l.Now); !open {
+			f.Verdict = min(f.Verdict, Hold) // those who clean need not scan
+		}
+		return f
+	}
 	f := Finding{Kind: HasNobody}
 	last := int64(0)
 	for _, s := range k.Beat.Scanners {

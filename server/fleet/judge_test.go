@@ -126,6 +126,32 @@ func TestJudge(t *testing.T) {
 			b.Scanners[0].LastScan, b.Uptime, l.Usual = 0, 3600, usual(80, true)
 		}, fleet.HasNobody, hold},
 
+		{"people pass and nobody scans", passed(60, 1), fleet.HasNobody, on},
+		{"people pass and few scan", passed(60, 6), fleet.HasNobody, hold},
+		{"people pass and most scan", passed(60, 50), "", 0},
+		{"too few people pass to say", passed(8, 0), fleet.HasNobody, hold},
+		{"too few people pass to say, and some scan", passed(8, 3), "", 0},
+		{"few people are many at a shop", func(k *fleet.Kiosk, b *wire.Beat, l *fleet.Look) {
+			k.Place.Kind = "shop"
+			passed(12, 0)(k, b, l)
+		}, fleet.HasNobody, on},
+		{"people pass while it is closed", func(k *fleet.Kiosk, b *wire.Beat, l *fleet.Look) {
+			k.Place.Hours = []qrgate.Hours{{Days: qrgate.EveryDay, Open: 13 * 60, Close: 19 * 60}}
+			passed(60, 0)(k, b, l)
+		}, fleet.HasNobody, hold},
+		{"the beam is broken, and somebody scanned", func(k *fleet.Kiosk, b *wire.Beat, l *fleet.Look) {
+			passed(60, 0)(k, b, l)
+			b.Passage.Broken = true
+		}, "", 0},
+		{"the beam has just begun to count", func(k *fleet.Kiosk, b *wire.Beat, l *fleet.Look) {
+			passed(60, 0)(k, b, l)
+			b.Passage.For = 600_000
+		}, "", 0},
+		{"nobody comes, as the beam says too", func(k *fleet.Kiosk, b *wire.Beat, l *fleet.Look) {
+			passed(0, 0)(k, b, l)
+			b.Scanners[0].LastScan, l.Usual = now.Add(-3*time.Hour).UnixMilli(), usual(80, true)
+		}, fleet.HasNobody, hold},
+
 		{"a release behind", func(_ *fleet.Kiosk, b *wire.Beat, _ *fleet.Look) { b.Release = "v1.3.9" }, fleet.IsOld, on},
 		{"a correction behind", func(_ *fleet.Kiosk, b *wire.Beat, l *fleet.Look) { b.Release, l.Release = "1.4.0", "1.4.9" }, "", 0},
 		{"built by hand", func(_ *fleet.Kiosk, b *wire.Beat, _ *fleet.Look) { b.Release = "dev" }, "", 0},
@@ -171,6 +197,13 @@ func TestJudge(t *testing.T) {
 				t.Errorf("Judge() = %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// passed has a beam that counted so many people of late, of whom so many scanned.
+func passed(people, scans uint32) func(*fleet.Kiosk, *wire.Beat, *fleet.Look) {
+	return func(_ *fleet.Kiosk, b *wire.Beat, _ *fleet.Look) {
+		b.Passage = &wire.PassageBeat{People: 400, Scans: 200, For: wire.LatelyTime.Milliseconds(), Lately: people, LatelyScans: scans}
 	}
 }
 

@@ -18,6 +18,8 @@ type Thresholds struct {
 	Temperature [2]int64         // thousandths of a degree Celsius
 	Unreadable  [2]int64         // of a hundred frames
 	Idle        time.Duration    // without a scan where there are some as a rule
+	Passers     int64            // so many have passed lately that some should have scanned
+	Scanning    [2]int64         // of a hundred who passed
 	Certificate time.Duration    // before its end
 }
 
@@ -31,6 +33,8 @@ var ordinary = Thresholds{
 	Temperature: [2]int64{80_000, 75_000},
 	Unreadable:  [2]int64{50, 30},
 	Idle:        2 * time.Hour,
+	Passers:     20,
+	Scanning:    [2]int64{5, 15},
 	Certificate: 21 * 24 * time.Hour,
 }
 
@@ -43,8 +47,10 @@ func For(kind string) Thresholds {
 	switch {
 	case err != nil:
 	case k.StopsNobody && kind != "pharmacy":
+		t.Passers = 30
 		t.Silent, t.Backlog, t.Idle = 2*time.Minute+30*time.Second, [2]time.Duration{10 * time.Minute, 2 * time.Minute}, time.Hour
 	case kind == "shop", kind == "household", kind == "restaurant", kind == "pharmacy":
+		t.Passers = 10
 		t.Silent, t.Backlog, t.Idle = 15*time.Minute, [2]time.Duration{time.Hour, 10 * time.Minute}, 4*time.Hour
 	}
 	return t

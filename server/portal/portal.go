@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"crypto/ed25519"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"github.com/qrgate/qrgate/server/enrol/desk"
 	fleetorders "github.com/qrgate/qrgate/server/fleet/orders"
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/carry"
@@ -89,10 +89,8 @@ type Protection struct {
 
 // Cards are what it takes to issue cards.
 type Cards struct {
-	// Sign returns the key that signs cards today, and its id; SignEvent that of
-	// event passes.
-	Sign      func() (id uint32, key ed25519.PrivateKey, err error)
-	SignEvent func() (id uint32, key ed25519.PrivateKey, err error)
+	Sign   issue.Sign   // has cards and event passes signed
+	Quotas *card.Quotas // of what is signed; nil shows nobody
 
 	Keys  pass.Keys // by which a card is verified
 	Batch int       // how many may be issued at once; 0 is as many as the register takes
@@ -164,15 +162,18 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 	var cards, gatherings []page.Route
 	if c := p.Cards; c != nil {
 		cards = card.New(f, p.Register, card.Options{
-			Vault: p.Vault, Sign: c.Sign, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
+			Vault: p.Vault, Sign: c.Sign, Quotas: c.Quotas, Keys: c.Keys, Wrap: p.Key("card uploads"), Batch: c.Batch,
 			Scanners: scannersOf(p), HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
 		}).Routes()
 		invitations := event.Options{
-			Checkins: p.Store, Persons: p.Vault, Sign: c.SignEvent, Links: p.Key("event passes"),
+			Checkins: p.Store, Persons: p.Vault, Sign: c.Sign, Links: p.Key("event passes"),
 			HelpLine: o.HelpLine, Controller: o.Controller, RetentionDays: int(o.Retention / (24 * time.Hour)), Log: p.Log,
 		}
 		if o.Mail != nil {
 			invitations.Mail = o.Mail
+		}
+		if p.Protection != nil {
+			invitations.Silent = p.Protection.Keeper.Silent
 		}
 		gatherings = event.New(f, p.Register, events.New(p.Store, p.Vault, f.Now), invitations).Routes()
 	}

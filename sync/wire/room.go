@@ -8,6 +8,10 @@ const (
 	MaxCounts     = 48
 )
 
+// DefaultWarn is from how many of a hundred of its limit on a place is nearly full, if
+// nobody has said.
+const DefaultWarn = 90
+
 // A Scope is whom a count is of: the people at the place, at an event, or of one of an
 // event's categories.
 type Scope struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/coverage"
 	kept "github.com/qrgate/qrgate/server/store/fleet"
 )
 
@@ -42,10 +43,11 @@ type Options struct {
 // Pages are the pages about kiosks.
 type Pages struct {
 	Options
-	f       *page.Frame
-	board   *board
-	parts   map[text.Lang]*template.Template
-	streams chan struct{} // holds one value a stream
+	f        *page.Frame
+	coverage *coverage.Coverage
+	board    *board
+	parts    map[text.Lang]*template.Template
+	streams  chan struct{} // holds one value a stream
 }
 
 // New returns the pages.
@@ -60,7 +62,7 @@ func New(f *page.Frame, o Options) *Pages {
 	f.Assets().Add(files, "assets")
 	f.Add(files, "pages/*.html")
 	p := &Pages{
-		Options: o, f: f, streams: make(chan struct{}, cmp.Or(o.Most, 200)), parts: map[text.Lang]*template.Template{},
+		Options: o, f: f, coverage: coverage.New(o.Store), streams: make(chan struct{}, cmp.Or(o.Most, 200)), parts: map[text.Lang]*template.Template{},
 		board: newBoard(o.Fleet, f.Now, o.Linked, cmp.Or(o.Fresh, fresh)),
 	}
 	for _, lang := range text.Langs() {

@@ -9,9 +9,11 @@ import (
 
 	judge "github.com/qrgate/qrgate/server/fleet"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/passage"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/report"
+	"github.com/qrgate/qrgate/server/store/coverage"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -119,6 +121,7 @@ var spans = []span{
 }
 
 const (
+	passedShown  = 24 * time.Hour
 	comingsShown = 20
 	alarmsShown  = 20
 )
@@ -207,7 +210,27 @@ func (p *Pages) kiosk(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		d["Groups"] = groups(v.Lang, k, judge.For(k.Place.Kind), ledger)
 		d["Scanners"] = scannerRows(v.Lang, k.Beat)
 	}
+	passed, err := p.coverage.OfKiosk(ctx, k.ID, now.Add(-passedShown), now.Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	d["Passed"], d["Counts"] = passedRows(v.Lang, passed), len(passed) > 0 || k.Beat != nil && k.Beat.Passage != nil
 	return v.Render(w, "fleet_kiosk", d)
+}
+
+// A passedRow is an hour of a lane.
+type passedRow struct{ Hour, Lane, People, Scans, Share string }
+
+func passedRows(lang text.Lang, all []coverage.Hour) []passedRow {
+	rows := make([]passedRow, 0, len(all))
+	for _, h := range all {
+		r := passedRow{h.At.In(qrgate.Zone).Format("15:04 02/01"), passage.LaneName(lang, h.Lane), page.Number(h.People), page.Number(h.Scans), ""}
+		if n, ok := h.Percent(); ok {
+			r.Share = page.Number(n) + " %"
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 func (p *Pages) tabs(keeps bool) []Tab {
