@@ -14,9 +14,12 @@
 //	state/revoked.cbor   the server's word that this kiosk was revoked; package enrolment
 //	state/void.list      the list of void cards; package agent
 //	state/orders.json    orders that came, and what they have the kiosk do; package order
+//	state/start.json     how far somebody has come with a first start; package start
+//	state/network.applied  which networks of the boot partition's file were made, and when
 //	state/config.cbor    the configuration from the server; package settings
 //	state/traffic.json   how many come in which hour; package update
 //	state/versions/      newer versions of this program; packages update and launcher
+//	state/guard/         the guard's page: its certificate, its telephones; package guard
 //	state/carry.sock     where export asks a door that runs; package carry
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 64 start
@@ -93,6 +96,7 @@ var commands = []command{
 	{"check-config", "", "check the configuration", checkConfig},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
 	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
+	{"guard", "pair | forget", "show the code that pairs a guard's telephone with a door that runs, or forget every telephone", guardCommand},
 	{"update", "[-expired] DIR", "verify the newest version in a folder, as of a stick, and start it next", takeUpdate},
 	{"desk", "[-ca FILE] [CODE]", "send what scanners read to a clerk's page of the portal, which shows a code to scan", deskScanner},
 	{"simulate", "", "be many kiosks that are not there, for load and for learning", runSimulation},
@@ -208,6 +212,9 @@ func checkConfig(_ context.Context, env environment) error {
 	}
 	_, err = fmt.Fprintf(env.out, "%s is in order: %s, gate %s, direction %s, %d sources\n", env.path, c.Door.Place, c.Door.Gate, c.Door.Direction, c.sources())
 	if err != nil {
+		return err
+	}
+	if err := c.sayGuard(env.out); err != nil {
 		return err
 	}
 	return c.sayConfigured(env.out)

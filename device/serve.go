@@ -20,6 +20,7 @@ import (
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/enrolment"
+	"github.com/qrgate/qrgate/device/guard"
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/order"
@@ -108,6 +109,7 @@ type station struct {
 	sealer  *seal.Sealer
 	inside  *room.Room
 	lease   *lease.Lease
+	guard   *guard.Guard // nil if there is no guard's page
 }
 
 // openStation opens what a kiosk that is configured by c has on its disk.
@@ -160,6 +162,7 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 	if s.inside, err = room.Open(c.room(), s.id.Key); err != nil {
 		return s, err
 	}
+	s.guard = s.config.openGuard(s.id.Kiosk, log.With("task", "guard"))
 	s.lease, err = openLease(s.config, s.machine, s.list, s.inside, log.With("task", "lease"))
 	return s, err
 }
@@ -214,7 +217,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: sources,
 		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
-		Revoked: keeper.Revoked,
+		Revoked: keeper.Revoked, Witness: s.witness(),
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -231,8 +234,8 @@ func serveDoor(ctx context.Context, env environment) error {
 	var sender *deliver.Sender
 	link, err := mqttlink.New(mqttlink.Options{
 		URL: c.Server, Dial: c.linkDial(), ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
-		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true) },
-		OnDown: func(error) { sender.Connected(false) },
+		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true); s.linked(true) },
+		OnDown: func(error) { sender.Connected(false); s.linked(false) },
 		Log:    log.With("task", "link"),
 	})
 	if err != nil {
@@ -268,6 +271,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
 	count.start(ctx, tasks, heart)
+	s.startGuard(ctx, tasks, heart, does)
 	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
 	startSystems(ctx, tasks, own, id, clock, hours, sources, sender, s.orders.Maintenance, log.With("task", "system"))
 	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {

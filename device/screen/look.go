@@ -56,7 +56,24 @@ func rhythm(s words.State) []time.Duration {
 // typedWrong reports whether a code was typed that cannot be right: there is no
 // card that could be wiped.
 func typedWrong(a kiosk.Answer) bool {
-	return a.State == words.Refused && a.Typed && a.Reason == wire.ReasonMalformed
+	return a.State == words.Refused && a.Typed && !a.Phone && a.Reason == wire.ReasonMalformed
+}
+
+// refusedEntry returns the name of the words for what somebody has entered that is not
+// taken, "" if those of the reason are right.
+func refusedEntry(a kiosk.Answer) words.Key {
+	switch {
+	case a.State != words.Refused:
+	case a.CardFirst:
+		return words.BringFirst
+	case a.Phone && a.Reason == wire.ReasonMalformed:
+		return words.PhoneWrong
+	case a.Phone && a.Reason == wire.ReasonTries:
+		return words.PhoneWait
+	case typedWrong(a):
+		return words.TypedWrong
+	}
+	return ""
 }
 
 // vietnam is the time on every clock of the country.
@@ -66,8 +83,8 @@ var vietnam = time.FixedZone("ICT", 7*60*60)
 func Words(lang words.Lang, a kiosk.Answer) words.Sentence {
 	s := words.Door(lang, a.State)
 	switch {
-	case typedWrong(a):
-		s = words.Sentence{Head: words.Of(lang, words.TypedWrong), Do: words.Of(lang, words.TypedWrongDo)}
+	case refusedEntry(a) != "":
+		s = words.Sentence{Head: words.Of(lang, refusedEntry(a)), Do: words.Of(lang, refusedEntry(a)+".do")}
 	case a.State == words.Refused && a.Reason != wire.NoReason:
 		s = words.Reason(lang, a.Reason)
 	case a.State == words.Again && !a.At.IsZero():
@@ -92,8 +109,8 @@ func Line(a kiosk.Answer) string {
 	switch {
 	case a.State == words.Ready || a.State == words.Reading || a.State == words.Starting:
 		return ""
-	case typedWrong(a):
-		return "typed.wrong"
+	case refusedEntry(a) != "":
+		return string(refusedEntry(a))
 	case a.State == words.Refused && a.Reason != wire.NoReason:
 		return "reason." + a.Reason.String()
 	case a.Test:

@@ -50,6 +50,10 @@ type Options struct {
 	// SetUp returns the address that the page shows as a code for telephones, "" if
 	// nothing is to be set up. Nil shows none.
 	SetUp func() string
+
+	// Ask returns what is said beside that code in Vietnamese and English. Nil, or "",
+	// asks for the time.
+	Ask func() (vi, en string)
 }
 
 // A Screen is the page and what it shows now.
@@ -173,6 +177,7 @@ type view struct {
 	Inside string      `json:"inside"`
 	List   string      `json:"list"`
 	SetUp  string      `json:"setup,omitempty"` // changes with the code of setup.png
+	Ask    [2]string   `json:"ask,omitzero"`    // what is said beside it, in Vietnamese and English
 }
 
 // look returns what is shown at now, how long until that changes by itself (0 is
@@ -197,7 +202,9 @@ func (s *Screen) look(now time.Time) (v view, next time.Duration, changed <-chan
 	}
 	v.Time, v.Date = o.clock()
 	v.Inside, v.List = o.inside(), o.list()
-	v.SetUp = o.setUp()
+	if v.SetUp = o.setUp(); v.SetUp != "" {
+		v.Ask = o.ask()
+	}
 	return v, next, changed
 }
 

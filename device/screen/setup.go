@@ -11,6 +11,8 @@ import (
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 // setUp returns what changes when the code for telephones does, "" while there is none.
@@ -25,6 +27,17 @@ func (o Options) setUp() string {
 	h := fnv.New64a()
 	h.Write([]byte(text))
 	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// ask returns what is said beside the code.
+func (o Options) ask() [2]string {
+	if o.Ask != nil {
+		if vi, en := o.Ask(); vi != "" {
+			return [2]string{vi, en}
+		}
+	}
+	said := say(words.TimeAsk)
+	return [2]string{said.VI, said.EN}
 }
 
 // setUpCode draws the code for telephones.

@@ -22,8 +22,9 @@
     of("time").textContent = of("date").textContent = of("inside").textContent = of("list").textContent = "";
     draw("starting", wordIds.map((id) => of(id).dataset.starting));
   };
-  const setUp = (code) => {
+  const setUp = (code, ask) => {
     const box = of("setup");
+    if (code && ask) [of("setup-vi").textContent, of("setup-en").textContent] = ask;
     if (box.dataset.code === code) return;
     box.dataset.code = code;
     box.hidden = !code;
@@ -37,7 +38,7 @@
     of("date").textContent = v.date;
     of("inside").textContent = v.inside;
     of("list").textContent = v.list;
-    setUp(v.state === "ready" ? v.setup || "" : "");
+    setUp(v.state === "ready" ? v.setup || "" : "", v.ask);
     const words = [v.vi.head, v.vi.do, v.en.head, v.en.do], key = v.number + v.state;
     if (v.left === 0) standing = [v.state, words];
     if (key === shown) return;

@@ -1,0 +1,47 @@
+"use strict";
+// Follows the door. It is plain enough for the browser of an old telephone; without it
+// the page loads itself again every twenty seconds.
+(function () {
+  var live = document.getElementById("live"), stale = document.getElementById("stale");
+  if (live && window.EventSource) {
+    var last = new Date(), timer, source;
+    var heard = function () {
+      last = new Date();
+      stale.hidden = true;
+      clearTimeout(timer);
+      timer = setTimeout(lost, 12000);
+    };
+    var two = function (n) { return (n < 10 ? "0" : "") + n; };
+    var lost = function () {
+      stale.textContent = "! " + stale.getAttribute("data-said").replace("{time}", two(last.getHours()) + ":" + two(last.getMinutes()));
+      stale.hidden = false;
+    };
+    var follow = function () {
+      source = new EventSource(live.getAttribute("data-follow"));
+      source.onopen = heard;
+      source.onmessage = function (e) { heard(); live.innerHTML = e.data; };
+      source.addEventListener("over", function () { source.close(); location.reload(); });
+      source.onerror = function () {
+        // A browser gives up on an answer that is no stream; this page asks again.
+        if (source.readyState === 2) { lost(); setTimeout(follow, 15000); }
+      };
+    };
+    timer = setTimeout(lost, 12000);
+    follow();
+  }
+  var print = document.querySelector("[data-print]");
+  if (print) {
+    print.hidden = false;
+    print.addEventListener("click", function () { window.print(); });
+  }
+  // One press is one act, also of a finger that shakes.
+  Array.prototype.forEach.call(document.forms, function (form) {
+    form.addEventListener("submit", function (e) {
+      if (form.sent) e.preventDefault();
+      form.sent = true;
+    });
+  });
+  window.addEventListener("pageshow", function (e) {
+    if (e.persisted) location.reload();
+  });
+})();
