@@ -154,6 +154,7 @@ type rawConfig struct {
 		Accept                 []string
 		Repeat, Reset          duration
 		HelpLine               string `toml:"help_line"`
+		NearFull               int    `toml:"near_full"`
 	}
 	Cards struct {
 		StaleList string `toml:"stale_list"`
@@ -255,6 +256,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
 	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
 	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
+	raw.Door.NearFull = wire.DefaultNear
 	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
 	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
 	raw.Carry.Sticks = "/media/*/qrgate"
@@ -385,6 +387,7 @@ func (raw rawConfig) door(bad func(string, ...any)) wire.KioskConfig {
 	door := wire.KioskConfig{
 		Place: d.Place, Gate: d.Gate, Lane: d.Lane, OnFault: wire.OnFault(d.OnFault),
 		Repeat: time.Duration(d.Repeat), Reset: time.Duration(d.Reset), HelpLine: d.HelpLine,
+		NearFull:  uint8(min(max(d.NearFull, 1), 255)),
 		StaleList: wire.OnStale(raw.Cards.StaleList), StaleAfter: time.Duration(raw.Cards.StaleDays) * 24 * time.Hour,
 	}
 	switch d.Direction {

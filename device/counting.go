@@ -53,6 +53,7 @@ func (c Config) counts() bool {
 // them by the counter is nil.
 type counting struct {
 	counter *passage.Counter
+	station *station
 	config  Config
 	panel   panel.Panel
 	log     *slog.Logger
@@ -61,7 +62,7 @@ type counting struct {
 
 // openCounting makes the counter of a kiosk.
 func (s *station) openCounting(lamps panel.Panel, log *slog.Logger) *counting {
-	c := &counting{config: s.config, panel: lamps, log: log}
+	c := &counting{station: s, config: s.config, panel: lamps, log: log}
 	c.at(s.config.Door)
 	if !s.config.counts() {
 		return c

@@ -222,6 +222,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	door.TakeCompanions(c.companions())
 	which := nameplateOf(s.machine)
 	health := func(b *wire.Beat) {
 		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded())
@@ -270,6 +271,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
+	count.tell(heart, face)
 	count.start(ctx, tasks, heart)
 	s.startGuard(ctx, tasks, heart, does)
 	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))

@@ -442,6 +442,29 @@ func (r *Room) Connected() bool {
 	return !r.heard.IsZero() && time.Since(r.heard) < heardFor
 }
 
+// A Crowd is how full the place is, as one door knows it.
+type Crowd struct {
+	Least, Most, Limit int64
+	Near               bool // from here on the place is nearly full
+	Full               bool // this door has no right left to let somebody in
+}
+
+// Crowd returns how full the place is, and false where that is not known. near is of how
+// many of a hundred of the limit on it is nearly full.
+func (r *Room) Crowd(now time.Time, connected bool, near uint8) (c Crowd, known bool) {
+	if near == 0 {
+		near = wire.DefaultNear
+	}
+	if c.Least, c.Most, c.Limit, known = r.Inside(now, connected); !known || c.Limit == 0 {
+		return c, known
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Full = c.Least >= c.Limit || r.of(wire.Scope{}).Roll(dayOf(now)).Left() <= 0
+	c.Near = !c.Full && c.Most*100 >= c.Limit*int64(near)
+	return c, true
+}
+
 // Inside returns how many people may be inside the place, at least and at most, and
 // its limit, which is 0 if there is none. Connected says that the server is heard of
 // all the time. It is false where the server never told anything of the other doors.

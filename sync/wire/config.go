@@ -44,6 +44,8 @@ type KioskConfig struct {
 
 	StaleList  OnStale       `cbor:"10,keyasint,omitempty"` // "" is AdmitStale
 	StaleAfter time.Duration `cbor:"11,keyasint,omitempty"` // with RefuseStale
+
+	NearFull uint8 `cbor:"15,keyasint,omitempty"` // of a hundred of the limit, from which on the place is nearly full; 0 is DefaultNear
 }
 
 // Validate reports every setting that no kiosk should run with, joined.
@@ -81,6 +83,9 @@ func (c KioskConfig) Validate() error {
 	}
 	if len(c.HelpLine) > 40 || !utf8.ValidString(c.HelpLine) {
 		bad("help_line: at most 40 bytes")
+	}
+	if c.NearFull != 0 && (c.NearFull < LeastNear || c.NearFull > 100) {
+		bad("near_full: must be %d to 100, not %d", LeastNear, c.NearFull)
 	}
 	switch c.StaleList {
 	case "", AdmitStale:

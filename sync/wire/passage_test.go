@@ -24,7 +24,9 @@ func TestGoldenPassages(t *testing.T) {
 	beat := &wire.Beat{V: 1, Nonce: [16]byte{7, 7}, Epoch: wire.Epoch{9}, Passage: &wire.PassageBeat{
 		People: 1_204, Against: 31, Scans: 980, For: wire.LatelyTime.Milliseconds(), Lately: 96, LatelyScans: 2, Broken: true, Last: 1_795_500_000_000,
 	}}
+	full := &wire.Beat{V: 1, Nonce: [16]byte{7, 7}, Epoch: wire.Epoch{9}, Room: &wire.RoomBeat{Inside: &wire.InsideBeat{Least: 112, Most: 118, Limit: 120, Near: 90, Cut: true}}}
 	for _, g := range []golden{
+		{"beat-inside.cbor", full, func() []byte { return wire.Seal(wire.ForBeat, 0, key, full) }, func(b []byte) (any, error) { return wire.OpenBeat(b, public(key)) }},
 		{"beat-passage.cbor", beat, func() []byte { return wire.Seal(wire.ForBeat, 0, key, beat) }, func(b []byte) (any, error) { return wire.OpenBeat(b, public(key)) }},
 		{"record-passage.cbor", h, func() []byte { return wire.Encode(wire.NewRecord(h, wire.Sealed{})) }, func(b []byte) (any, error) {
 			_, got, err := wire.DecodeRecord(b)

@@ -8,9 +8,12 @@ const (
 	MaxCounts     = 48
 )
 
-// DefaultWarn is from how many of a hundred of its limit on a place is nearly full, if
-// nobody has said.
-const DefaultWarn = 90
+// From how many of a hundred of its limit on a place is nearly full, if nobody has said,
+// and at least.
+const (
+	DefaultNear = 90
+	LeastNear   = 50
+)
 
 // A Scope is whom a count is of: the people at the place, at an event, or of one of an
 // event's categories.
@@ -26,6 +29,18 @@ type Scope struct {
 type RoomBeat struct {
 	Events []EventBeat `cbor:"1,keyasint,omitempty"`
 	Counts []CountBeat `cbor:"2,keyasint,omitempty"`
+
+	Inside *InsideBeat `cbor:"3,keyasint,omitempty"` // nil while it is not known
+}
+
+// An InsideBeat is what a kiosk shows of the people inside the place.
+type InsideBeat struct {
+	_     struct{} `cbor:",toarray"`
+	Least int64
+	Most  int64
+	Limit int64 // 0 is none
+	Near  uint8 // from so many of a hundred of it on the place is nearly full
+	Cut   bool  // the kiosk does not hear of all others now
 }
 
 // An EventBeat is an event that a kiosk holds.

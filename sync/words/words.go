@@ -91,9 +91,16 @@ const (
 	TypedEnter   Key = "typed.enter"
 	TypedErase   Key = "typed.erase"
 	TypedClose   Key = "typed.close"
-	BringAsk     Key = "bring.ask"  // before the numbers of companions
-	BringDone    Key = "bring.done" // placeholder "count"
-	Inside       Key = "inside"     // how many are inside; placeholder "count"
+	PhoneAsk     Key = "phone.ask"   // opens the keys for a telephone number
+	PhoneHint    Key = "phone.hint"  // who reads it
+	PhoneWrong   Key = "phone.wrong" // a number that cannot be; ".do" is what to do, as for the next two
+	PhoneWait    Key = "phone.wait"  // too many were typed within a minute
+	BringFirst   Key = "bring.first" // companions were shown before the card
+	BringAsk     Key = "bring.ask"   // before the numbers of companions
+	BringDone    Key = "bring.done"  // placeholder "count"
+	Inside       Key = "inside"      // how many are inside; placeholder "count"
+	InsideNear   Key = "inside.near" // and the place is nearly full
+	InsideFull   Key = "inside.full" // and nobody else comes in by this door
 
 	CarryBusy   Key = "carry.busy"   // check-ins are being written on a stick
 	CarryDone   Key = "carry.done"   // they are; placeholder "count", of what waits for a receipt

@@ -98,6 +98,8 @@ var all = []Setting{
 		put: func(d *wire.ConfigDoc, v string) { d.Door.Reset = seconds(v) }, get: func(d *wire.ConfigDoc) string { return inSeconds(d.Door.Reset) }},
 	{Key: "door.help_line", Kind: Text, Most: 40, Harmless: true,
 		put: func(d *wire.ConfigDoc, v string) { d.Door.HelpLine = v }, get: func(d *wire.ConfigDoc) string { return d.Door.HelpLine }},
+	{Key: "door.near_full", Kind: Number, Least: wire.LeastNear, Most: 100, Default: "90", Harmless: true,
+		put: func(d *wire.ConfigDoc, v string) { d.Door.NearFull = uint8(number(v)) }, get: func(d *wire.ConfigDoc) string { return strconv.Itoa(int(d.Door.NearFull)) }},
 	{Key: "cards.stale_list", Kind: Choice, Choices: []string{string(wire.AdmitStale), string(wire.RefuseStale)}, Default: string(wire.AdmitStale),
 		put: func(d *wire.ConfigDoc, v string) { d.Door.StaleList = wire.OnStale(v) }, get: func(d *wire.ConfigDoc) string { return string(d.Door.StaleList) }},
 	{Key: "cards.stale_days", Kind: Number, Least: 1, Most: 366, Default: "14",

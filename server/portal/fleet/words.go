@@ -211,6 +211,27 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 		add("unrecorded", page.Number(int64(min(b.Unrecorded, 1<<40))), "warn")
 	}
 
+	if r := b.Room; r != nil && r.Inside != nil {
+		begin("fleet.group.inside")
+		in := r.Inside
+		value := page.Number(in.Least)
+		if in.Most != in.Least {
+			value += "–" + page.Number(in.Most)
+		}
+		switch {
+		case in.Limit <= 0:
+			add("inside", say("fleet.inside", "people", value), "")
+		case in.Least >= in.Limit:
+			add("inside", say("fleet.inside.full", "people", value, "limit", page.Number(in.Limit)), "bad")
+		case in.Most/100 >= in.Limit || in.Most*100 >= in.Limit*int64(in.Near):
+			add("inside", say("fleet.inside.near", "people", value, "limit", page.Number(in.Limit)), "warn")
+		default:
+			add("inside", say("fleet.inside.of", "people", value, "limit", page.Number(in.Limit)), "")
+		}
+		if in.Cut {
+			add("inside.cut", say("fleet.yes"), "warn")
+		}
+	}
 	if c := b.Passage; c != nil {
 		begin("fleet.group.passage")
 		add("passage.counts", say("fleet.passage."+map[bool]string{true: "broken", false: "good"}[c.Broken]), worse(c.Broken, "warn"))

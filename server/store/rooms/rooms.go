@@ -113,7 +113,7 @@ type Count struct {
 // Inside returns what is known of a scope in a period.
 func (r *Rooms) Inside(ctx context.Context, place uint32, s wire.Scope, period int64, connected time.Duration) (c Count, err error) {
 	now := r.now()
-	c.Warn = wire.DefaultWarn
+	c.Warn = wire.DefaultNear
 	err = r.s.Read(ctx, func(rows *sql.Rows) error {
 		var t quota.Tally
 		var told time.Time
