@@ -48,11 +48,11 @@ var (
 
 // A phone is one that was paired. Its secret is in its cookie.
 type phone struct {
-	Secret [sha256.Size]byte `json:"secret"` // the hash of it
-	Salt   []byte            `json:"salt"`
-	PIN    []byte            `json:"pin"` // argon2id
-	Wrong  int               `json:"wrong"`
-	Used   int64             `json:"used"` // rises with each use of any
+	Secret []byte `json:"secret"` // the hash of it
+	Salt   []byte `json:"salt"`
+	PIN    []byte `json:"pin"` // argon2id
+	Wrong  int    `json:"wrong"`
+	Used   int64  `json:"used"` // rises with each use of any
 
 	until time.Time // locked until; of this process's clock that never jumps
 }
@@ -94,7 +94,7 @@ func readPhones(b []byte) ([]*phone, error) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	for _, one := range all {
-		if one == nil || len(one.PIN) != hashSize || len(one.Salt) != 16 || one.Wrong < 0 {
+		if one == nil || len(one.Secret) != sha256.Size || len(one.PIN) != hashSize || len(one.Salt) != 16 || one.Wrong < 0 {
 			return nil, errDamaged
 		}
 	}
@@ -145,7 +145,8 @@ func goodPIN(pin string) bool {
 // add pairs a telephone and returns its secret.
 func (p *phones) add(pin string) (secret string, err error) {
 	secret = rand.Text()
-	one := &phone{Secret: sha256.Sum256([]byte(secret)), Salt: make([]byte, 16)}
+	sum := sha256.Sum256([]byte(secret))
+	one := &phone{Secret: sum[:], Salt: make([]byte, 16)}
 	rand.Read(one.Salt)
 	one.PIN = hashPIN(pin, one.Salt)
 	p.mu.Lock()
@@ -172,7 +173,7 @@ func (p *phones) next() int64 {
 func (p *phones) find(secret string) *phone {
 	sum := sha256.Sum256([]byte(secret))
 	for _, one := range p.all {
-		if subtle.ConstantTimeCompare(one.Secret[:], sum[:]) == 1 {
+		if subtle.ConstantTimeCompare(one.Secret, sum[:]) == 1 {
 			return one
 		}
 	}
