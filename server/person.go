@@ -17,7 +17,7 @@ import (
 )
 
 const personUsage = `person export KIND NUMBER [-out DIR] [-request ID]
-        write all that is held of a person: signed JSON, and a page to read or print
+        write all that is held of a person: signed JSON, and to read or print a page and a PDF
   person erase KIND NUMBER -yes [-out DIR] [-request ID]
         erase a person and write the signed proof
   KIND is card, phone (+84...), cccd or bhyt; a NUMBER of - is read from standard input,
@@ -79,7 +79,11 @@ func exportPerson(ctx context.Context, env environment, g *guards, p qrgate.Pers
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{path + ".json": file, path + ".html": sheet}
+	document, err := d.PDF(text.Vietnamese)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{path + ".json": file, path + ".html": sheet, path + ".pdf": document}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := writeNew(name, files[name]); err != nil {
 			return err

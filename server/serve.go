@@ -146,6 +146,8 @@ func serve(ctx context.Context, env environment) error {
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
 		tasks.Go(func() error { return enrolling.disconnectRevoked(ctx, embedded) })
+	} else {
+		tasks.Go(func() error { return enrolling.keepOut(ctx, ca) })
 	}
 	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
 	tasks.Go(func() error { return pages.Watch(ctx) })
@@ -162,7 +164,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return newer.job.Run(ctx) })
 	tasks.Go(func() error { return guard.keeper.Run(ctx) })
 	tasks.Go(func() error { return guard.sealer.Run(ctx) })
-	counting := movement.Job{Rows: s, Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}
+	counting := movement.Job{Rows: movement.Without(s, guard.keeper.Unused), Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}
 	tasks.Go(func() error { return counting.Run(ctx) })
 	if letters != nil {
 		tasks.Go(func() error { return letters.Run(ctx) })
@@ -281,6 +283,9 @@ func writeTLS(c Config, ca *enrol.CA) (*enrol.ServerCertificate, error) {
 	}
 	cert, err := ca.ServerCertificate(c.tlsDir(), c.Names, time.Now)
 	if err != nil {
+		return nil, err
+	}
+	if err := writeRevokedList(c, ca); err != nil {
 		return nil, err
 	}
 	for name, content := range map[string][]byte{"ca.pem": ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(serverNames...))} {

@@ -40,6 +40,9 @@ type Parts struct {
 	// Needed calls fn with the persons that something else needs until its own end,
 	// such as those whom an open case is about; nil if nothing does.
 	Needed func(ctx context.Context, fn func(qrgate.Person)) error
+	// Uninvite takes back the invitations, to what is still to come, of the people
+	// whom match knows by name and telephone; nil if nobody invites.
+	Uninvite func(ctx context.Context, by string, match func(name, phone string) bool) error
 	// Looks returns who has seen a person, the latest first; nil if nobody can.
 	Looks func(context.Context, qrgate.Person) ([]Look, error)
 }

@@ -37,13 +37,15 @@ type Dossier struct {
 	Days       int       `json:"retention_days"`
 
 	// Known says that something is held of the person at all.
-	Known    bool                   `json:"known"`
-	Details  register.PersonDetails `json:"details"`
-	Numbers  int                    `json:"hashed_numbers"` // by which check-ins find the person
-	Cards    []DossierCard          `json:"cards"`
-	Checkins []DossierCheckin       `json:"check_ins"`
-	Looks    []Look                 `json:"looks"`
-	Backups  []Backup               `json:"backups"`
+	Known   bool                   `json:"known"`
+	Details register.PersonDetails `json:"details"`
+	Numbers int                    `json:"hashed_numbers"` // by which check-ins find the person
+	// Restraint is restriction or objection, if the data is kept and not used.
+	Restraint string           `json:"restraint,omitempty"`
+	Cards     []DossierCard    `json:"cards"`
+	Checkins  []DossierCheckin `json:"check_ins"`
+	Looks     []Look           `json:"looks"`
+	Backups   []Backup         `json:"backups"`
 }
 
 // A DossierCard is a card of a person.
@@ -112,6 +114,11 @@ func (k *Keeper) export(ctx context.Context, p qrgate.Person) (*Dossier, error) 
 		return nil, err
 	}
 	d.Known = d.Known || d.Numbers > 0
+	restraint, err := k.Rights.RestraintOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	d.Restraint = string(restraint)
 	subjects, err := k.subjects(p)
 	if err != nil {
 		return nil, err

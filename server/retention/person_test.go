@@ -49,7 +49,7 @@ func TestErasure(t *testing.T) {
 		if err := proof.Open(proof.Erasure, file, signer.Keys(), &said); err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]int64{"checkins": 3, "identities": said.Rows["identities"], "details": 1, "people": 1, "holders": 1, "guests": 0, "merges": 0}
+		want := map[string]int64{"checkins": 3, "identities": said.Rows["identities"], "details": 1, "people": 1, "holders": 1, "guests": 0, "merges": 0, "restraints": 0}
 		if !cmp.Equal(said.Rows, want) || said.Object != "request 1" || len(said.Waiting.Backups) != 1 || len(said.Days) != 4 {
 			t.Errorf("the file says %+v", said)
 		}

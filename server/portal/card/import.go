@@ -426,6 +426,8 @@ func (p *Pages) takeIn(w http.ResponseWriter, r *http.Request, v *page.View) err
 	switch {
 	case errors.Is(err, register.ErrKnown): // registered since the report
 		return v.Go(w, "/the/nhap", "card.import.again")
+	case errors.Is(err, register.ErrObjected):
+		return v.Go(w, "/the/nhap", "card.import.objected")
 	case errors.Is(err, qrgate.ErrConflict):
 		return v.Go(w, "/the", "import.gone")
 	case err != nil:

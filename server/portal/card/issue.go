@@ -36,6 +36,10 @@ func (p *Pages) issue(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		return p.renderHolder(w, r, v, h, form, http.StatusUnprocessableEntity)
 	}
 	b, err := p.cards.Issue(r.Context(), v.Who.Account.ID, o, h.ID)
+	if errors.Is(err, register.ErrObjected) {
+		form.Fail("card.kind", "card.objected")
+		return p.renderHolder(w, r, v, h, form, http.StatusUnprocessableEntity)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package event
 
 import (
 	"context"
-	"crypto/ed25519"
 	"embed"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -38,11 +38,14 @@ type Mailer interface{ Send(mail.Message) error }
 type Options struct {
 	Checkins Checkins
 	Persons  Persons
-	// Sign returns the key that signs event passes today, and its id.
-	Sign func() (id uint32, key ed25519.PrivateKey, err error)
+	// Sign has passes signed.
+	Sign issue.Sign
 	// Links is 32 bytes under which the links of passes are made.
 	Links []byte
 	Mail  Mailer // nil if this server sends no mail
+	// Silent returns what reports whether somebody has objected to the use of their
+	// data, so that no letter goes to them; nil if nobody can.
+	Silent func(context.Context) (func(name, phone string) bool, error)
 
 	HelpLine      string
 	Controller    string

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/text"
@@ -20,6 +22,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A link's code is the number of a pass, its issue and ten bytes that only this
@@ -112,16 +115,15 @@ func (p *Pages) image(w http.ResponseWriter, r *http.Request, _ *page.View) erro
 	if !g.Cancelled.IsZero() || !e.Cancelled.IsZero() || e.Ends.Before(p.f.Now()) {
 		return qrgate.ErrNotFound
 	}
-	sign, err := p.signer()
+	texts, err := p.sign(r.Context(), "", []pass.OwnCard{g.Pass(e, 0)}, e)
 	if err != nil {
 		return err
 	}
-	text, err := sign(e, g)
-	if err != nil {
-		return err
+	if texts[0] == "" {
+		return qrgate.ErrNotFound // taken back just now
 	}
 	var b bytes.Buffer
-	if err := print.Code(&b, text); err != nil {
+	if err := print.Code(&b, texts[0]); err != nil {
 		return fmt.Errorf("event: code of a pass: %w", err)
 	}
 	w.Header().Set("Content-Type", "image/png")
@@ -130,16 +132,21 @@ func (p *Pages) image(w http.ResponseWriter, r *http.Request, _ *page.View) erro
 	return err
 }
 
-// signer returns what signs passes today.
-func (p *Pages) signer() (func(*events.Event, *events.Guest) (string, error), error) {
-	id, key, err := p.o.Sign()
+// patience is how long a page waits for whoever signs.
+const patience = 20 * time.Second
+
+// sign has passes of an event signed.
+func (p *Pages) sign(ctx context.Context, by string, passes []pass.OwnCard, e *events.Event) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	texts, err := p.o.Sign(ctx, issue.Request{Purpose: wire.ForEvent, By: by, Object: fmt.Sprintf("event %d", e.No), Passes: passes})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = page.Busy{Err: err, After: patience}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("event: sign: %w", err)
 	}
-	if id > 255 {
-		return nil, fmt.Errorf("event: sign: key %d does not fit on a pass", id)
-	}
-	return func(e *events.Event, g *events.Guest) (string, error) { return pass.Sign(g.Pass(e, uint8(id)), key) }, nil
+	return texts, nil
 }
 
 // maxLetters is how many letters go at a time: the mail holds a bounded number.
@@ -157,9 +164,15 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *page.View) error
 	case !e.Cancelled.IsZero():
 		return qrgate.ErrConflict
 	}
+	silent := func(string, string) bool { return false }
+	if p.o.Silent != nil {
+		if silent, err = p.o.Silent(r.Context()); err != nil {
+			return err
+		}
+	}
 	var to []*events.Guest
 	err = p.events.Guests(r.Context(), e.No, func(g *events.Guest) error {
-		if g.Cancelled.IsZero() && g.Sent.IsZero() && g.Details.Email != "" && len(to) < maxLetters {
+		if g.Cancelled.IsZero() && g.Sent.IsZero() && g.Details.Email != "" && len(to) < maxLetters && !silent(g.Details.Name, g.Details.Phone) {
 			to = append(to, g)
 		}
 		return nil
@@ -214,16 +227,21 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if !e.Cancelled.IsZero() {
 		return qrgate.ErrConflict
 	}
-	sign, err := p.signer()
-	if err != nil {
-		return err
-	}
 	done, err := p.turns.Take(r.Context())
 	if err != nil {
 		return err
 	}
 	defer done()
 	if err := p.reg.Looked(r.Context(), v.Who.Account.ID, "print passes", fmt.Sprintf("event %d", e.No)); err != nil {
+		return err
+	}
+	signed, err := p.signedGuests(r, v, e)
+	switch {
+	case errors.Is(err, issue.ErrBatchQuota):
+		return v.Go(w, path(e.No)+"/khach", "event.quota.batch")
+	case errors.Is(err, issue.ErrDayQuota):
+		return v.Go(w, path(e.No)+"/khach", "event.quota.day")
+	case err != nil:
 		return err
 	}
 	deck := print.Deck{
@@ -233,13 +251,36 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	w.Header().Set("Content-Type", "application/pdf")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="ve-su-kien-%d.pdf"`, e.No))
 	w.Header().Set("Cache-Control", "no-store")
-	return print.Cards(w, deck, p.faces(r, e, sign))
+	return print.Cards(w, deck, p.faces(r, e, signed))
 }
 
 var errStopped = errors.New("stopped")
 
+// signedGuests returns the texts of an event's passes.
+func (p *Pages) signedGuests(r *http.Request, v *page.View, e *events.Event) (map[pass.OwnCard]string, error) {
+	var passes []pass.OwnCard
+	err := p.events.Guests(r.Context(), e.No, func(g *events.Guest) error {
+		if g.Cancelled.IsZero() {
+			passes = append(passes, g.Pass(e, 0))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	texts, err := p.sign(r.Context(), v.Who.Account.ID, passes, e)
+	if err != nil {
+		return nil, err
+	}
+	signed := make(map[pass.OwnCard]string, len(passes))
+	for i, c := range passes {
+		signed[c] = texts[i]
+	}
+	return signed, nil
+}
+
 // faces returns what passes say.
-func (p *Pages) faces(r *http.Request, e *events.Event, sign func(*events.Event, *events.Guest) (string, error)) iter.Seq2[*print.Card, error] {
+func (p *Pages) faces(r *http.Request, e *events.Event, signed map[pass.OwnCard]string) iter.Seq2[*print.Card, error] {
 	called := map[uint8]print.Text{}
 	for _, c := range e.Categories {
 		called[c.No] = print.Text{VI: c.Name, EN: c.Name}
@@ -253,9 +294,9 @@ func (p *Pages) faces(r *http.Request, e *events.Event, sign func(*events.Event,
 			if !g.Cancelled.IsZero() {
 				return nil
 			}
-			text, err := sign(e, g)
-			if err != nil {
-				return err
+			text := signed[g.Pass(e, 0)]
+			if text == "" {
+				return nil // taken back or replaced since
 			}
 			face := &print.Card{Text: text, Kind: called[g.Category], Until: e.Ends, Number: fmt.Sprint(g.Number), Name: g.Details.Name}
 			if !yield(face, nil) {

@@ -20,7 +20,7 @@ func Inventory() []Entry {
 	return []Entry{
 		{"checkins", []string{"checkins", "subjects", "arrivals"}},
 		{"people", []string{"people", "identities", "details", "merges"}},
-		{"holders", []string{"holders", "cards", "card_batches"}},
+		{"holders", []string{"holders", "cards", "card_batches", "sign_orders", "sign_parts", "signed_passes"}},
 		{"guests", []string{"guests"}},
 		{"visits", []string{"visits"}},
 		{"letters", []string{"dead_letters"}},
@@ -45,7 +45,7 @@ func Nameless() []string {
 		"config_layers", "config_groups", "config_members", "config_documents", "config_state",
 		"associations", "association_members", // names of organisations
 		"movements", "crowds", "movement_turns", "room_counts", "passages", // cells of ten and more
-		"orders", "order_parts", "command_cards", "order_uses",
+		"orders", "sign_raises", "order_parts", "command_cards", "order_uses",
 	}
 }
 

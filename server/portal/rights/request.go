@@ -192,10 +192,13 @@ type requestPage struct {
 	Held    bool // something is held of the person
 	Needed  bool // by an open case
 	Proof   bool // of an erasure
-	Reasons []option
-	Took    string // name of who took it
-	Did     string // and of who did the last
-	Now     time.Time
+	// Standing says that what was restricted is restricted still, Restrains that to
+	// fulfil it keeps data from being used.
+	Standing, Restrains bool
+	Reasons             []option
+	Took                string // name of who took it
+	Did                 string // and of who did the last
+	Now                 time.Time
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, q *rights.Request, f *page.Form, status int) error {
@@ -213,6 +216,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, q *ri
 		if d.Needed, err = p.Keeper.NeededBy(r.Context(), q.Asker.Person); err != nil {
 			return err
 		}
+	}
+	d.Restrains = q.Kind.Restrains()
+	if d.Standing, err = p.Rights.Standing(r.Context(), q.ID); err != nil {
+		return err
 	}
 	if _, err := p.Rights.ProofOf(r.Context(), q.ID); err == nil {
 		d.Proof = true
@@ -272,10 +279,34 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if !f.OK() {
 		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
 	}
+	if q.Version != version {
+		return qrgate.ErrConflict
+	}
+	if q.Kind == rights.Objection && reason == "" && q.Open() && q.Asker != nil && q.Asker.Person != 0 {
+		if err := p.Keeper.Object(r.Context(), v.Who.Account.ID, q.Asker.Person); err != nil {
+			return err
+		}
+	}
 	if err := p.Requests.Finish(r.Context(), v.Who.Account.ID, q.ID, version, reason); err != nil {
 		return err
 	}
 	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.finished")
+}
+
+// lift lets data be used again, because who restricted it says so.
+func (p *Pages) lift(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, f, _, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	if f.Choice("rights.lift.sure", false, "1") == "" {
+		f.Fail("rights.lift.sure", "rights.wrong.sure")
+		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
+	}
+	if err := p.Rights.Lift(r.Context(), v.Who.Account.ID, q.ID); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.lifted")
 }
 
 // export sends all that is held of the person.
@@ -297,6 +328,14 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 			return err
 		}
 		page.Send(w, "application/json", "qrgate-du-lieu-ca-nhan.json", file)
+		return nil
+	}
+	if f.Values.Get("dang") == "pdf" {
+		file, err := d.PDF(text.Vietnamese)
+		if err != nil {
+			return err
+		}
+		page.Send(w, "application/pdf", "qrgate-du-lieu-ca-nhan.pdf", file)
 		return nil
 	}
 	sheet, err := d.HTML(text.Vietnamese)

@@ -80,6 +80,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET " + base + "/yeu-cau/{id}", Allow: taker, Handler: p.request},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/tra-loi", Allow: officer, Handler: p.answer},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/xong", Allow: officer, Handler: p.finish},
+		{Pattern: "POST " + base + "/yeu-cau/{id}/bo-han-che", Allow: officer, Handler: p.lift},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/tai-ve", Allow: officer, Handler: p.export},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/xoa", Allow: officer, Handler: p.erase},
 		{Pattern: "GET " + base + "/yeu-cau/{id}/bang-chung", Allow: taker, Handler: p.proof},
@@ -118,12 +119,19 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request, v *page.View) error
 		Newest     rights.Seal
 		Checked    *rights.Chain
 		Holidays   bool // the table of holidays ends soon
+		Restricted int  // people whose data is kept and not used
+		Objected   int
 	}{Tabs: p.tabs(v), Now: p.f.Now(), Officer: len(v.Scopes(qrgate.Protection)) > 0, Checked: p.lastCheck()}
 	ctx := r.Context()
 	var err error
 	if d.Open, d.Late, err = p.Requests.Count(ctx); err != nil {
 		return err
 	}
+	restrained, err := p.Rights.CountRestrained(ctx)
+	if err != nil {
+		return err
+	}
+	d.Restricted, d.Objected = restrained[rights.Restriction], restrained[rights.Objection]
 	if d.Officer {
 		list, _, err := p.Requests.List(ctx, nil, 0, 5)
 		if err != nil {

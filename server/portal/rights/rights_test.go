@@ -101,6 +101,9 @@ func TestAccess(t *testing.T) {
 			t.Errorf("the sheet (%d) lacks %q", code, want)
 		}
 	}
+	if code, file, _ := w.post("lan", at+"/tai-ve", url.Values{"version": {"2"}, "dang": {"pdf"}}); code != 200 || !strings.HasPrefix(file, "%PDF-") {
+		t.Errorf("the PDF = %d, %.8q", code, file)
+	}
 	if strings.Contains(sheet, "<script") || strings.Contains(sheet, "http://") {
 		t.Error("the sheet loads something")
 	}

@@ -226,6 +226,33 @@ func (s *Events) Withdraw(ctx context.Context, by string, g *Guest) error {
 	return s.change(ctx, by, "withdraw invitation", g, "cancelled = ?", []any{s.now().UnixMilli()})
 }
 
+// WithdrawWhere takes back the invitations of those whom match knows by their name
+// and telephone, to events that are not over.
+func (s *Events) WithdrawWhere(ctx context.Context, by string, match func(name, phone string) bool) error {
+	coming, err := s.Between(ctx, s.now(), s.now().AddDate(10, 0, 0))
+	if err != nil {
+		return err
+	}
+	for _, e := range coming {
+		var meant []*Guest
+		err := s.Guests(ctx, e.No, func(g *Guest) error {
+			if g.Cancelled.IsZero() && match(g.Details.Name, g.Details.Phone) {
+				meant = append(meant, g)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, g := range meant {
+			if err := s.Withdraw(ctx, by, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (s *Events) change(ctx context.Context, by, action string, g *Guest, set string, args []any) error {
 	err := s.s.Write(ctx, func(t store.Tx) error {
 		n, err := t.Exec("UPDATE guests SET "+set+" WHERE number = ? AND issue = ? AND cancelled IS NULL", append(args, int64(g.Number), int64(g.Issue))...)

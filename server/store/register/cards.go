@@ -151,6 +151,9 @@ func (c *Cards) issue(t store.Tx, by string, o Order, persons []qrgate.Person, h
 	if err := t.Lock("cards"); err != nil {
 		return nil, err
 	}
+	if err := objected(t, persons); err != nil {
+		return nil, err
+	}
 	now := c.r.now().Truncate(time.Millisecond)
 	b := &Batch{ID: store.NewID(), Office: o.Office, Kind: o.Kind, Cards: len(persons), MadeBy: by, Made: now}
 	numbers, err := c.numbers(t, len(persons))
@@ -187,6 +190,25 @@ func (c *Cards) issue(t store.Tx, by string, o Order, persons []qrgate.Person, h
 	}
 	note := fmt.Sprintf("%d of kind %s, numbers %d to %d, until %s", b.Cards, b.Kind, numbers[0], numbers[len(numbers)-1], o.Last)
 	return b, t.Audit(by, "issue cards", "batch "+b.ID, note)
+}
+
+// ErrObjected means that somebody who is to get a card has objected to the use of
+// their data.
+var ErrObjected = fmt.Errorf("the holder has objected to the use of their data: %w", qrgate.ErrForbidden)
+
+// objected is [ErrObjected] if one of these persons has.
+func objected(t store.Tx, persons []qrgate.Person) error {
+	found := false
+	err := t.Each(func(rows *sql.Rows) error {
+		var p int64
+		err := rows.Scan(&p)
+		found = found || slices.Contains(persons, qrgate.Person(p))
+		return err
+	}, "SELECT person FROM restraints WHERE kind = 'objection'")
+	if err == nil && found {
+		err = ErrObjected
+	}
+	return err
 }
 
 // numbers returns the next numbers of cards, in order. A number with which somebody
@@ -353,6 +375,21 @@ func (c *Cards) Batches(ctx context.Context, offices []qrgate.Scope, most int) (
 	}, "SELECT "+batchColumns+" FROM card_batches b WHERE "+where+" ORDER BY b.made DESC, b.id LIMIT ?", append(args, most)...)
 	if err != nil {
 		return nil, fmt.Errorf("register: batches: %w", err)
+	}
+	return all, nil
+}
+
+// Own returns what the codes of a batch's cards say that are not void, without the key,
+// in the order of numbers.
+func (c *Cards) Own(ctx context.Context, batch string) (all []pass.OwnCard, err error) {
+	err = c.r.s.Read(ctx, func(rows *sql.Rows) error {
+		var d Card
+		err := d.scan(rows)
+		all = append(all, d.Own(0))
+		return err
+	}, "SELECT "+cardColumns+" FROM cards c WHERE c.batch = ? AND c.revoked IS NULL ORDER BY c.number", batch)
+	if err != nil {
+		return nil, fmt.Errorf("register: codes of a batch: %w", err)
 	}
 	return all, nil
 }
