@@ -35,11 +35,12 @@ type Config struct {
 	Store    string // data source name, see store.Open
 	LogLevel slog.Level
 
-	Broker    string   // address to listen on; empty with an external broker
-	Names     []string // that kiosks and servers reach the broker under
-	BrokerURL string   // that this server connects to
-	KioskURL  string   // that new kiosks are told; empty for the broker's port at the portal's host
-	Client    string   // this server's own name at the broker
+	Broker       string   // address to listen on; empty with an external broker
+	Names        []string // that kiosks and servers reach the broker under
+	BrokerURL    string   // that this server connects to
+	BrokerReload []string // command that has an external broker read its list of revoked certificates
+	KioskURL     string   // that new kiosks are told; empty for the broker's port at the portal's host
+	Client       string   // this server's own name at the broker
 
 	Portal      string // address that the portal listens on
 	PortalURL   string // what posters and messages say
@@ -115,6 +116,7 @@ type rawConfig struct {
 		URL    string
 		Kiosks string
 		Client string
+		Reload []string
 	}
 	Portal struct {
 		Listen      string
@@ -235,6 +237,11 @@ func parseConfig(text string) (Config, error) {
 		if u, err := url.Parse(c.KioskURL); err != nil || u.Scheme != "tls" || u.Port() == "" {
 			bad("broker.kiosks: must be tls://host:port, not %q", c.KioskURL)
 		}
+	}
+	if c.BrokerReload = raw.Broker.Reload; len(c.BrokerReload) > 0 && c.Broker != "" {
+		bad("broker.reload: only with an external broker")
+	} else if len(c.BrokerReload) > 0 && c.BrokerReload[0] == "" {
+		bad("broker.reload: the command has no name")
 	}
 	if !slices.Contains(serverNames, c.Client) {
 		bad("broker.client: must be one of server-1 to server-9, not %q", c.Client)

@@ -30,13 +30,16 @@
 //	use_identity_as_username true
 //	use_username_as_clientid true
 //	allow_anonymous false
+//	crlfile revoked.crl
 //	acl_file qrgate.acl
 //	message_size_limit 131072
 //
-// There a SUBSCRIBE that is not allowed looks granted and delivers nothing, a
-// PUBLISH that is not allowed is acknowledged and dropped, and a revoked kiosk
-// stays connected until its certificate ends, though the server takes nothing
-// from it. Nor does Mosquitto keep a kiosk out of a shared subscription: it hears
+// It reads revoked.crl when it is told to (SIGHUP), which setting reload of the
+// server's [broker] is for, or a systemd path unit where the server may not; the
+// server itself ends the connection of a revoked kiosk (package external).
+//
+// There a SUBSCRIBE that is not allowed looks granted and delivers nothing, and a
+// PUBLISH that is not allowed is acknowledged and dropped. Nor does Mosquitto keep a kiosk out of a shared subscription: it hears
 // nothing there, but its share of the batches is lost until they are sent again.
 // It keeps sessions for who asks, knows no limit of what is retained, and lets a
 // kiosk's last will be any message that the kiosk may publish.

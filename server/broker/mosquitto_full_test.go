@@ -24,6 +24,9 @@ func startMosquitto(t *testing.T, s *site, more string) string {
 	if _, err := s.ca.ServerCertificate(dir, []string{"127.0.0.1"}, time.Now); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.ca.WriteRevocationList(filepath.Join(dir, "revoked.crl"), nil, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	for name, b := range map[string][]byte{"ca.pem": s.ca.Certificate(), "qrgate.acl": []byte(broker.MosquittoACL(worker, worker2) + more)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)

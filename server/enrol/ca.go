@@ -116,7 +116,9 @@ func (ca *CA) Kiosk(id string, public ed25519.PublicKey, now time.Time) ([]byte,
 	if len(public) != ed25519.PublicKeySize {
 		return nil, fmt.Errorf("enrol: kiosk %s: public key of %d bytes", id, len(public))
 	}
-	der, err := ca.client(id, RoleKiosk, public, now, KioskLife)
+	t := clientTemplate(id, RoleKiosk, now, KioskLife)
+	t.SerialNumber = serialOf(public, now)
+	der, err := ca.issue(t, public)
 	if err != nil {
 		return nil, err
 	}
@@ -124,9 +126,13 @@ func (ca *CA) Kiosk(id string, public ed25519.PublicKey, now time.Time) ([]byte,
 }
 
 func (ca *CA) client(name string, role Role, public crypto.PublicKey, now time.Time, life time.Duration) ([]byte, error) {
+	return ca.issue(clientTemplate(name, role, now, life), public)
+}
+
+func clientTemplate(name string, role Role, now time.Time, life time.Duration) *x509.Certificate {
 	t := template(pkix.Name{CommonName: name, OrganizationalUnit: []string{string(role)}}, now, life)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	return ca.issue(t, public)
+	return t
 }
 
 func (ca *CA) server(names []string, public crypto.PublicKey, now time.Time) ([]byte, error) {

@@ -11,8 +11,9 @@ import (
 )
 
 // StartMosquitto runs Debian's Mosquitto at addr with the files ca.pem,
-// server.pem, server.key and qrgate.acl in dir, as package broker's
-// documentation says, and returns when it listens. stop ends it.
+// server.pem, server.key, revoked.crl and qrgate.acl in dir, as package broker's
+// documentation says, and returns when it listens. Its process number is in
+// mosquitto.pid there. stop ends it.
 func StartMosquitto(dir, addr string, log io.Writer) (stop func(), err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -27,6 +28,8 @@ require_certificate true
 use_identity_as_username true
 use_username_as_clientid true
 allow_anonymous false
+crlfile %[3]s/revoked.crl
+pid_file %[3]s/mosquitto.pid
 acl_file %[3]s/qrgate.acl
 message_size_limit 131072
 user root

@@ -39,7 +39,9 @@ type Options struct {
 	Broker string    // tls://host:port of an external broker; "" is the embedded one
 	Dial   string    // where kiosks connect to, if a proxy stands before the broker
 	Portal string    // address of the portal; "" is a free port
+	Home   string    // host by which kiosks reach this one, if it is not 127.0.0.1
 	Extra  string    // appended to the server's configuration
+	Reload []string  // command by which the external broker reads what was revoked
 }
 
 // A Stage is one server and its kiosks.
@@ -90,9 +92,19 @@ func (s *Stage) writeConfig(path, name, portal, metrics string) error {
 	broker := fmt.Sprintf("listen = %q", s.Broker)
 	if s.options.Broker != "" {
 		broker = fmt.Sprintf("listen = \"\"\nurl = %q", s.options.Broker)
+		if len(s.options.Reload) > 0 {
+			broker += fmt.Sprintf("\nreload = [\"%s\"]", strings.Join(s.options.Reload, `", "`))
+		}
 	}
-	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nclient = %q\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nlisten = %q\nhelp_line = \"19001075\"\nlive = \"anybody\"\n[metrics]\nlisten = %q\n%s\n",
-		s.ServerState(), s.options.Store, broker, name, portal, metrics, s.options.Extra)
+	url := ""
+	if home := s.options.Home; home != "" {
+		_, port, _ := net.SplitHostPort(s.Broker) // it is one
+		broker += fmt.Sprintf("\nkiosks = \"tls://%s:%s\"", home, port)
+		_, port, _ = net.SplitHostPort(portal)
+		url = fmt.Sprintf("http://%s:%s", home, port)
+	}
+	config := fmt.Sprintf("state = %q\n[store]\ndsn = %q\n[broker]\n%s\nclient = %q\nnames = [\"127.0.0.1\", \"localhost\"]\n[portal]\nurl = %q\nlisten = %q\nhelp_line = \"19001075\"\nlive = \"anybody\"\n[metrics]\nlisten = %q\n%s\n",
+		s.ServerState(), s.options.Store, broker, name, url, portal, metrics, s.options.Extra)
 	return os.WriteFile(path, []byte(config), 0o600)
 }
 
