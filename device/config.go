@@ -59,8 +59,11 @@ type Config struct {
 	Lines string // file that gets a line for each signal; empty drops them
 
 	Counting countingConfig
-	Screen   screenConfig
-	Sound    soundConfig
+
+	Neighbours neighbourConfig
+
+	Screen screenConfig
+	Sound  soundConfig
 
 	Update updateConfig
 
@@ -190,7 +193,13 @@ type rawConfig struct {
 			Open           duration
 		}
 	}
-	Count  struct{ Keys, Pipe string }
+	Count struct{ Keys, Pipe string }
+
+	Neighbours struct {
+		Listen string
+		Peers  []string
+	}
+
 	Screen struct {
 		Listen     string
 		Explain    duration
@@ -241,6 +250,7 @@ func readConfig(path string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
 	c.boot, c.bootFaults = bootfile.Read(c.Start.file)
+	c = c.wired()
 	if c, err = c.enrolled(); err != nil {
 		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
@@ -338,6 +348,7 @@ func parseConfig(text string) (Config, error) {
 		bad(`panel.kind: must be "gpio" or "lines", not %q`, raw.Panel.Kind)
 	}
 	c.Counting = raw.counting(bad)
+	c.Neighbours = raw.neighbours(bad)
 	c.Screen = raw.screen(bad)
 	c.Guard = raw.guard(bad)
 	c.Sound = raw.sound(bad)

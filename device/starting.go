@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/start"
 	"github.com/qrgate/qrgate/hw/board"
+	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/sync/guide"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -40,6 +42,37 @@ func (raw rawConfig) start(bad func(string, ...any)) startConfig {
 	c := startConfig{raw.Start.Walk, raw.Start.File, raw.Network.NMCLI}
 	if c.file != "" && !filepath.IsAbs(c.file) {
 		bad("start.file: must be an absolute path, not %q", c.file)
+	}
+	return c
+}
+
+// wired returns c with the parts that the boot partition's file says are wired as the
+// guide draws them. What kiosk.toml says of a part counts more.
+func (c Config) wired() Config {
+	c.Exit = c.Exit || c.boot.Exit
+	c.Panel.Egress = c.Panel.Egress || c.boot.Exit
+	if len(c.boot.Wired) == 0 {
+		return c
+	}
+	c.GPIO = true
+	outputs := map[string]*panel.Output{"red": &c.Panel.Red, "amber": &c.Panel.Amber, "green": &c.Panel.Green, "buzzer": &c.Panel.Buzzer}
+	contacts := map[string]*panel.Contact{"fire": &c.Panel.Fire, "button": &c.Panel.Button}
+	for _, pin := range guide.Pins() {
+		name := pin.Part
+		if name == "red" || name == "amber" || name == "green" {
+			name = "lamps"
+		}
+		if !slices.Contains(c.boot.Wired, name) {
+			continue
+		}
+		switch o, in := outputs[pin.Part], contacts[pin.Part]; {
+		case o != nil && o.Pin == "":
+			o.Pin, o.ActiveLow = pin.Line, pin.ActiveLow
+		case in != nil && in.Pin == "":
+			in.Pin, in.ActiveLow = pin.Line, pin.ActiveLow
+		case pin.Part == "relay" && c.Panel.Relay.Pin == "":
+			c.Panel.Relay.Pin, c.Panel.Relay.ActiveLow = pin.Line, pin.ActiveLow
+		}
 	}
 	return c
 }

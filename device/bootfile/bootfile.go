@@ -30,6 +30,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qrgate/qrgate/device/enrolment"
+	"github.com/qrgate/qrgate/sync/guide"
 	"github.com/qrgate/qrgate/sync/pairing"
 	"github.com/qrgate/qrgate/sync/words"
 )
@@ -46,7 +47,9 @@ type File struct {
 	DNS      []netip.Addr
 	Proxy    *url.URL
 	Mobile   Mobile
-	Code     string // an enrolment code
+	Wired    []string // parts that are wired as the guide draws them, of guide.Wired
+	Exit     bool     // people also leave through this door
+	Code     string   // an enrolment code
 }
 
 // A Mobile is a mobile network.
@@ -129,7 +132,7 @@ func (p *parser) fault(line int, vi, en string) {
 }
 
 // names are the keys, in the order in which a fault lists them.
-var names = []string{"language", "address", "gateway", "dns", "wifi_name", "wifi_password", "wifi_hidden", "proxy", "apn", "apn_user", "apn_password", "sim_pin", "code"}
+var names = []string{"language", "address", "gateway", "dns", "wifi_name", "wifi_password", "wifi_hidden", "proxy", "apn", "apn_user", "apn_password", "sim_pin", "wired", "exit", "code"}
 
 func (p *parser) line(n int, line string) {
 	line = strings.TrimSpace(line)
@@ -231,13 +234,27 @@ func (p *parser) value(n int, key, value string) {
 			return
 		}
 		p.WiFi.Password = value
-	case "wifi_hidden":
-		switch strings.ToLower(value) {
-		case "yes":
-			p.WiFi.Hidden = true
-		case "no":
+	case "wifi_hidden", "exit":
+		yes := strings.EqualFold(value, "yes")
+		switch {
+		case !yes && !strings.EqualFold(value, "no"):
+			p.fault(n, key+" là yes hoặc no.", key+" is yes or no.")
+		case key == "exit":
+			p.Exit = yes
 		default:
-			p.fault(n, "wifi_hidden là yes hoặc no.", "wifi_hidden is yes or no.")
+			p.WiFi.Hidden = yes
+		}
+	case "wired":
+		for _, part := range strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return r == ',' || r == ' ' || r == ';' }) {
+			if !slices.Contains(guide.Wired(), part) {
+				p.Wired = nil
+				all := strings.Join(guide.Wired(), ", ")
+				p.fault(n, "wired chỉ gồm những phần đã đấu dây: "+all+".", "wired names parts that are wired: "+all+".")
+				return
+			}
+			if !slices.Contains(p.Wired, part) {
+				p.Wired = append(p.Wired, part)
+			}
 		}
 	case "proxy":
 		u, err := url.Parse(value)

@@ -34,7 +34,7 @@ var code = pairing.Code{Address: "https://qr.example.vn", Token: [16]byte{1}}.St
 var whole = strings.Join([]string{
 	"# qrgate", "language = vi", "", " Address=192.168.1.20/24", "gateway = 192.168.1.1", "dns = 192.168.1.1, 8.8.8.8",
 	`wifi-name = "Chợ Đông Ba"`, "wifi_password = mua=xuan #2027", "WIFI_HIDDEN = yes", "proxy = http://u:p@10.0.0.1:3128",
-	"apn = v-internet", "apn_user = a", "apn_password = b", "sim_pin = 1234", "code = " + strings.ToLower(code[:20]) + " " + code[20:],
+	"apn = v-internet", "apn_user = a", "apn_password = b", "sim_pin = 1234", "wired = lamps, relay", "exit = yes", "code = " + strings.ToLower(code[:20]) + " " + code[20:],
 }, "\n")
 
 func TestAllOfIt(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAllOfIt(t *testing.T) {
 		Address: netip.MustParsePrefix("192.168.1.20/24"), Gateway: netip.MustParseAddr("192.168.1.1"),
 		DNS:    []netip.Addr{netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("8.8.8.8")},
 		Proxy:  &url.URL{Scheme: "http", Host: "10.0.0.1:3128", User: url.UserPassword("u", "p")},
-		Mobile: bootfile.Mobile{APN: "v-internet", User: "a", Password: "b", PIN: "1234"}, Code: code,
+		Mobile: bootfile.Mobile{APN: "v-internet", User: "a", Password: "b", PIN: "1234"}, Wired: []string{"lamps", "relay"}, Exit: true, Code: code,
 	}
 	wide := []byte{0xff, 0xfe}
 	for _, u := range utf16.Encode([]rune(whole)) {
@@ -94,6 +94,8 @@ func TestEachMistakeIsNamed(t *testing.T) {
 		{"proxy = http://10.0.0.1", "3128"},
 		{"apn = a b", "v-internet"},
 		{"sim_pin = 12", "4"},
+		{"wired = lamps, horn", "buzzer"},
+		{"exit = perhaps", "yes"},
 		{"code = QGE1ABC", "QGE1"},
 	} {
 		_, faults := bootfile.Parse([]byte(tt.line))
