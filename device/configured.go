@@ -101,6 +101,7 @@ func (f faces) configure(c Config, log *slog.Logger) {
 		log.Error("door not configured", "err", err)
 		return
 	}
+	f.door.TakeCompanions(c.companions())
 	f.lease.Within(c.Lease)
 	f.count.at(c.Door)
 	f.screen.Reconfigure(c.shown)
@@ -111,8 +112,13 @@ func (f faces) configure(c Config, log *slog.Logger) {
 func (c Config) shown(o *screen.Options) {
 	o.Place, o.Gate, o.HelpLine, o.Reset, o.Explain = c.Door.Place, c.Door.Gate, c.Door.HelpLine, c.Door.Reset, c.Screen.explain
 	o.Typed = slices.Contains(c.Door.Accept, pass.Typed)
-	o.Companions = c.Screen.companions && c.Door.Direction == wire.In
+	o.Phone = slices.Contains(c.Door.Accept, pass.Phone)
+	o.Companions = c.companions()
 }
+
+// companions reports whether who is let in may say how many come along, by touch or by the
+// code on the wall.
+func (c Config) companions() bool { return c.Screen.companions && c.Door.Direction == wire.In }
 
 func (c Config) audible() screen.Audible {
 	a := screen.Audible{Volume: c.Sound.volume, Quiet: c.Sound.quiet, InQuiet: c.Sound.inQuiet}

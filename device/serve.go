@@ -273,6 +273,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
 	count.tell(heart, face)
 	count.start(ctx, tasks, heart)
+	startNeighbours(ctx, tasks, s, count, log.With("task", "neighbours"))
 	s.startGuard(ctx, tasks, heart, does)
 	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
 	startSystems(ctx, tasks, own, id, clock, hours, sources, sender, s.orders.Maintenance, log.With("task", "system"))

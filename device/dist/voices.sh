@@ -35,7 +35,9 @@ done
 for r in unknown malformed signature key not_yet expired revoked poster kind stale_list event tries used kiosk order repeated; do
 	sentence "reason.$r" "reason.$r"
 done
-sentence typed.wrong typed.wrong
+for s in typed.wrong phone.wrong phone.wait bring.first; do
+	sentence "$s" "$s"
+done
 say test.pass "$(text test.pass)"
 for n in 1 2 3 4 5; do
 	say "brought.$n" "$(text bring.done | sed "s/{count}/$n/")"

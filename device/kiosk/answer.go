@@ -19,12 +19,14 @@ type Answer struct {
 	State  words.State
 	Reason wire.Reason // with Refused always; with Amber and Fault if it is known
 
-	Typed    bool      // a code was typed
-	Test     bool      // it was the morning's test card that was let in
-	Seq      uint64    // the check-in that is on disk; 0 if there is none
-	MayBring bool      // companions may be entered for Seq
-	Brought  int       // with Admitted: so many companions were recorded just now
-	At       time.Time // with Again: when it was recorded; zero if that is not to be told
+	Typed     bool      // a code was typed
+	Phone     bool      // and it was a telephone number
+	CardFirst bool      // companions were shown before the card that they come with
+	Test      bool      // it was the morning's test card that was let in
+	Seq       uint64    // the check-in that is on disk; 0 if there is none
+	MayBring  bool      // companions may be entered for Seq
+	Brought   int       // with Admitted: so many companions were recorded just now
+	At        time.Time // with Again: when it was recorded; zero if that is not to be told
 
 	Order  wire.OrderKind // with Ordered: what was done
 	Faulty bool           // and that it has found something wrong
@@ -63,7 +65,7 @@ func (k *Kiosk) tell(a Answer) {
 
 // said returns the answer to a judgment, whose record has the number seq, or 0.
 func (k *Kiosk) said(j judgment, seq uint64) Answer {
-	a := Answer{State: words.Admitted, Reason: j.reason, Seq: seq, Typed: j.presence == wire.Typed}
+	a := Answer{State: words.Admitted, Reason: j.reason, Seq: seq, Typed: j.presence == wire.Typed, Phone: j.kind == pass.Phone}
 	switch {
 	case j.reason == wire.ReasonFull:
 		a.State = words.Full

@@ -82,9 +82,11 @@ type Kiosk struct {
 	log        *slog.Logger
 	unrecorded atomic.Uint64
 	touched    chan touch
+	walls      atomic.Bool // see TakeCompanions
 
 	mu     sync.Mutex // one scan or touch at a time
 	tries  tries
+	phones tries
 	last   party
 	taken  taken
 	faulty bool // Fault stands
@@ -143,6 +145,8 @@ func (k *Kiosk) serveScans(ctx context.Context) error {
 		}
 		if k.commanded(s.Text) {
 			err = k.order(ctx, s)
+		} else if n := k.companions(s); n > 0 {
+			err = k.wall(s, n)
 		} else {
 			err = k.handle(s)
 		}

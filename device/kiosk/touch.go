@@ -15,7 +15,7 @@ import (
 
 // Limits of what may be entered by touch.
 const (
-	MaxCompanions = 5
+	MaxCompanions = pass.MaxCompanions
 	// BringTime is how long after a check-in its companions may be entered.
 	BringTime = 12 * time.Second
 
@@ -30,6 +30,7 @@ var ErrLate = errors.New("kiosk: too late to enter companions")
 // A touch is what somebody has entered on the screen.
 type touch struct {
 	code       string // or else
+	phone      string // or else
 	with       uint64
 	companions int
 	hand       *Answer // a guard's, who is told
@@ -94,6 +95,9 @@ func (k *Kiosk) enter(t touch, now time.Time) error {
 	}
 	if t.hand != nil {
 		return k.admitByHand(t, now)
+	}
+	if t.phone != "" {
+		return k.answer("phone "+t.phone, now, func() judgment { return k.judgePhone(t.phone, now) })
 	}
 	return k.answer(typedText(t.code), now, func() judgment { return k.judgeTyped(t.code, now) })
 }
@@ -163,9 +167,11 @@ func (k *Kiosk) bring(with uint64, n int, now time.Time) error {
 // tries remembers when the last wrong codes were typed.
 type tries []time.Time
 
-func (t *tries) open(now time.Time) bool {
+func (t *tries) open(now time.Time) bool { return t.below(maxTries, now) }
+
+func (t *tries) below(most int, now time.Time) bool {
 	*t = slices.DeleteFunc(*t, func(at time.Time) bool { return now.Sub(at) >= tryTime })
-	return len(*t) < maxTries
+	return len(*t) < most
 }
 
 func (t *tries) wrong(now time.Time) { *t = append(*t, now) }

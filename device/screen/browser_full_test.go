@@ -36,7 +36,7 @@ import (
 
 // sizes are those of the screens that kiosks have, in pixels. Letters are judged
 // as if each were of seven inches.
-var sizes = [][2]int{{800, 480}, {1024, 600}, {1280, 800}, {600, 1024}, {800, 1280}}
+var sizes = [][2]int{{800, 480}, {1024, 600}, {1280, 800}, {480, 800}, {600, 1024}, {800, 1280}}
 
 // At three metres an eye of 6/12, which may still drive, reads letters of ten
 // minutes of arc, and one of 6/6 those of five.
@@ -46,7 +46,7 @@ const (
 )
 
 var fullOptions = screen.Options{
-	Place: "Bệnh viện Trung ương Huế", Gate: "A1", HelpLine: "19001075", Typed: true, Companions: true,
+	Place: "Bệnh viện Trung ương Huế", Gate: "A1", HelpLine: "19001075", Typed: true, Phone: true, Companions: true,
 	Reset: time.Minute, Explain: time.Minute,
 	Now:    func() (time.Time, bool) { return time.Date(2026, 11, 26, 8, 5, 0, 0, time.UTC), true },
 	Inside: func() (int, int, bool) { return 112, 118, true },
@@ -83,11 +83,19 @@ func TestEveryStateIsReadOnEveryScreen(t *testing.T) {
 		}
 		show(tab, s, kiosk.Answer{State: words.Ready})
 		tab.Click("Gõ mã")
-		tab.Eval(`document.querySelectorAll("[data-key]").forEach((b, i) => { if (i % 5 === 0) b.click(); })`)
+		tab.Eval(`document.querySelectorAll("#keys [data-key]").forEach((b, i) => { if (i % 5 === 0) b.click(); })`)
 		if f := faults(t, tab, mm); len(f) > 0 {
 			t.Errorf("%s, keys: %s", name, strings.Join(f, "; "))
 		}
 		tab.Shoot("keys-" + name)
+		tab.Eval(`document.querySelector("#keys [data-does=close]").click()`)
+		tab.Click("Nhập số điện thoại")
+		tab.Eval(`document.querySelectorAll("#digits [data-key]").forEach((b) => b.click())`)
+		if f := faults(t, tab, mm); len(f) > 0 {
+			t.Errorf("%s, digits: %s", name, strings.Join(f, "; "))
+		}
+		tab.Shoot("digits-" + name)
+		tab.Eval(`document.querySelector("#digits [data-does=close]").click()`)
 	}
 	if c := chromium.Complaints(); len(c) > 0 {
 		t.Errorf("the console complains: %q", c)
@@ -108,7 +116,7 @@ const measure = `JSON.stringify([...document.querySelectorAll("header p, header 
 	while (getComputedStyle(on).backgroundColor === "rgba(0, 0, 0, 0)") on = on.parentElement;
 	const pen = document.createElement("canvas").getContext("2d");
 	pen.font = style.fontWeight + " " + style.fontSize + " " + style.fontFamily;
-	const keys = document.getElementById("keys"), covered = keys && !keys.hidden && !keys.contains(e);
+	const pad = document.querySelector(".pad:not([hidden])"), covered = pad && !pad.contains(e);
 	return covered ? null : {id: e.id || e.tagName, text: e.textContent, ink: style.color, paper: getComputedStyle(on).backgroundColor,
 		left: box.left, top: box.top, right: Math.max(box.right, e.tagName === "svg" ? 0 : box.left + e.scrollWidth), end: box.bottom, cap: pen.measureText("H").actualBoundingBoxAscent,
 		button: e.tagName === "BUTTON", inside: box.left >= -.5 && box.top >= -.5 && box.right <= innerWidth + .5 && box.bottom <= innerHeight + .5};
@@ -206,13 +214,13 @@ func TestTypedCodeAndCompanionsByTouch(t *testing.T) {
 	tab.Click("Gõ mã")
 	press := func(codes string) {
 		for _, c := range codes {
-			tab.Eval(fmt.Sprintf(`document.querySelector('[data-key="%c"]').click()`, c))
+			tab.Eval(fmt.Sprintf(`document.querySelector('.pad:not([hidden]) [data-key="%c"]').click()`, c))
 		}
 	}
 	press("AAAAAAHX")
-	tab.Click("Xóa")
+	tab.Eval(`document.querySelector("#keys [data-does=erase]").click()`)
 	press("ZZZ") // the last two are too many
-	tab.Click("Xong")
+	tab.Eval(`document.querySelector("#keys [data-does=enter]").click()`)
 	if got := <-door.entered; got != "AAAAAAHZ" {
 		t.Errorf("entered %q, want AAAAAAHZ", got)
 	}
@@ -223,6 +231,17 @@ func TestTypedCodeAndCompanionsByTouch(t *testing.T) {
 	show(tab, s, kiosk.Answer{State: words.Admitted, Seq: 41, MayBring: true})
 	tab.Click("+3")
 	if got := <-door.entered; got != "3 more with 41" {
+		t.Errorf("entered %q", got)
+	}
+	show(tab, s, kiosk.Answer{State: words.Ready})
+	tab.Click("Nhập số điện thoại")
+	press("09051234")
+	tab.Eval(`document.querySelector("#digits [data-does=enter]").click()`) // two digits are missing
+	press("569")
+	tab.Eval(`document.querySelector("#digits [data-does=erase]").click()`)
+	press("6")
+	tab.Eval(`document.querySelector("#digits [data-does=enter]").click()`)
+	if got := <-door.entered; got != "phone 0905123456" {
 		t.Errorf("entered %q", got)
 	}
 	// A card that is shown closes the keys of whoever went away.

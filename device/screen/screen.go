@@ -29,6 +29,7 @@ type Options struct {
 	Reset       time.Duration // how long an answer is shown; 0 is DefaultReset
 	Explain     time.Duration // and one with something to read; 0 is DefaultExplain
 	Typed       bool          // codes may be typed
+	Phone       bool          // and telephone numbers
 	Companions  bool          // companions may be entered
 
 	// Now returns the local time, and false if it is not certain enough to be
@@ -38,6 +39,9 @@ type Options struct {
 	// Inside returns bounds on how many people are inside, and false if that is
 	// not known. Nil shows none.
 	Inside func() (least, most int, known bool)
+
+	// Crowd says that the place is nearly full, or full; nil never does.
+	Crowd func() (near, full bool)
 
 	// ListAge returns how old the list of void cards is, and false if there is none
 	// whose age is known. Nil shows nothing.
@@ -229,7 +233,16 @@ func (o Options) inside() string {
 	if !known {
 		return ""
 	}
-	return words.Of(words.Vietnamese, words.Inside, "count", between(least, most))
+	key := words.Inside
+	if o.Crowd != nil {
+		switch near, full := o.Crowd(); {
+		case full:
+			key = words.InsideFull
+		case near:
+			key = words.InsideNear
+		}
+	}
+	return words.Of(words.Vietnamese, key, "count", between(least, most))
 }
 
 // list returns what is to be said of the list of void cards: nothing while it is of

@@ -38,6 +38,9 @@ func answers() map[string]kiosk.Answer {
 	all := map[string]kiosk.Answer{
 		"typed":       {State: words.Admitted, Typed: true, Seq: 4, MayBring: true},
 		"typed wrong": {State: words.Refused, Typed: true, Reason: wire.ReasonMalformed},
+		"phone wrong": {State: words.Refused, Typed: true, Phone: true, Reason: wire.ReasonMalformed},
+		"phone wait":  {State: words.Refused, Typed: true, Phone: true, Reason: wire.ReasonTries},
+		"card first":  {State: words.Refused, CardFirst: true},
 		"test card":   {State: words.Admitted, Test: true, Seq: 1},
 		"companions":  {State: words.Admitted, Seq: 4, Brought: 5},
 		"may bring":   {State: words.Admitted, Seq: 4, MayBring: true},
@@ -59,6 +62,11 @@ type touchLog struct {
 
 func (d *touchLog) Enter(_ context.Context, code string) error {
 	d.entered <- code
+	return d.err
+}
+
+func (d *touchLog) EnterPhone(_ context.Context, number string) error {
+	d.entered <- "phone " + number
 	return d.err
 }
 

@@ -22,6 +22,7 @@ import (
 // A Door takes what is entered on the screen; *kiosk.Kiosk is one.
 type Door interface {
 	Enter(ctx context.Context, code string) error
+	EnterPhone(ctx context.Context, number string) error
 	Bring(ctx context.Context, with uint64, n int) error
 }
 
@@ -101,6 +102,7 @@ func (s *Screen) Handler(door Door) http.Handler {
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(static)))
 	mux.Handle("POST /code", s.entered(func(o Options) bool { return o.Typed }, func(r *http.Request, e entry) error { return door.Enter(r.Context(), e.Code) }))
+	mux.Handle("POST /phone", s.entered(func(o Options) bool { return o.Phone }, func(r *http.Request, e entry) error { return door.EnterPhone(r.Context(), e.Phone) }))
 	mux.Handle("POST /companions", s.entered(func(o Options) bool { return o.Companions }, func(r *http.Request, e entry) error { return door.Bring(r.Context(), e.With, e.Number) }))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A name that somebody points at this machine is another site to the browser.
@@ -132,8 +134,8 @@ type pageData struct {
 	Place, Gate, Token, Boot string
 	Help                     pair
 	Starting                 [2]words.Sentence
-	Typed, Companions        bool
-	Keys                     []string
+	Typed, Phone, Companions bool
+	Keys, Digits             []string
 	Numbers                  []int
 	Beat                     int64
 }
@@ -141,7 +143,7 @@ type pageData struct {
 func (s *Screen) page(w http.ResponseWriter, _ *http.Request) {
 	o, boot := s.now()
 	d := pageData{
-		Place: o.Place, Gate: o.Gate, Token: s.token, Boot: boot, Typed: o.Typed, Companions: o.Companions,
+		Place: o.Place, Gate: o.Gate, Token: s.token, Boot: boot, Typed: o.Typed, Phone: o.Phone, Companions: o.Companions,
 		Starting: [2]words.Sentence{words.Door(words.Vietnamese, words.Starting), words.Door(words.English, words.Starting)},
 		Beat:     beatEvery.Milliseconds(),
 	}
@@ -150,6 +152,9 @@ func (s *Screen) page(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" { // of a typed code
 		d.Keys = append(d.Keys, string(c))
+	}
+	for _, c := range "1234567890" { // of a telephone number
+		d.Digits = append(d.Digits, string(c))
 	}
 	for n := range kiosk.MaxCompanions {
 		d.Numbers = append(d.Numbers, n+1)
@@ -199,6 +204,7 @@ const maxEntry = 512
 // An entry is what the page sends of what somebody has entered.
 type entry struct {
 	Code   string `json:"code"`
+	Phone  string `json:"phone"`
 	With   uint64 `json:"with"`
 	Number int    `json:"number"`
 }

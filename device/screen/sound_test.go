@@ -220,8 +220,8 @@ func TestVoicesSayTheWordsOfTheScreen(t *testing.T) {
 			t.Errorf("nothing says %s", f)
 		}
 	}
-	if size > 1_850_000 {
-		t.Errorf("the voices are %d bytes, want at most 1,850,000", size)
+	if size > 2_050_000 {
+		t.Errorf("the voices are %d bytes, want at most 2,050,000", size)
 	}
 }
 

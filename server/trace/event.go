@@ -106,7 +106,7 @@ func sourceOf(kind pass.Kind, presence wire.Presence) Source {
 	switch {
 	case presence == wire.Paper:
 		return FromPaper
-	case kind == pass.Phone:
+	case kind == pass.Phone && presence != wire.Typed: // typed at a kiosk it is that kiosk's
 		return FromPhone
 	case kind == pass.Account:
 		return FromAPI

@@ -77,22 +77,32 @@
     bring(0);
   });
 
-  let code = "", idle;
-  const keys = of("keys"), length = 8;
-  const close = () => { if (keys) { keys.hidden = true; code = ""; clearTimeout(idle); } };
+  // A pad of keys: of letters for a code, of digits for a telephone number. What is
+  // typed goes when nobody types on, and with the next answer.
+  let pad = null, typed = "", idle;
+  const close = () => { if (pad) pad.hidden = true; pad = null; typed = ""; clearTimeout(idle); };
   const type = () => {
-    of("typed").textContent = code.padEnd(length, "·").replace(/^(.{4})/, "$1 ");
+    const length = Number(pad.dataset.length);
+    pad.querySelector(".typed").textContent = typed.padEnd(length, "·").replace(/^(.{4})(.{3,4})/, "$1 $2 ").trim();
     clearTimeout(idle);
     idle = setTimeout(close, 20000);
   };
-  of("type")?.addEventListener("click", () => { code = ""; keys.hidden = false; type(); });
-  of("close")?.addEventListener("click", close);
-  of("erase")?.addEventListener("click", () => { code = code.slice(0, -1); type(); });
-  of("enter")?.addEventListener("click", () => { if (code.length === length) { send("/code", {code}); close(); } });
-  keys?.addEventListener("click", (e) => {
-    const key = e.target.dataset?.key;
-    if (key && code.length < length) { code += key; type(); }
-  });
+  const does = {
+    close,
+    erase: () => { typed = typed.slice(0, -1); type(); },
+    enter: () => {
+      if (typed.length !== Number(pad.dataset.length)) return;
+      send(pad.dataset.path, {[pad.dataset.entry]: typed});
+      close();
+    },
+  };
+  document.querySelectorAll("[data-opens]").forEach((b) => b.addEventListener("click", () => { close(); pad = of(b.dataset.opens); pad.hidden = false; type(); }));
+  document.querySelectorAll(".pad").forEach((p) => p.addEventListener("click", (e) => {
+    const b = e.target.closest("button");
+    if (!b || !pad) return;
+    if (b.dataset.does) does[b.dataset.does]();
+    else if (typed.length < Number(pad.dataset.length)) { typed += b.dataset.key; type(); }
+  }));
   addEventListener("contextmenu", (e) => e.preventDefault());
 
   silence = setTimeout(starting, 3 * beat);

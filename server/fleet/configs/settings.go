@@ -161,8 +161,7 @@ func Of(key string) (Setting, bool) {
 func accepted() []string {
 	var names []string
 	for k := pass.Card; k < pass.Account; k++ {
-		// A phone's check-in is made at no door.
-		if k.Identifies() && k != pass.Phone {
+		if k.Identifies() {
 			names = append(names, k.String())
 		}
 	}
