@@ -11,6 +11,7 @@ import (
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -416,6 +417,9 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	}
 	if row.Day < qrgate.DayOf(k.now.Add(-k.in.o.Retention)) {
 		return k.drop(under)
+	}
+	if r.header.Pass == pass.Phone && r.named { // typed at the kiosk
+		row.Level = qrgate.Stated
 	}
 	if r.named {
 		who, err := k.person(r)
