@@ -19,6 +19,7 @@ package room
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -59,6 +60,8 @@ type Room struct {
 	passes map[passKey]visit
 	told   bool      // all of it was told and answered since it last changed
 	heard  time.Time // when the server last answered
+	life   [8]byte   // of the counts in the file
+	near   map[string]*neighbour
 }
 
 // A grant is what the server last answered for a scope.
@@ -82,6 +85,9 @@ var (
 	grantsBucket  = []byte("grants")
 	eventsBucket  = []byte("events")
 	passesBucket  = []byte("passes")
+	metaBucket    = []byte("meta")
+
+	lifeKey = []byte("life")
 )
 
 // Open opens the file at path, or makes it. Events in it are signed with the kiosk's
@@ -108,7 +114,7 @@ func open(path string, key ed25519.PrivateKey) (*Room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("room: %w", err)
 	}
-	r := &Room{db: db, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, early: map[uint32]int64{}, passes: map[passKey]visit{}}
+	r := &Room{db: db, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, early: map[uint32]int64{}, passes: map[passKey]visit{}, near: map[string]*neighbour{}}
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("room: %s: %w", path, errors.Join(err, db.Close()))
 	}
@@ -117,11 +123,17 @@ func open(path string, key ed25519.PrivateKey) (*Room, error) {
 
 func (r *Room) load() error {
 	err := r.db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{talliesBucket, grantsBucket, eventsBucket, passesBucket} {
+		for _, b := range [][]byte{talliesBucket, grantsBucket, eventsBucket, passesBucket, metaBucket} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
 		}
+		meta := tx.Bucket(metaBucket)
+		if len(meta.Get(lifeKey)) != len(r.life) {
+			rand.Read(r.life[:])
+			return meta.Put(lifeKey, r.life[:])
+		}
+		copy(r.life[:], meta.Get(lifeKey))
 		return nil
 	})
 	if err != nil {
@@ -467,13 +479,18 @@ func (r *Room) Crowd(now time.Time, connected bool, near uint8) (c Crowd, known 
 
 // Inside returns how many people may be inside the place, at least and at most, and
 // its limit, which is 0 if there is none. Connected says that the server is heard of
-// all the time. It is false where the server never told anything of the other doors.
+// all the time. While all neighbours are heard it is known from them, to the second; if
+// not, it is false where the server never told anything of the other doors.
 func (r *Room) Inside(now time.Time, connected bool) (least, most, limit int64, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g, known := r.grants[wire.Scope{}]
 	day := dayOf(now)
 	t := r.of(wire.Scope{}).Roll(day)
+	if others, all := r.together(day); all {
+		in := max(0, t.Inside()+others)
+		return in, in, g.Grant.Limit, true
+	}
 	if known && g.Period != day {
 		g.Grant.Inside, g.Grant.More = 0, 0
 		connected = connected && g.Grant.Limit == 0
