@@ -286,7 +286,7 @@ func (g *Guard) roll(q *request) {
 	d := dater{now}
 	r := g.journal.roll(d)
 	c := rollCall{Made: time.UnixMilli(now.Wall).In(vietnam).Format("15:04 2/1/2006"), Sure: sure(now.State), Here: len(r.Rows)}
-	c.Inside, _ = g.inside(q.lang, g.journal.lanes(d))
+	c.Inside, _ = g.inside(q.lang)
 	for _, k := range r.Rows {
 		row := rollRow{timeOf(d, k.h), laneName(k.h.Gate, k.h.Lane), "", kindOf(q.lang, k.h)}
 		if len(k.code) == 8 {
@@ -315,7 +315,7 @@ func (g *Guard) complete(lang words.Lang, r roll) []string {
 			how = append(how, say(lang, n.key, "count", strconv.Itoa(n.count)))
 		}
 	}
-	_, _, _, known := g.Room.Inside(g.Clock.Now(), g.Room.Connected())
+	_, _, _, known := g.Door.Inside()
 	key := "roll.server"
 	switch {
 	case !known:

@@ -56,7 +56,7 @@ func (g *Guard) look(lang words.Lang) view {
 	if sure(now.State) {
 		v.Time = time.UnixMilli(now.Wall).In(vietnam).Format("15:04")
 	}
-	v.Inside, v.Known = g.inside(lang, v.Lanes)
+	v.Inside, v.Known = g.inside(lang)
 	v.Lines = g.lines(lang, stands, now)
 	for _, k := range g.journal.last(shownResults) {
 		v.Last = append(v.Last, resultOf(lang, d, k))
@@ -71,20 +71,14 @@ func (g *Guard) look(lang words.Lang) view {
 }
 
 // inside says how many are inside the place.
-func (g *Guard) inside(lang words.Lang, lanes []lane) (number, known string) {
-	connected := g.Room.Connected()
-	least, most, limit, ok := g.Room.Inside(g.Clock.Now(), connected)
-	if !ok {
-		n := 0
-		for _, l := range lanes {
-			n += l.In - l.Out
-		}
-		return strconv.Itoa(max(0, n)), say(lang, "inside.own")
-	}
-	least, most = max(0, least), max(0, most)
+func (g *Guard) inside(lang words.Lang) (number, known string) {
+	least, most, limit, ok := g.Door.Inside()
 	number = strconv.FormatInt(most, 10)
 	if least != most {
 		number = strconv.FormatInt(least, 10) + "–" + number
+	}
+	if !ok {
+		return number, say(lang, "inside.own")
 	}
 	switch {
 	case limit > 0 && most >= limit:

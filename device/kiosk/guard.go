@@ -101,20 +101,27 @@ func (k *Kiosk) SetInside(people int) (change int, err error) {
 	if k.Room == nil {
 		return 0, ErrNotCounted
 	}
-	now := k.certain()
-	_, most, _, known := k.Room.Inside(now, k.Room.Connected())
-	if !known {
-		for _, c := range k.Room.Beat().Counts {
-			if c.Scope == (wire.Scope{}) {
-				most = c.Count.Inside()
-			}
-		}
-	}
+	_, most, _, _ := k.Inside()
 	change = people - int(most)
 	if change > MaxChange || change < -MaxChange {
 		return 0, ErrNotCounted
 	}
-	return change, k.Room.Correct(change, now)
+	return change, k.Room.Correct(change, k.certain())
+}
+
+// Inside returns how many people may be inside at the least and at the most, and the limit,
+// which is 0 if there is none. Where nothing is known of other gates, known is false and it
+// is what this door alone has counted.
+func (k *Kiosk) Inside() (least, most, limit int64, known bool) {
+	if k.Room == nil {
+		return 0, 0, 0, false
+	}
+	now := k.certain()
+	if least, most, limit, known = k.Room.Inside(now, k.Room.Connected()); !known {
+		own := max(0, k.Room.Own(now))
+		return own, own, 0, false
+	}
+	return max(0, least), max(0, most), limit, true
 }
 
 // Report records a difficulty, sealed to the server.
