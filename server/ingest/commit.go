@@ -10,8 +10,8 @@ import (
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
-	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
