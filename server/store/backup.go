@@ -17,7 +17,7 @@ import (
 // Columns marked t are text and b bytes, the others numbers. Keys are not in the
 // database, so they are not in its backups. Neither are sessions, signins and
 // uploads: after a restore everybody signs in anew; nor what orders brought, which was
-// looked at and is to be forgotten.
+// looked at and is to be forgotten, nor what waits to be signed.
 var tables = []table{
 	newTable("kiosks", "no, id:t, place:t, public:b, state, added, version, kind, place_no"),
 	newTable("presences", "kiosk_no, up, session, since, contact, beat:b"),
@@ -46,7 +46,6 @@ var tables = []table{
 	newTable("accounts", "id:t, name:t, display:t, password:t, email:t, confirmed, phone:t, state, totp:b, totp_step, created"),
 	newTable("links", "issuer:t, subject:t, account:t, linked"),
 	newTable("organisations", "id:t, name:t, folded:t, sector:t, phone:t, email:t, created, deleted"),
-	newTable("associations", "id:t, name:t, folded:t, made_by:t, made, deleted"),
 	newTable("association_members", "association:t, organisation:t, made_by:t, made"),
 	newTable("grants", "account:t, role:t, scope:t, given_by:t, given"),
 	newTable("invitations", "hash:b, organisation:t, role:t, note:t, made_by:t, made, until"),
@@ -62,6 +61,8 @@ var tables = []table{
 	newTable("holders", "id:t, person, office:t, alike:b, sealed:b, version, made_by:t, made, changed"),
 	newTable("card_batches", "id:t, office:t, kind, cards, made_by:t, made"),
 	newTable("cards", "number, batch:t, holder:t, office:t, kind, people, issue, first, last, longest, made, revoked, reason:t, voided"),
+	newTable("signed_passes", "purpose:t, number, issue, body:b, day"),
+	newTable("sign_raises", "purpose:t, day, batch, most, made_by:t, made"),
 	newTable("lists", "id, version, base, since, confirmed"),
 	newTable("listed", "id:t, name:t, folded:t, sector:t, kind:t, area:t, area_now:t, street:t, phone:t, place, made_by:t, made"),
 	newTable("targets", "id:t, sector:t, area:t, kind:t, stage, percent, begun, due, note:t, version, made_by:t, made"),

@@ -73,6 +73,10 @@ func (o *Office) Routes() []page.Route {
 		{Pattern: "POST /nguoi-dung/{id}/khoa", Allow: administrator, Handler: o.block},
 		{Pattern: "POST /nguoi-dung/{id}/mo-khoa", Allow: administrator, Handler: o.unblock},
 
+		{Pattern: "GET /hiep-hoi", Allow: administrator, Menu: "menu.associations", Handler: o.associations},
+		{Pattern: "GET /hiep-hoi/{id}", Allow: administrator, Handler: o.association},
+		{Pattern: "POST /hiep-hoi/{id}", Allow: administrator, Handler: o.setMember},
+
 		{Pattern: "GET /nhat-ky-he-thong", Allow: audit, Menu: "menu.audit", Handler: o.audit},
 		{Pattern: "POST /nhat-ky-he-thong/tai-ve", Allow: audit, Handler: o.exportAudit},
 

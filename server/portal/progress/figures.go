@@ -234,7 +234,7 @@ func (b *book) groups(caption, head string, groups []report.Group, name func(str
 
 func (b *book) sectorNow(id string) string {
 	s, err := qrgate.SectorNow(id, b.now)
-	if err != nil {
+	if err != nil || id == "" {
 		return id
 	}
 	return s.ID
@@ -243,7 +243,18 @@ func (b *book) sectorNow(id string) string {
 func (b *book) bySector() report.Part {
 	groups := b.Survey.By(b.last(), func(f *report.Facts) string { return b.sectorNow(f.Sector) })
 	sums := report.TotalBy(b.Cells, func(c *report.Cell) string { return b.sectorNow(c.Sector) })
-	return report.Part{Table: b.groups(b.table("progress.by.sector"), b.t("field.progress_sector"), groups, func(id string) string { return page.SectorName(b.lang, id) }, sums)}
+	return report.Part{Table: b.groups(b.table("progress.by.sector"), b.t("field.progress_sector"), groups, b.named(page.SectorName), sums)}
+}
+
+// named returns what names sectors or areas. Without an id they are several, of
+// which nothing is told apart.
+func (b *book) named(name func(text.Lang, string) string) func(string) string {
+	return func(id string) string {
+		if id == "" {
+			return b.t("progress.rest")
+		}
+		return name(b.lang, id)
+	}
 }
 
 func (b *book) byDistrict() report.Part {
@@ -273,7 +284,7 @@ func (b *book) byCommune() report.Part {
 		source = area.AttributionEN
 	}
 	return report.Part{
-		Table: b.groups(b.table("progress.by.commune"), b.t("progress.commune"), groups, func(id string) string { return page.AreaName(b.lang, id) }, sums),
+		Table: b.groups(b.table("progress.by.commune"), b.t("progress.commune"), groups, b.named(page.AreaName), sums),
 		Chart: report.Map("ban-do", b.chart("progress.map.title"), b.t("progress.map.desc"), shares, report.MapWords{None: b.t("progress.map.none"), Source: source}),
 	}
 }

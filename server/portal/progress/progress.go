@@ -74,6 +74,8 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "POST /tien-do/muc-tieu", Allow: lead, Handler: p.addTarget},
 		{Pattern: "POST /tien-do/muc-tieu/{id}", Allow: lead, Handler: p.changeTarget},
 
+		{Pattern: "GET /hoi-vien", Allow: page.Only(associations...), Menu: "menu.members", Handler: p.members},
+
 		{Pattern: "GET /kiem-tra", Allow: see, Menu: "menu.inspections", Handler: p.visits},
 		{Pattern: "POST /kiem-tra/tim", Allow: visit, Handler: p.find},
 		{Pattern: "GET /kiem-tra/dia-diem/{no}", Allow: found, Handler: p.place},

@@ -17,18 +17,9 @@ CREATE INDEX restraints_request ON restraints (request);
 -- is made, so that a server of the version before does not take it for the former.
 ALTER TABLE case_glasses ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 
--- Associations see figures of the organisations that are their members.
-CREATE TABLE associations (
-    id      TEXT PRIMARY KEY,
-    name    TEXT NOT NULL,
-    folded  TEXT NOT NULL,
-    made_by TEXT NOT NULL,
-    made    INTEGER NOT NULL,
-    deleted INTEGER
-) STRICT, WITHOUT ROWID;
-
+-- Associations, which are organisations, see figures of those that are their members.
 CREATE TABLE association_members (
-    association  TEXT NOT NULL REFERENCES associations,
+    association  TEXT NOT NULL REFERENCES organisations,
     organisation TEXT NOT NULL REFERENCES organisations,
     made_by      TEXT NOT NULL,
     made         INTEGER NOT NULL,
@@ -38,6 +29,5 @@ CREATE INDEX association_members_organisation ON association_members (organisati
 
 -- +goose Down
 DROP TABLE association_members;
-DROP TABLE associations;
 ALTER TABLE case_glasses DROP COLUMN kind;
 DROP TABLE restraints;
