@@ -54,15 +54,18 @@ type environment struct {
 	args   []string
 	out    io.Writer
 	log    *slog.Logger
+	roles  roles // of serve
 }
 
 var commands = []command{
-	{"serve", "", "take check-ins and show them", noFlags(serve)},
+	{"serve", "[-role ROLES]", "take check-ins and show them, as one process or as several with roles", serveFlags},
 	{"init", "", "make the keys and the database of a new server", initFlags},
 	{"migrate", "", "bring the database to this version", noFlags(migrate)},
 	{"kiosk", "add | move | list | revoke | reinstate ID", "kiosks that may deliver", kioskFlags},
+	{"enrolment", "show | confirm", "whether new kiosks are taken, and that they may come after a restore", noFlags(enrolmentCommand)},
 	{"account", "add NAME | list | recover NAME", "accounts of the portal; the first administrator", accountFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
+	{"issue", "split", "give the keys of cards a folder of their own, for serve -role issue", issueFlags},
 	{"cards", "list | revoke NUMBER | confirm", "the list of void cards, as kiosks are told it", cardsFlags},
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},

@@ -46,6 +46,7 @@ var (
 	ErrServer  = errors.New("not the server of the code")
 	ErrRefused = errors.New("refused: the words were not the same, or the code was used by another kiosk")
 	ErrEnded   = errors.New("the code has ended")
+	ErrClosed  = errors.New("the server was restored and takes no new kiosks yet")
 )
 
 // Times of an enrolment.
@@ -174,8 +175,8 @@ func post(ctx context.Context, c *http.Client, address string, body []byte) ([]b
 }
 
 // Enrol asks the code's server until somebody there has agreed to the words, and
-// returns nil when the identity is on disk. It returns [ErrServer], [ErrRefused] or
-// [ErrEnded] for a code that is worth nothing; without a network it goes on trying.
+// returns nil when the identity is on disk. It returns [ErrServer], [ErrRefused],
+// [ErrEnded] or [ErrClosed] for a code that is worth nothing; without a network it goes on trying.
 func (k *Kiosk) Enrol(ctx context.Context, code pairing.Code) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, codeLasts, ErrEnded)
 	defer cancel()
@@ -198,6 +199,8 @@ func (k *Kiosk) Enrol(ctx context.Context, code pairing.Code) error {
 			k.Show(Status{Stage: Words, Words: pairing.Words(code, key.Public().(ed25519.PublicKey))})
 		case a.State == wire.EnrolRefused:
 			return ErrRefused
+		case a.State == wire.EnrolEnded && a.Closed:
+			return ErrClosed
 		case a.State == wire.EnrolEnded:
 			return ErrEnded
 		default:

@@ -31,13 +31,14 @@ const (
 	Other    Stage = "other" // another server answered
 	Refused  Stage = "refused"
 	Ended    Stage = "ended"
+	Shut     Stage = "shut" // the server takes no new kiosks
 	Disk     Stage = "disk" // cannot write
 	Done     Stage = "done"
 )
 
 // Stages returns every stage.
 func Stages() []Stage {
-	return []Stage{Waiting, Closed, NotCode, Joining, Joined, NoWiFi, Asking, NoServer, Words, Other, Refused, Ended, Disk, Done}
+	return []Stage{Waiting, Closed, NotCode, Joining, Joined, NoWiFi, Asking, NoServer, Words, Other, Refused, Ended, Shut, Disk, Done}
 }
 
 // A Status is what a new kiosk shows.
@@ -53,7 +54,7 @@ func (s Status) Signal() panel.Signal {
 		return panel.Ready
 	case Asking, Joining, Words, Done:
 		return panel.Reading
-	case NotCode, Refused, Ended, Other, NoWiFi:
+	case NotCode, Refused, Ended, Shut, Other, NoWiFi:
 		return panel.Refused
 	}
 	return panel.Fault
@@ -264,6 +265,8 @@ func StageOf(err error) Stage {
 		return Refused
 	case errors.Is(err, ErrEnded):
 		return Ended
+	case errors.Is(err, ErrClosed):
+		return Shut
 	}
 	return Disk
 }

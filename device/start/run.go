@@ -269,7 +269,7 @@ func (r *running) take(e Event) {
 		r.answered = now
 	}
 	switch r.situation.Enrolment.Stage {
-	case enrolment.NotCode, enrolment.NoWiFi, enrolment.Refused, enrolment.Ended, enrolment.Other:
+	case enrolment.NotCode, enrolment.NoWiFi, enrolment.Refused, enrolment.Ended, enrolment.Shut, enrolment.Other:
 		r.situation.Enrolment = enrolment.Status{} // somebody has read it and goes on
 	}
 	was := r.walk

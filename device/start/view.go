@@ -154,7 +154,7 @@ func troubleOf(s enrolment.Stage) guide.Trouble {
 		return guide.NoWiFi
 	case enrolment.NoServer:
 		return guide.NoServer
-	case enrolment.Refused, enrolment.Ended, enrolment.Other:
+	case enrolment.Refused, enrolment.Ended, enrolment.Shut, enrolment.Other:
 		return guide.BadCode
 	case enrolment.Disk:
 		return guide.BadDisk

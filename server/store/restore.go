@@ -182,7 +182,7 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, 
 			}
 		}
 		next := max(int64(report.Generation)+1, s.now().UnixMilli())
-		if _, err := t.exec("UPDATE meta SET generation = ?", next); err != nil {
+		if _, err := t.exec("UPDATE meta SET generation = ?, restored = ?", next, s.now().UnixMilli()); err != nil {
 			return err
 		}
 		// Arrivals of another database are none of this one's.

@@ -168,6 +168,12 @@ func scenario(t *testing.T, b backend) {
 	p.command("restore", backup)
 	p.startServers()
 	p.complete("after the restore")
+	if said := p.command("enrolment", "show"); !strings.Contains(said, "no new kiosks are taken") {
+		t.Errorf("after the restore: %s", said)
+	}
+	if said := p.command("enrolment", "confirm"); said != "new kiosks are taken" {
+		t.Errorf("after the confirmation: %s", said)
+	}
 
 	t.Log("the kiosk's disk is put back to an older copy")
 	p.kiosk.stop()

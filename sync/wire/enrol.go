@@ -101,6 +101,10 @@ type EnrolAnswer struct {
 	Broker      string    `cbor:"12,keyasint,omitempty"` // tls://host:port
 	BrokerName  string    `cbor:"13,keyasint,omitempty"` // in its certificate
 	Portal      string    `cbor:"14,keyasint,omitempty"` // where to renew a certificate that has ended
+
+	// Closed says why a code has ended: the server's data was restored, and nobody has
+	// confirmed yet that kiosks may come.
+	Closed bool `cbor:"15,keyasint,omitempty"`
 }
 
 // OpenEnrolAnswer verifies the answer to the request with a nonce and key. signer

@@ -160,6 +160,9 @@ func (d *Desk) Enrol(ctx context.Context, data []byte, from netip.Addr) ([]byte,
 	words := pairing.Words(pairing.Code{Token: r.Token, Fingerprint: d.print}, r.Public)
 	o, err := d.Enrolments.Ask(ctx, sha256.Sum256(r.Token[:]), r.Public, words, model(r))
 	switch {
+	case errors.Is(err, enrolment.ErrClosed):
+		a.State, a.Closed = wire.EnrolEnded, true
+		try.Refund(now)
 	case errors.Is(err, qrgate.ErrNotFound):
 		a.State = wire.EnrolEnded
 	case errors.Is(err, qrgate.ErrConflict):

@@ -33,6 +33,9 @@ type newPage struct {
 	Waiting  []*store.Offer // that the viewer may see
 	Replaces string
 	Many     bool // may revoke many
+
+	Restored time.Time // when the database was, if new kiosks wait for a confirmation
+	Confirms bool      // may give it
 }
 
 // begin asks for the place, and then for the door.
@@ -48,7 +51,12 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 
 func (p *Pages) showNew(w http.ResponseWriter, r *http.Request, v *page.View, status int, f *page.Form) error {
 	ctx := r.Context()
-	d := newPage{Form: f, Ways: directions(v), Many: len(v.Scopes(tended...)) > 0}
+	tends := len(v.Scopes(tended...)) > 0
+	restored, err := p.Enrolments.Restored(ctx)
+	if err != nil {
+		return err
+	}
+	d := newPage{Form: f, Ways: directions(v), Many: tends, Restored: restored, Confirms: tends}
 	if no := number(f.Values.Get("enrol_place")); no != 0 {
 		place, err := p.Register.Place(ctx, no)
 		if err != nil {
@@ -79,7 +87,6 @@ func (p *Pages) showNew(w http.ResponseWriter, r *http.Request, v *page.View, st
 	query := page.NewForm(r.URL.Query())
 	d.Search = query.Text("tim", 120, false)
 	var total int
-	var err error
 	d.Places, total, err = p.Register.Places(ctx, register.Query{Within: v.Places(adds...), Text: d.Search, Size: found})
 	if err != nil {
 		return err
@@ -131,10 +138,21 @@ func (p *Pages) make(w http.ResponseWriter, r *http.Request, v *page.View) error
 		f.Fail("enrol_replaces", "wrong.choice")
 		return p.showNew(w, r, v, http.StatusUnprocessableEntity, f)
 	}
+	if errors.Is(err, store.ErrClosed) {
+		return p.showNew(w, r, v, http.StatusConflict, f) // which says so
+	}
 	if err != nil {
 		return err
 	}
 	return v.Go(w, newPath+"/ma/"+o.ID, "")
+}
+
+// confirm says that new kiosks may come after a restore.
+func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	if err := p.Enrolments.Confirm(r.Context(), v.Who.Account.ID); err != nil {
+		return err
+	}
+	return v.Go(w, newPath, "enrol.restored.notice")
 }
 
 // offered returns the code in the request's path, if the viewer may see it.

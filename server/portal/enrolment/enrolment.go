@@ -75,6 +75,7 @@ func (p *Pages) Routes() []page.Route {
 	return []page.Route{
 		{Pattern: "GET " + newPath, Allow: page.Only(adds...), Menu: "menu.enrol", Handler: p.begin},
 		{Pattern: "POST " + newPath, Allow: page.Only(adds...), Handler: p.make},
+		{Pattern: "POST " + newPath + "/xac-nhan", Allow: page.Only(tended...), Handler: p.confirm},
 		{Pattern: "GET " + codePath, Allow: page.Only(adds...), Handler: p.code},
 		{Pattern: "GET " + codePath + "/trang-thai", Allow: page.Only(adds...), Handler: p.state},
 		{Pattern: "POST " + codePath + "/xac-nhan", Allow: page.Only(adds...), Handler: p.decide(true)},

@@ -103,6 +103,9 @@ func (e *Enrolments) Offer(ctx context.Context, by string, o *Offer) error {
 		return fmt.Errorf("enrolment: offer: %w", qrgate.ErrInvalid)
 	}
 	err := e.s.Write(ctx, func(t store.Tx) error {
+		if err := open(t); err != nil {
+			return err
+		}
 		if o.Replaces != "" {
 			found := false
 			err := t.Each(func(*sql.Rows) error { found = true; return nil },
@@ -176,6 +179,9 @@ func (e *Enrolments) Ask(ctx context.Context, hash [32]byte, public []byte, word
 		if err := t.Lock("enrolments"); err != nil {
 			return err
 		}
+		if err := open(t); err != nil {
+			return err
+		}
 		if o, err = one(t, "hash = ?", hash[:]); err != nil {
 			return err
 		}
@@ -235,6 +241,8 @@ func (e *Enrolments) Decide(ctx context.Context, by, id, words string, grant boo
 			o.State = Refused
 		} else if o.State != Asked || !o.Open(now) || o.Words != words {
 			return qrgate.ErrConflict
+		} else if err := open(t); err != nil {
+			return err
 		} else {
 			o.State = Granted
 		}
