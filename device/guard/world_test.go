@@ -299,3 +299,8 @@ func wants(t *testing.T, page string, texts ...string) {
 		t.Logf("the page:\n%s", page)
 	}
 }
+
+// synced has the server vouch for the time.
+func (w *world) synced() {
+	w.clock.Sample(time.Hour-40*time.Millisecond, time.Hour-20*time.Millisecond, today)
+}
