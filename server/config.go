@@ -64,7 +64,8 @@ type Config struct {
 	Logs       string   // folder of logs; empty means none
 	Copies     []string // of the database, that somebody must confirm
 	CardBatch  int      // cards that may be issued at once
-	Releases   string   // folder of releases; empty is below State
+	Issue      issueConfig
+	Releases   string // folder of releases; empty is below State
 }
 
 // Directories and files below State.
@@ -135,6 +136,7 @@ type rawConfig struct {
 	Ingest  struct{ Workers int }
 	Release struct{ Dir string }
 	Cards   struct{ Batch int }
+	Issue   rawIssue
 
 	Retention rawRetention
 }
@@ -167,7 +169,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Mail.Security = string(mail.StartTLS)
 	raw.Metrics.Listen = "127.0.0.1:9464"
 	raw.Retention.Days, raw.Retention.BackupDays = retention.DefaultDays, retention.DefaultBackupDays
-	raw.Cards.Batch = register.MaxBatch
+	raw.Cards.Batch, raw.Issue = register.MaxBatch, defaultIssue
 	md, err := toml.Decode(text, &raw)
 	if err != nil {
 		return Config{}, err
@@ -288,5 +290,6 @@ func parseConfig(text string) (Config, error) {
 		bad("ingest.workers: must be 0 (one a processor) to 64")
 	}
 	raw.Retention.parse(&c, bad)
+	raw.Issue.parse(&c, bad)
 	return c, errors.Join(errs...)
 }

@@ -236,7 +236,7 @@ func cardFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		case *picture != "" && *count != 1:
 			return fmt.Errorf("%w: -png is for one card", errUsage)
 		}
-		_, keys, _, err := loadKeys(env.config)
+		keys, err := issuers(env.config)
 		if err != nil {
 			return err
 		}

@@ -66,6 +66,7 @@ var commands = []command{
 	{"account", "add NAME | list | recover NAME", "accounts of the portal; the first administrator", accountFlags},
 	{"card", "", "sign cards and print their texts", cardFlags},
 	{"issue", "split", "give the keys of cards a folder of their own, for serve -role issue", issueFlags},
+	{"guide", "-o FILE", "write the printed guide by which a kiosk is built and started, as PDF", guideFlags},
 	{"cards", "list | revoke NUMBER | confirm", "the list of void cards, as kiosks are told it", cardsFlags},
 	{"ledger", "", "say of every kiosk whether anything is missing", noFlags(ledger)},
 	{"checkins", "KIOSK", "print what is held of a kiosk; names nobody", noFlags(checkins)},

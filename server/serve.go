@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -102,6 +101,10 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
+	issued, err := newIssuance(env, s, keys)
+	if err != nil {
+		return err
+	}
 	pages, err := portal.New(portal.Parts{
 		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Enrolment:  enrolling.pages(),
@@ -109,14 +112,13 @@ func serve(ctx context.Context, env environment) error {
 		Orders:     ordering,
 		Fleet:      looking.pages(letters != nil),
 		Protection: &portal.Protection{Rights: guard.rights, Keeper: guard.keeper, Sealer: guard.sealer},
-		Cards: &portal.Cards{
-			Keys: keys.List().Cards(), Batch: c.CardBatch,
-			Sign:      func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForCard, time.Now()) },
-			SignEvent: func() (uint32, ed25519.PrivateKey, error) { return keys.Signer(wire.ForEvent, time.Now()) },
-		},
+		Cards:      &issued.cards,
 	}, portalOptions(c, letters, ready, s))
 	if err != nil {
 		return err
+	}
+	if !env.roles.portal {
+		c.Portal, c.Redirect = "", ""
 	}
 	listeners, err := listen(c.Portal, c.Metrics, c.Redirect)
 	if err != nil {
@@ -149,8 +151,11 @@ func serve(ctx context.Context, env environment) error {
 	} else {
 		tasks.Go(func() error { return enrolling.keepOut(ctx, ca) })
 	}
-	tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
-	tasks.Go(func() error { return pages.Watch(ctx) })
+	issued.start(ctx, tasks)
+	if secured != nil {
+		tasks.Go(func() error { return serveHTTP(ctx, secured, pages) })
+		tasks.Go(func() error { return pages.Watch(ctx) })
+	}
 	if listeners[1] != nil {
 		tasks.Go(func() error {
 			return serveHTTP(ctx, listeners[1], metrics(watched{
@@ -169,13 +174,13 @@ func serve(ctx context.Context, env environment) error {
 	if letters != nil {
 		tasks.Go(func() error { return letters.Run(ctx) })
 	}
-	log.Info("serving", "version", version, "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
+	log.Info("serving", "version", version, "roles", env.roles.String(), "portal", c.Portal, "metrics", c.Metrics, "broker", c.BrokerURL, "embedded", embedded != nil)
 	return tasks.Wait()
 }
 
 // newBroker returns the embedded broker, or nil if another one serves kiosks.
 func newBroker(env environment, ca *enrol.CA, cert *enrol.ServerCertificate, s *store.Store) (*broker.Broker, error) {
-	if env.config.Broker == "" {
+	if env.config.Broker == "" || !env.roles.ingest {
 		return nil, nil
 	}
 	spareMemory()
@@ -253,7 +258,7 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), wire.Signer{ID: id, Key: key}, doors.Options{Log: env.log.With("task", "doors")})
 	in, err := ingest.New(ingest.Parts{
 		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids, Doors: told,
-	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "ingest")})
+	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
 }
 
@@ -332,7 +337,7 @@ func newMail(env environment) (*mail.Sender, error) {
 // secure puts TLS over the portal's listener if it has a certificate, which is
 // read again when its file has changed.
 func secure(l net.Listener, c Config) (net.Listener, error) {
-	if c.Certificate == "" {
+	if c.Certificate == "" || l == nil {
 		return l, nil
 	}
 	files := &certificateFiles{certificate: c.Certificate, key: c.Key}

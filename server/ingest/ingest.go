@@ -49,6 +49,7 @@ type Options struct {
 	Retention time.Duration // age at which a check-in is dropped unread; default 21 days
 	Persons   int           // identities remembered; default 500,000, about 40 bytes each
 	Visits    int           // people whose check-ins by phone wait for a transaction; default 4096
+	Deaf      bool          // kiosks are other servers' matter: nothing is subscribed to
 	Server    string        // this server's name among others on the database; default "server"
 	Now       func() time.Time
 	Log       *slog.Logger // default: nothing is logged
@@ -180,6 +181,9 @@ func (in *Ingest) Run(ctx context.Context) error {
 		{wire.Filter(group, wire.UpBeat), in.queue(in.beats)},
 		// Retained messages do not come through a shared subscription.
 		{wire.Filter("", wire.Status), in.takeStatus},
+	}
+	if in.o.Deaf {
+		subscriptions = nil
 	}
 	for _, s := range subscriptions {
 		if err := in.Link.Subscribe(ctx, s.filter, in.receive(s.take)); err != nil {

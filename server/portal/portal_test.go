@@ -15,14 +15,18 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/issuing"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A desk takes every visit and remembers it.
@@ -93,8 +97,9 @@ func newWorld(t *testing.T, o portal.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cards := &portal.Cards{Keys: pass.Keys{1: {Public: public}}, Sign: func() (uint32, ed25519.PrivateKey, error) { return 1, private, nil },
-		SignEvent: func() (uint32, ed25519.PrivateKey, error) { return 2, private, nil }}
+	cards := &portal.Cards{Keys: pass.Keys{1: {Public: public}}, Sign: issue.With(1, private), Quotas: &card.Quotas{
+		Kept: issuing.New(s, time.Now), Limits: map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 10, Day: 10}, wire.ForEvent: {Batch: 10, Day: 10}},
+	}}
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	signer, people := proof.Signer{ID: 1, Key: private}, rights.New(s, time.Now)
 	protection := &portal.Protection{

@@ -99,7 +99,7 @@ var tables = []table{
 	newTable("orders", "id:b, kiosk_no, kind, args:b, made_by:t, issued, expires, state, reason, detail:t, ended, checks:b, parts, waits, pressed"),
 	newTable("command_cards", "serial, kind, arg, single, kiosk_no, place_no, begins, ends, note:t, made_by:t, made"),
 	newTable("order_uses", "epoch_no, seq, kiosk_no, kind, state, reason, card, id:b, undone, count, said, earliest, latest, received"),
-	newTable("passages", "epoch_no, seq, digest, kiosk_no, place_no, gate:t, lane, direction, hour, took, people, against, scans, earliest, latest, received"),
+	newTable("passages", "epoch_no, seq, digest, kiosk_no, place_no, gate:t, lane, direction, hour, took, people, against, scans, shut, earliest, latest, received"),
 	newTable("tokens", "id:t, hash:b, name:t, scopes:t, made_by:t, made, until, used, revoked"),
 }
 

@@ -1,7 +1,6 @@
 package card
 
 import (
-	"crypto/ed25519"
 	"embed"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/scanner"
@@ -27,8 +27,10 @@ var files embed.FS
 // Options are what the pages need besides the register.
 type Options struct {
 	Vault *vault.Vault
-	// Sign returns the key that signs cards today, and its id.
-	Sign func() (id uint32, key ed25519.PrivateKey, err error)
+	// Sign has cards signed.
+	Sign issue.Sign
+	// Quotas are what may be signed; nil shows nobody.
+	Quotas *Quotas
 	// Keys are those by which a scanned card is verified.
 	Keys pass.Keys
 	// Wrap is 32 bytes under which spreadsheets wait in the register.
@@ -69,7 +71,7 @@ func New(f *page.Frame, reg *register.Register, o Options) *Pages {
 // Routes returns the pages' rows of the table.
 func (p *Pages) Routes() []page.Route {
 	only := page.Only(qrgate.Clerk)
-	return append(p.deskRoutes(only), []page.Route{
+	return append(append(p.deskRoutes(only), p.quotaRoutes()...), []page.Route{
 		{Pattern: "GET /the", Allow: only, Menu: "menu.cards", Handler: p.home},
 		{Pattern: "POST /the/tim", Allow: only, Handler: p.find},
 		{Pattern: "GET /the/nguoi/moi", Allow: only, Handler: p.newHolder},

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal/page"
 )
 
@@ -55,13 +56,14 @@ type job struct {
 	total   int
 	made    time.Time
 	done    atomic.Int64
+	signing atomic.Bool // whoever signs is waited for
 	cancel  context.CancelFunc
 
 	mu     sync.Mutex
 	f      *os.File
 	size   int64
 	over   bool
-	failed bool
+	failed error
 }
 
 // Write implements [io.Writer] for who makes the file.
@@ -130,14 +132,32 @@ func (j *job) end(err error) error {
 	if err == nil {
 		j.size, err = j.f.Seek(0, io.SeekEnd)
 	}
-	j.over, j.failed = true, err != nil
+	j.over, j.failed = true, err
+	if errors.Is(err, issue.ErrBatchQuota) || errors.Is(err, issue.ErrDayQuota) {
+		return nil // nobody has to be woken for that
+	}
 	return err
+}
+
+// why returns the key of what is to be said of a job that failed.
+func (j *job) why() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.failed == nil:
+		return ""
+	case errors.Is(j.failed, issue.ErrBatchQuota):
+		return "card.job.batch_quota"
+	case errors.Is(j.failed, issue.ErrDayQuota):
+		return "card.job.day_quota"
+	}
+	return "card.job.failed"
 }
 
 func (j *job) state() (ready, failed bool, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.over && !j.failed, j.failed, j.size
+	return j.over && j.failed == nil, j.failed != nil, j.size
 }
 
 // file returns the file once it is whole, else nil.

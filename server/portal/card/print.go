@@ -12,12 +12,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/print"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A printForm asks how cards are to be printed.
@@ -111,7 +113,9 @@ func (p *Pages) printBatch(w http.ResponseWriter, r *http.Request, v *page.View)
 	if !form.OK() {
 		return p.renderBatch(w, r, v, b, form, http.StatusUnprocessableEntity)
 	}
-	return p.start(w, r, v, layout, how, b.Cards, "batch "+b.ID, "/the/dot/"+b.ID, func(ctx context.Context, yield func(*register.Card) error) error {
+	return p.start(w, r, v, layout, how, b.Cards, "batch "+b.ID, "/the/dot/"+b.ID, func(ctx context.Context) ([]pass.OwnCard, error) {
+		return p.cards.Own(ctx, b.ID)
+	}, func(ctx context.Context, yield func(*register.Card) error) error {
 		return p.cards.EachCard(ctx, b.ID, yield)
 	})
 }
@@ -132,22 +136,17 @@ func (p *Pages) printCard(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if !c.Revoked.IsZero() {
 		return qrgate.ErrConflict
 	}
-	return p.start(w, r, v, layout, how, 1, fmt.Sprintf("card %d", c.Number), cardPath(c.Number), func(_ context.Context, yield func(*register.Card) error) error {
+	return p.start(w, r, v, layout, how, 1, fmt.Sprintf("card %d", c.Number), cardPath(c.Number), func(context.Context) ([]pass.OwnCard, error) {
+		return []pass.OwnCard{c.Own(0)}, nil
+	}, func(_ context.Context, yield func(*register.Card) error) error {
 		return yield(c)
 	})
 }
 
 // start prints cards while the viewer waits, or does something else.
 func (p *Pages) start(w http.ResponseWriter, r *http.Request, v *page.View, layout print.Layout, how string, total int, object, back string,
-	each func(context.Context, func(*register.Card) error) error) error {
+	own func(context.Context) ([]pass.OwnCard, error), each func(context.Context, func(*register.Card) error) error) error {
 	account := v.Who.Account.ID
-	id, key, err := p.o.Sign()
-	if err != nil {
-		return fmt.Errorf("card: print: %w", err)
-	}
-	if id > 255 {
-		return fmt.Errorf("card: print: card key %d does not fit on a card", id)
-	}
 	// Who has printed whose names is asked one day.
 	if err := p.reg.Looked(r.Context(), account, "print cards", object); err != nil {
 		return err
@@ -157,14 +156,36 @@ func (p *Pages) start(w http.ResponseWriter, r *http.Request, v *page.View, layo
 		HelpLine: p.o.HelpLine, Controller: p.o.Controller, RetentionDays: p.o.RetentionDays,
 	}
 	j, err := p.jobs.start(account, back, total, func(ctx context.Context, j *job) error {
-		return print.Cards(j, deck, p.faces(ctx, j, func(yield func(*register.Card) error) error { return each(ctx, yield) }, how, func(c *register.Card) (string, error) {
-			return pass.Sign(c.Own(uint8(id)), key)
-		}))
+		sign, err := p.signed(ctx, j, account, object, own)
+		if err != nil {
+			return err
+		}
+		return print.Cards(j, deck, p.faces(ctx, j, func(yield func(*register.Card) error) error { return each(ctx, yield) }, how, sign))
 	})
 	if err != nil {
 		return err
 	}
 	return v.Go(w, "/the/viec/"+j.id, "")
+}
+
+// signed has cards signed, all before one is drawn: either all are within the quotas or
+// nothing is printed. It waits for whoever signs.
+func (p *Pages) signed(ctx context.Context, j *job, account, object string, own func(context.Context) ([]pass.OwnCard, error)) (func(*register.Card) (string, error), error) {
+	cards, err := own(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.signing.Store(true)
+	defer j.signing.Store(false)
+	texts, err := p.o.Sign(ctx, issue.Request{Purpose: wire.ForCard, By: account, Object: object, Passes: cards})
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[pass.OwnCard]string, len(cards))
+	for i, c := range cards {
+		of[c] = texts[i]
+	}
+	return func(c *register.Card) (string, error) { return of[c.Own(0)], nil }, nil
 }
 
 // errStopped ends a reading whose reader wants no more.
@@ -180,6 +201,9 @@ func (p *Pages) faces(ctx context.Context, j *job, each func(func(*register.Card
 			text, err := sign(c)
 			if err != nil {
 				return err
+			}
+			if text == "" {
+				return nil // replaced or revoked since the job began
 			}
 			face := &print.Card{Text: text, Code: pass.TypedCode(c.Number), Kind: kindText(c), Until: dateOf(c.Last), Number: fmt.Sprint(c.Number)}
 			if c.Issue > 1 {
@@ -228,12 +252,17 @@ type jobPage struct {
 	Done, Total int
 	Ready       bool
 	Failed      bool
+	Why         string // key of what is to be said of a failure
+	Signing     bool   // it waits for signatures
 	Size        string
 }
 
 func (p *Pages) jobPage(j *job) jobPage {
 	ready, failed, size := j.state()
-	return jobPage{j.id, j.back, int(j.done.Load()), j.total, ready, failed, megabytes(size)}
+	return jobPage{
+		ID: j.id, Back: j.back, Done: int(j.done.Load()), Total: j.total, Ready: ready, Failed: failed, Why: j.why(),
+		Signing: j.signing.Load(), Size: megabytes(size),
+	}
 }
 
 func megabytes(n int64) string {
@@ -260,7 +289,7 @@ func (p *Pages) progress(w http.ResponseWriter, r *http.Request, v *page.View) e
 	data := p.jobPage(j)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(map[string]any{"done": data.Done, "total": data.Total, "over": data.Ready || data.Failed})
+	return json.NewEncoder(w).Encode(map[string]any{"done": data.Done, "total": data.Total, "signing": data.Signing, "over": data.Ready || data.Failed})
 }
 
 // fetch answers with the file.

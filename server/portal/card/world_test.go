@@ -2,6 +2,7 @@ package card_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"io"
@@ -18,11 +19,13 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/portal/card"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/scanner"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/issuing"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
@@ -55,7 +58,9 @@ type world struct {
 	keys  pass.Keys
 	url   string
 	now   atomic.Int64
-	log   bytes.Buffer
+
+	quotas *card.Quotas
+	log    bytes.Buffer
 
 	ids    map[string]string // of accounts, by name
 	clinic string            // an organisation
@@ -89,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	}
 	f := page.New(page.Options{Register: w.reg, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Now: now, HelpLine: "19001075", Controller: "Sở Y tế", Base: "http://127.0.0.1"})
 	cards := card.New(f, w.reg, card.Options{
-		Vault: w.vault, Sign: func() (uint32, ed25519.PrivateKey, error) { return 3, key, nil }, Keys: w.keys, Wrap: master.Derive("card uploads"), Batch: 5000,
+		Vault: w.vault, Sign: w.sign(s, key, now), Quotas: w.quotas, Keys: w.keys, Wrap: master.Derive("card uploads"), Batch: 5000,
 		Scanners: scanner.New(scanner.Options{Opener: opener, Portal: "https://qr.example.vn"}),
 		HelpLine: "19001075", Controller: "Sở Y tế", RetentionDays: 21, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
@@ -149,6 +154,33 @@ type client struct {
 }
 
 // as returns a browser in which an account has signed in; nobody for "".
+// limits are those of the world's signer.
+var limits = map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 2000, Day: 3000}, wire.ForEvent: {Batch: 10, Day: 10}}
+
+// sign runs a signer and returns what asks it.
+func (w *world) sign(s *store.Store, key ed25519.PrivateKey, now func() time.Time) issue.Sign {
+	kept := issuing.New(s, now)
+	w.quotas = &card.Quotas{Kept: kept, Limits: limits}
+	office, err := issue.NewOffice(kept, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signer := &issue.Signer{
+		Kept: kept, Key: func(wire.Purpose) (uint32, ed25519.PrivateKey, error) { return 3, key, nil }, Limits: limits, Nudge: office.Nudge(),
+		Now: now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- signer.Run(ctx) }()
+	w.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	return office.Sign
+}
+
 func (w *world) as(name string) *client {
 	w.t.Helper()
 	jar, err := cookiejar.New(nil)

@@ -19,6 +19,7 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/xuri/excelize/v2"
 
+	"github.com/qrgate/qrgate/server/issue"
 	"github.com/qrgate/qrgate/server/mail"
 	"github.com/qrgate/qrgate/server/portal/event"
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -73,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	w.World = pagetest.NewOver(t, "http://qrgate.example", func(p *pagetest.World, f *page.Frame) []page.Route {
 		w.events = events.New(p.Store, w.vault, time.Now)
 		return event.New(f, p.Reg, w.events, event.Options{
-			Checkins: w, Persons: w.vault, Sign: func() (uint32, ed25519.PrivateKey, error) { return 2, key, nil },
+			Checkins: w, Persons: w.vault, Sign: issue.With(2, key),
 			Links: master.Derive("event passes"), Mail: w, HelpLine: "19001075", Controller: "Sở Y tế", RetentionDays: 21, Log: slog.New(slog.DiscardHandler),
 		}).Routes()
 	})

@@ -12,6 +12,7 @@
       const is = await answer.json();
       if (is.over) { location.reload(); return; }
       bar.value = is.done;
+      box.querySelector("[data-signing]").hidden = !is.signing;
       said.textContent = is.done.toLocaleString("vi-VN");
     } catch { /* the network comes back */ }
     setTimeout(ask, 700);

@@ -1,0 +1,5 @@
+//go:build !full
+
+package issue_test
+
+var engines = []engine{sqlite}
