@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,7 +47,16 @@ func (raw rawConfig) counting(bad func(string, ...any)) countingConfig {
 
 // counts reports whether anything here counts who passes.
 func (c Config) counts() bool {
-	return c.Panel.Tally.Pin != "" || c.Counting.keys != "" || c.Counting.pipe != ""
+	return c.Panel.Tally.Pin != "" || c.Counting.keys != "" || c.Counting.pipe != "" || c.opens() > 0
+}
+
+// opens returns how long after a decision the door's contact tells that somebody opened
+// it, or 0 where nothing tells.
+func (c Config) opens() time.Duration {
+	if c.Panel.Relay.Pin == "" || c.Panel.Door.Pin == "" {
+		return 0
+	}
+	return orDefault(c.Panel.Relay.Open, panel.DefaultOpen) + doorSettles
 }
 
 // A counting is what counts the people who pass; of a kiosk that has nothing to count
@@ -68,7 +78,7 @@ func (s *station) openCounting(lamps panel.Panel, log *slog.Logger) *counting {
 		return c
 	}
 	c.counter = passage.New(passage.Options{
-		Two: s.config.Panel.Inner.Pin != "",
+		Two: s.config.Panel.Inner.Pin != "", Opens: s.config.opens(),
 		Lane: func() passage.Lane {
 			d := c.lane.Load()
 			l := passage.Lane{Gate: d.Gate, No: d.Lane, Direction: d.Direction}

@@ -158,7 +158,53 @@ func (m *machinery) open(context.Context, wire.OrderArgs) order.Outcome {
 	if m.config.GPIO && h.Energised != relay.EnergiseToOpen {
 		return order.Failed(errors.New("the relay did not move"))
 	}
-	return order.Outcome{Detail: fmt.Sprintf("open for %s", orDefault(relay.Open, panel.DefaultOpen))}
+	opens := orDefault(relay.Open, panel.DefaultOpen)
+	out := order.Outcome{Detail: fmt.Sprintf("open for %s", opens)}
+	if before, fitted := doorOf(h); fitted {
+		out.Later = func(ctx context.Context) order.Outcome {
+			out := order.Outcome{Detail: out.Detail + ", nobody went through"}
+			if m.moved(ctx, before, opens+doorSettles) {
+				out.Detail = fmt.Sprintf("open for %s, the door was opened", opens)
+			}
+			return out
+		}
+	}
+	return out
+}
+
+// How often the door's contact is looked at, and how long after the relay has closed
+// again it may still tell.
+const (
+	doorLook    = 50 * time.Millisecond
+	doorSettles = time.Second
+)
+
+// doorOf returns what the door's contact says, and false where none is fitted.
+func doorOf(h panel.Health) (panel.ContactState, bool) {
+	for _, c := range h.Contacts {
+		if c.Kind == panel.Door {
+			return c, true
+		}
+	}
+	return panel.ContactState{}, false
+}
+
+// moved waits until the door stands open, and reports whether it does within a time.
+func (m *machinery) moved(ctx context.Context, before panel.ContactState, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	look := time.NewTicker(doorLook)
+	defer look.Stop()
+	for {
+		if now, _ := doorOf(m.panel.Health()); now.Active || now.Count > before.Count {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-look.C:
+		}
+	}
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {

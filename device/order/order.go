@@ -72,6 +72,10 @@ type Outcome struct {
 	Count  int64  // people who were counted
 	Faulty bool   // it was followed and has found something wrong
 
+	// Later is called, of an OrderDoor, when the door has been opened, and waits for what
+	// became of that: its outcome counts.
+	Later func(ctx context.Context) Outcome
+
 	// Then is called when the result has been sent, or cannot be.
 	Then func()
 }
@@ -181,6 +185,9 @@ func (t *Table) Run(ctx context.Context, link deliver.Link) error {
 		case b := <-t.came:
 			err = t.message(ctx, link, b)
 		case d := <-t.opened:
+			if d.Later != nil {
+				d.Outcome = d.Later(ctx)
+			}
 			err = t.finish(ctx, link, d.id, wire.OrderDoor, d.Outcome)
 		case <-t.up:
 			t.send(ctx, link)

@@ -4,7 +4,7 @@
 //	c := passage.New(passage.Options{Lane: ..., Now: clock.Read, Put: queue.Put})
 //	heart.Add(c.Part())             // tells of it in beats
 //	kiosk.Door{Faces: {c, ...}}     // hears who checked in
-//	c.Feel(event)                   // feels who passes
+//	c.Feel(event)                   // feels who passes, and whether the door was opened
 //	go c.Run(ctx)
 //
 // One beam, a turnstile or a key that a guard presses says that somebody passed; two
@@ -57,6 +57,9 @@ type Options struct {
 	Now  func() when.Reading
 	// Put appends to the ledger.
 	Put func(func(wire.Epoch, uint64) (wire.Record, wire.Context, error)) (uint64, error)
+	// Opens is how long after a decision the door's contact tells that it was opened;
+	// 0 where there is none.
+	Opens time.Duration
 	// Faulty reports whether what counts cannot be read now; nil is never.
 	Faulty func() bool
 	Log    *slog.Logger
@@ -77,13 +80,15 @@ type Counter struct {
 	// When people broke one beam and not yet the other.
 	outer, inner []time.Time
 	felt         uint64 // times that the only beam was broken
+	until        int64  // since boot: until when the door should open; 0 if it need not
+	open         bool   // the door is open
 	failed       bool
 }
 
-type sum struct{ people, against, scans uint64 }
+type sum struct{ people, against, scans, shut uint64 }
 
 func (s *sum) add(t sum) {
-	s.people, s.against, s.scans = s.people+t.people, s.against+t.against, s.scans+t.scans
+	s.people, s.against, s.scans, s.shut = s.people+t.people, s.against+t.against, s.scans+t.scans, s.shut+t.shut
 }
 
 // A spell is a part of an hour.
@@ -145,6 +150,11 @@ func (c *Counter) Look() {
 // ledger: an hour, or the lane as it was.
 func (c *Counter) now() when.Reading {
 	r := c.o.Now()
+	if c.until > 0 && r.Since > c.until {
+		c.until = 0
+		c.since.shut++
+		c.hour.shut++
+	}
 	if c.hour.hour != hourOf(r) || c.hour.lane != c.o.Lane() {
 		c.end(r)
 	}
@@ -169,7 +179,7 @@ func (c *Counter) end(r when.Reading) {
 		h := wire.Header{
 			Seq: seq, Kind: wire.KindPassage, Gate: s.lane.Gate, Lane: s.lane.No, Direction: s.lane.Direction,
 			Passage: &wire.Passage{
-				Took: min(r.Since-s.from, wire.MaxPassageTime.Milliseconds()), People: count(s.people), Against: count(s.against), Scans: count(s.scans),
+				Took: min(r.Since-s.from, wire.MaxPassageTime.Milliseconds()), People: count(s.people), Against: count(s.against), Scans: count(s.scans), Shut: count(s.shut),
 			},
 		}
 		h.At(r)
@@ -194,7 +204,7 @@ func (c *Counter) add(s sum) {
 	c.since.add(s)
 	c.hour.add(s)
 	c.slots[c.at%int64(len(c.slots))].add(s)
-	if s.scans == 0 {
+	if s.people+s.against > 0 {
 		c.last = r.Wall
 	}
 }
@@ -209,12 +219,23 @@ func (c *Counter) Show(a kiosk.Answer) {
 	case (a.State == words.Admitted || a.State == words.Leaving) && a.Seq != 0:
 		n = 1
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.State == words.Amber || n > 0 && a.Brought == 0 {
+		c.opens()
+	}
 	if n == 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.add(sum{scans: uint64(n)})
+}
+
+// opens notes that a decision has opened the door. One that follows before anybody went
+// through is the same opening.
+func (c *Counter) opens() {
+	if r := c.now(); c.o.Opens > 0 && !c.open && c.until == 0 {
+		c.until = r.Since + c.o.Opens.Milliseconds()
+	}
 }
 
 // Press counts one person, as a guard's key says.
@@ -226,11 +247,17 @@ func (c *Counter) Press() {
 
 // Feel takes one change of a contact.
 func (c *Counter) Feel(e panel.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Kind == panel.Door {
+		c.now()
+		if c.open = e.Active; c.open {
+			c.until = 0
+		}
+	}
 	if !e.Active || e.Kind != panel.Tally && e.Kind != panel.Inner {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !c.o.Two {
 		if e.Kind == panel.Tally && e.Count > c.felt { // events may be lost, counts are not
 			c.add(sum{people: e.Count - c.felt})
@@ -273,7 +300,7 @@ func (c *Counter) Beat() *wire.PassageBeat {
 	defer c.mu.Unlock()
 	r := c.now()
 	b := &wire.PassageBeat{
-		People: c.since.people, Against: c.since.against, Scans: c.since.scans, For: min(r.Since-c.began, wire.LatelyTime.Milliseconds()), Last: c.last,
+		People: c.since.people, Against: c.since.against, Scans: c.since.scans, Shut: c.since.shut, For: min(r.Since-c.began, wire.LatelyTime.Milliseconds()), Last: c.last,
 	}
 	var lately sum
 	for _, s := range c.slots {

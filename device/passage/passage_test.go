@@ -32,7 +32,11 @@ type world struct {
 
 var began = time.Date(2026, 11, 26, 1, 15, 0, 0, time.UTC)
 
-func newWorld(t *testing.T, two bool) *world {
+func newWorld(t *testing.T, two bool) *world { return newWorldOf(t, passage.Options{Two: two}) }
+
+func newDoorWorld(t *testing.T) *world { return newWorldOf(t, passage.Options{Opens: 4 * time.Second}) }
+
+func newWorldOf(t *testing.T, o passage.Options) *world {
 	t.Helper()
 	w := &world{t: t, lane: passage.Lane{Gate: "A1", No: 2, Direction: wire.In}, at: began, since: 60_000}
 	q, err := outbox.Open(t.Context(), filepath.Join(t.TempDir(), "outbox.db"), outbox.Options{Now: w.now})
@@ -41,15 +45,14 @@ func newWorld(t *testing.T, two bool) *world {
 	}
 	t.Cleanup(func() { q.Close() })
 	w.queue = q
-	w.Counter = passage.New(passage.Options{
-		Two: two, Lane: func() passage.Lane { return w.lane }, Now: w.now,
-		Put: func(fn func(wire.Epoch, uint64) (wire.Record, wire.Context, error)) (uint64, error) {
-			if w.full {
-				return 0, outbox.ErrFull
-			}
-			return q.Put(fn)
-		},
-	})
+	o.Lane, o.Now = func() passage.Lane { return w.lane }, w.now
+	o.Put = func(fn func(wire.Epoch, uint64) (wire.Record, wire.Context, error)) (uint64, error) {
+		if w.full {
+			return 0, outbox.ErrFull
+		}
+		return q.Put(fn)
+	}
+	w.Counter = passage.New(o)
 	return w
 }
 
@@ -258,5 +261,33 @@ func TestBrokenCounterIsTold(t *testing.T) {
 	c.Part().Fill(&b)
 	if b.Passage == nil || !b.Passage.Broken {
 		t.Errorf("a beat of a beam that cannot be read says %+v", b.Passage)
+	}
+}
+
+// One decision is one opening; whoever does not go through is told of, and the door's
+// contact tells who does.
+func TestDoorThatWasNotOpened(t *testing.T) {
+	w := newDoorWorld(t)
+	admit := func() { w.Show(kiosk.Answer{State: words.Admitted, Seq: 1}) }
+	door := func(open bool) { w.Feel(panel.Event{Kind: panel.Door, Active: open, At: w.at}) }
+	admit()
+	w.pass(time.Second)
+	door(true)
+	w.pass(20 * time.Second)
+	door(false)
+	admit() // and nobody goes
+	w.pass(time.Second)
+	admit() // the same opening
+	w.pass(10 * time.Second)
+	w.Show(kiosk.Answer{State: words.Amber}) // lets in too
+	w.pass(10 * time.Second)
+	w.Show(kiosk.Answer{State: words.Refused})
+	w.pass(10 * time.Second)
+	if b := w.Beat(); b.Shut != 2 || b.Scans != 3 {
+		t.Errorf("%d openings that nobody went through, %d scans, want 2 and 3", b.Shut, b.Scans)
+	}
+	w.Close()
+	if got := w.ledger(); len(got) != 1 || got[0].Passage.Shut != 2 {
+		t.Errorf("the ledger has %+v", got)
 	}
 }

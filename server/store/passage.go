@@ -18,7 +18,7 @@ type Passage struct {
 }
 
 var savePassages = insertOf("passages",
-	"epoch_no, seq, digest, kiosk_no, place_no, gate, lane, direction, hour, took, people, against, scans, earliest, latest, received",
+	"epoch_no, seq, digest, kiosk_no, place_no, gate, lane, direction, hour, took, people, against, scans, shut, earliest, latest, received",
 	"ON CONFLICT (epoch_no, seq, digest) DO NOTHING")
 
 // Passage keeps how many people passed a kiosk, once. The hour is that in which the
@@ -29,7 +29,7 @@ func (t *Intake) Passage(p Passage) error {
 	hour := middle - middle%time.Hour.Milliseconds()
 	_, err := t.run(savePassages, []any{
 		p.Written.no, int64(h.Seq), digestInt(p.Digest), p.Written.Book.no, int64(p.Written.Book.PlaceNo), h.Gate, int64(h.Lane), int64(h.Direction),
-		hour, c.Took, int64(c.People), int64(c.Against), int64(c.Scans), p.When.Earliest, p.When.Latest, p.Received.UnixMilli(),
+		hour, c.Took, int64(c.People), int64(c.Against), int64(c.Scans), int64(c.Shut), p.When.Earliest, p.When.Latest, p.Received.UnixMilli(),
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("store: who passed: %w", err)

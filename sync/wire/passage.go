@@ -10,6 +10,7 @@ type Passage struct {
 	People  uint32 `cbor:"2,keyasint,omitempty"` // the way the lane goes, or either way if nothing tells
 	Against uint32 `cbor:"3,keyasint,omitempty"` // the other way, where something tells
 	Scans   uint32 `cbor:"4,keyasint,omitempty"` // who were recorded, with those whom they brought
+	Shut    uint32 `cbor:"5,keyasint,omitempty"` // decisions that opened the door, which nobody then went through, as its contact says
 }
 
 // MaxPassage is the longest time of one [Passage], and the most that it counts of
@@ -21,7 +22,7 @@ const (
 
 // Sound reports whether p says what can be.
 func (p *Passage) Sound() bool {
-	return p.Took >= 0 && p.Took <= MaxPassageTime.Milliseconds() && max(p.People, p.Against, p.Scans) <= MaxPassage
+	return p.Took >= 0 && p.Took <= MaxPassageTime.Milliseconds() && max(p.People, p.Against, p.Scans, p.Shut) <= MaxPassage
 }
 
 // LatelyTime is how much of what passed a [PassageBeat] tells of.
@@ -38,5 +39,6 @@ type PassageBeat struct {
 	Lately      uint32 `cbor:"5,keyasint,omitempty"`
 	LatelyScans uint32 `cbor:"6,keyasint,omitempty"`
 	Broken      bool   `cbor:"7,keyasint,omitempty"` // what counts cannot be read now
+	Shut        uint64 `cbor:"9,keyasint,omitempty"` // since start
 	Last        int64  `cbor:"8,keyasint,omitempty"` // when somebody last passed, in Unix milliseconds as the kiosk believes
 }

@@ -240,6 +240,9 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 		if c.Against > 0 {
 			add("passage.against", page.Number(int64(min(c.Against, 1<<40))), "")
 		}
+		if c.Shut > 0 {
+			add("passage.shut", page.Number(int64(min(c.Shut, 1<<40))), "warn")
+		}
 		if c.Last > 0 {
 			add("passage.last", clockText(timeOf(c.Last)), "")
 		}

@@ -1,8 +1,9 @@
 -- +goose Up
 
 -- How many people passed a lane of a kiosk in a part of an hour, the lane's way and
--- against it, and how many check-ins there were meanwhile, as its ledger says. place_no
--- is where the kiosk stood when that came. It ended between earliest and latest.
+-- against it, how many check-ins there were meanwhile, and how often the door was opened
+-- for somebody who did not go through, as its ledger says. It ended between earliest and
+-- latest. place_no is where the kiosk stood when that came.
 CREATE TABLE passages (
     epoch_no  BIGINT NOT NULL,
     seq       BIGINT NOT NULL,
@@ -17,6 +18,7 @@ CREATE TABLE passages (
     people    BIGINT NOT NULL,
     against   BIGINT NOT NULL,
     scans     BIGINT NOT NULL,
+    shut      BIGINT NOT NULL DEFAULT 0,
     earliest  BIGINT NOT NULL,
     latest    BIGINT NOT NULL,
     received  BIGINT NOT NULL,
