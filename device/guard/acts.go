@@ -50,21 +50,25 @@ func (g *Guard) follow(q *request) {
 	}
 	q.w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(q.w)
-	sent := ""
+	sent := map[string]string{}
 	for {
 		if _, ok := g.sessions.of(q.in.id, false, time.Now()); !ok {
 			fmt.Fprint(q.w, "event: over\ndata: \n\n")
 			return
 		}
 		changed := g.journal.Changed()
-		now, err := g.live(q.lang)
-		if err != nil {
-			g.Log.Error("guard's page", "err", err)
-			return
-		}
-		said := ": here\n\n"
-		if now != sent {
-			said, sent = "data: "+strings.ReplaceAll(now, "\n", "\ndata: ")+"\n\n", now
+		said := "event: here\ndata: \n\n"
+		v := g.look(q.lang)
+		for _, part := range []string{"top", "rest"} {
+			now, err := g.live(q.lang, part, v)
+			if err != nil {
+				g.Log.Error("guard's page", "err", err)
+				return
+			}
+			if now != sent[part] {
+				said += "event: " + part + "\ndata: " + strings.ReplaceAll(now, "\n", "\ndata: ") + "\n\n"
+				sent[part] = now
+			}
 		}
 		out.SetWriteDeadline(time.Now().Add(2 * seldom)) // or somebody who never reads keeps the place
 		if _, err := q.w.Write([]byte(said)); err != nil {
@@ -92,10 +96,10 @@ func pause(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	return true
 }
 
-// live returns the part of the page that changes.
-func (g *Guard) live(lang words.Lang) (string, error) {
+// live returns one of the parts of the page that change.
+func (g *Guard) live(lang words.Lang, part string, v view) (string, error) {
 	var b bytes.Buffer
-	err := pages["door"].ExecuteTemplate(&b, "live.html", data{Lang: lang, D: g.look(lang)})
+	err := pages["door"].ExecuteTemplate(&b, part, data{Lang: lang, D: v})
 	return b.String(), err
 }
 
@@ -209,11 +213,12 @@ func (g *Guard) count(q *request) {
 	g.ended(q, err, notice{Key: "count.done", Args: []string{"change", fmt.Sprintf("%+d", change)}}, true, notice{})
 }
 
-// A tested is one line of a self-test.
+// A tested is one line of a self-test. What was found in detail is for the portal, which
+// can order the same test.
 type tested struct {
-	Name   string
-	OK     bool
-	Detail string
+	Name string
+	OK   bool
+	Do   string
 }
 
 // test tries every part.
@@ -226,11 +231,15 @@ func (g *Guard) test(q *request) {
 	}
 	var all []tested
 	for _, c := range out.Checks {
-		name := say(q.lang, "check."+c.Name)
-		if name == "" {
-			name = say(q.lang, "check.other")
+		key := "check." + c.Name
+		if say(q.lang, key) == "" {
+			key = "check.other"
 		}
-		all = append(all, tested{name, c.OK, c.Detail})
+		one := tested{Name: say(q.lang, key), OK: c.OK}
+		if !c.OK {
+			one.Do = say(q.lang, key+".do")
+		}
+		all = append(all, one)
 	}
 	g.render(q, http.StatusOK, "test", data{D: struct {
 		Checks []tested
@@ -269,13 +278,13 @@ func (g *Guard) report(q *request) {
 
 // A rollCall is what its page shows.
 type rollCall struct {
-	Made    string
-	Sure    bool
-	Inside  string
-	Here    int
-	How     []string // how complete it is
-	Rows    []rollRow
-	Printed string
+	Made   string
+	Sure   bool
+	Inside string
+	Known  bool // Inside is by all gates
+	Here   int
+	How    []string // how complete it is
+	Rows   []rollRow
 }
 
 type rollRow struct{ Time, Lane, Code, Kind string }
@@ -285,16 +294,17 @@ func (g *Guard) roll(q *request) {
 	now := g.Clock.Read()
 	d := dater{now}
 	r := g.journal.roll(d)
-	c := rollCall{Made: time.UnixMilli(now.Wall).In(vietnam).Format("15:04 2/1/2006"), Sure: sure(now.State), Here: len(r.Rows)}
+	_, _, _, known := g.Door.Inside()
+	c := rollCall{Known: known, Made: time.UnixMilli(now.Wall).In(vietnam).Format("15:04 2/1/2006"), Sure: sure(now.State), Here: len(r.Rows)}
 	c.Inside, _ = g.inside(q.lang)
 	for _, k := range r.Rows {
-		row := rollRow{timeOf(d, k.h), laneName(k.h.Gate, k.h.Lane), "", kindOf(q.lang, k.h)}
+		row := rollRow{timeOf(d, k.h), laneName(q.lang, k.h.Gate, k.h.Lane), "", kindOf(q.lang, k.h)}
 		if len(k.code) == 8 {
 			row.Code = k.code[:4] + " " + k.code[4:]
 		}
 		c.Rows = append(c.Rows, row)
 	}
-	c.How = g.complete(q.lang, r)
+	c.How = g.complete(q.lang, r, known)
 	// It is shown whatever the disk says: somebody may be in there.
 	if _, err := g.Orders.Guard(q.Context(), wire.OrderRoll, func(context.Context) order.Outcome { return order.Outcome{Count: int64(len(r.Rows))} }); err != nil {
 		g.broken(err)
@@ -303,7 +313,7 @@ func (g *Guard) roll(q *request) {
 }
 
 // complete says how complete a roll is.
-func (g *Guard) complete(lang words.Lang, r roll) []string {
+func (g *Guard) complete(lang words.Lang, r roll, known bool) []string {
 	how := []string{say(lang, "roll.one")}
 	for _, n := range []struct {
 		key   string
@@ -315,7 +325,6 @@ func (g *Guard) complete(lang words.Lang, r roll) []string {
 			how = append(how, say(lang, n.key, "count", strconv.Itoa(n.count)))
 		}
 	}
-	_, _, _, known := g.Door.Inside()
 	key := "roll.server"
 	switch {
 	case !known:

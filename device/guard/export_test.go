@@ -1,5 +1,12 @@
 package guard
 
+import (
+	"regexp"
+	"slices"
+
+	"github.com/qrgate/qrgate/sync/words"
+)
+
 // What is read of outside bytes, for its fuzz target.
 var (
 	ReadPhones     = readPhones
@@ -13,3 +20,14 @@ var (
 )
 
 const Longest = longest
+
+// Placeholders returns the placeholders of each text.
+func Placeholders(lang words.Lang) map[words.Key][]string {
+	all := map[words.Key][]string{}
+	for key, text := range texts()[lang] {
+		found := regexp.MustCompile(`\{[a-z]+\}`).FindAllString(text, -1)
+		slices.Sort(found)
+		all[key] = slices.Compact(found)
+	}
+	return all
+}

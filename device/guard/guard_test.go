@@ -26,7 +26,7 @@ func TestDoorOnThePage(t *testing.T) {
 	w.scan(8)
 	w.show("QG1NOCARD")
 	_, page := p.get("/")
-	wants(t, page, `lang="vi"`, "Chợ Đông Ba", "A1 · 2", "Chưa có mạng từ khi bật máy", "Đồng hồ chưa chắc đúng", "Máy quét USB 1 tốt, 12 mã",
+	wants(t, page, `lang="vi"`, "Chợ Đông Ba", "A1, làn 2", "Chưa có mạng từ khi bật máy", "Đồng hồ chưa chắc đúng", "Máy quét USB 1 tốt, 12 mã",
 		"Không nhận", "Đã vào", "Thẻ cá nhân", `href="tel:19001075"`, `<td class="n">2</td><td class="n">0</td><td class="n">2</td>`)
 	for _, code := range []string{pass.TypedCode(7), pass.TypedCode(8)} {
 		if strings.Contains(page, code[:4]) {
@@ -174,7 +174,7 @@ func TestRollCall(t *testing.T) {
 	p.send("/nhap", "none", "1")
 	_, page := p.get("/diem-danh")
 	code := pass.TypedCode(7)
-	wants(t, page, code[:4]+" "+code[4:], "A1 · 2", "Không có thẻ", "1 dòng không có mã", "Chỉ có người vào bằng máy này", "data-print")
+	wants(t, page, code[:4]+" "+code[4:], "A1, làn 2", "Không có thẻ", "1 dòng không có mã", "Chỉ có người vào bằng máy này", "data-print")
 	w.stop()
 	for _, file := range []string{"guard/phones.json", "outbox.db", "room.db"} {
 		b, err := os.ReadFile(filepath.Join(dir, file))

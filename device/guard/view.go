@@ -2,7 +2,6 @@ package guard
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/device/kiosk"
@@ -184,7 +183,7 @@ func scannerLine(lang words.Lang, h scan.Health) line {
 
 // resultOf says in words what the door has judged.
 func resultOf(lang words.Lang, d dater, k kept) result {
-	r := result{Seq: k.h.Seq, Time: timeOf(d, k.h), Lane: laneName(k.h.Gate, k.h.Lane), Kind: kindOf(lang, k.h)}
+	r := result{Seq: k.h.Seq, Time: timeOf(d, k.h), Lane: laneName(lang, k.h.Gate, k.h.Lane), Kind: kindOf(lang, k.h)}
 	switch {
 	case k.undone:
 		r.State, r.Said = "wait", say(lang, "said.undone")
@@ -221,15 +220,15 @@ func timeOf(d dater, h wire.Header) string {
 	return said
 }
 
-func laneName(gate string, lane uint8) string {
+func laneName(lang words.Lang, gate string, lane uint8) string {
 	if lane == 0 {
 		return gate
 	}
-	return strings.TrimSpace(gate + " · " + strconv.Itoa(int(lane)))
+	return say(lang, "lane.no", "gate", gate, "lane", strconv.Itoa(int(lane)))
 }
 
-// Name returns how people call the lane.
-func (l lane) Name() string { return laneName(l.Gate, l.Lane) }
+// Name returns how people call a lane.
+func (d data) Name(l lane) string { return laneName(d.Lang, l.Gate, l.Lane) }
 
 // Left returns how many more came in than went out.
 func (l lane) Left() int { return l.In - l.Out }

@@ -2,8 +2,8 @@
 // Follows the door. It is plain enough for the browser of an old telephone; without it
 // the page loads itself again every twenty seconds.
 (function () {
-  var live = document.getElementById("live"), stale = document.getElementById("stale");
-  if (live && window.EventSource) {
+  var head = document.getElementById("top"), rest = document.getElementById("rest"), stale = document.getElementById("stale");
+  if (head && window.EventSource) {
     var last = new Date(), timer, source;
     var heard = function () {
       last = new Date();
@@ -17,9 +17,11 @@
       stale.hidden = false;
     };
     var follow = function () {
-      source = new EventSource(live.getAttribute("data-follow"));
+      source = new EventSource("/song");
       source.onopen = heard;
-      source.onmessage = function (e) { heard(); live.innerHTML = e.data; };
+      source.addEventListener("here", heard);
+      source.addEventListener("top", function (e) { heard(); head.innerHTML = e.data; });
+      source.addEventListener("rest", function (e) { heard(); rest.innerHTML = e.data; });
       source.addEventListener("over", function () { source.close(); location.reload(); });
       source.onerror = function () {
         // A browser gives up on an answer that is no stream; this page asks again.
