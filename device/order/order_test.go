@@ -44,6 +44,7 @@ type site struct {
 	since time.Duration
 	did   []wire.OrderKind
 	then  int
+	later func(context.Context) order.Outcome
 }
 
 func newSite(t *testing.T) *site {
@@ -83,7 +84,7 @@ func (s *site) start() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.did = append(s.did, kind)
-			return order.Outcome{Then: func() {
+			return order.Outcome{Later: s.later, Then: func() {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.then++
@@ -420,6 +421,24 @@ func TestDoorOpensOnceForAnAnswerInTime(t *testing.T) {
 	}
 	if diff := cmp.Diff([]wire.OrderKind{wire.OrderDoor}, s.done()); diff != "" {
 		t.Errorf("the door opened (-want +got):\n%s", diff)
+	}
+}
+
+// What became of a door that was opened is read back before the result is told, and the
+// door is opened once.
+func TestDoorIsReadBack(t *testing.T) {
+	s := newSite(t)
+	s.sync()
+	s.later = func(context.Context) order.Outcome { return order.Outcome{Detail: "the door was opened"} }
+	o := anOrder(1, wire.OrderDoor)
+	s.give(sealed(o))
+	_, nonce := s.ask()
+	s.answer(o, nonce, serverKey)
+	if r := s.result(); r.State != wire.OrderDone || r.Detail != "the door was opened" {
+		t.Errorf("result = %+v", r)
+	}
+	if got := s.done(); len(got) != 1 {
+		t.Errorf("the door opened %d times", len(got))
 	}
 }
 
