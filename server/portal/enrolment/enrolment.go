@@ -64,10 +64,11 @@ func New(f *page.Frame, o Options) *Pages {
 
 // Addresses of the pages.
 const (
-	newPath  = "/thiet-bi/them"
-	codePath = "/thiet-bi/them/ma/{id}"
-	manyPath = "/thiet-bi/them/thu-hoi"
-	idPath   = "/thiet-bi/{kiosk}/danh-tinh"
+	newPath   = "/thiet-bi/them"
+	codePath  = "/thiet-bi/them/ma/{id}"
+	guidePath = "/thiet-bi/them/huong-dan"
+	manyPath  = "/thiet-bi/them/thu-hoi"
+	idPath    = "/thiet-bi/{kiosk}/danh-tinh"
 )
 
 // Routes returns the rows of the portal's table.
@@ -75,6 +76,7 @@ func (p *Pages) Routes() []page.Route {
 	return []page.Route{
 		{Pattern: "GET " + newPath, Allow: page.Only(adds...), Menu: "menu.enrol", Handler: p.begin},
 		{Pattern: "POST " + newPath, Allow: page.Only(adds...), Handler: p.make},
+		{Pattern: "GET " + guidePath, Allow: page.Only(adds...), Handler: p.guide},
 		{Pattern: "POST " + newPath + "/xac-nhan", Allow: page.Only(tended...), Handler: p.confirm},
 		{Pattern: "GET " + codePath, Allow: page.Only(adds...), Handler: p.code},
 		{Pattern: "GET " + codePath + "/trang-thai", Allow: page.Only(adds...), Handler: p.state},
