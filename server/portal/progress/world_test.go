@@ -57,10 +57,24 @@ func (w *world) roles() map[string][]qrgate.Grant {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOn(t, sqlite(t))
+}
+
+// sqlite returns the data source name of an empty database.
+func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }
+
+// An engine hands out empty databases.
+type engine struct {
+	name string
+	dsn  func(testing.TB) string
+}
+
+func newWorldOn(t testing.TB, dsn string) *world {
+	t.Helper()
 	w := &world{t: t, people: map[string]*http.Client{}}
 	w.now.Store(time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone).UnixMilli())
 	now := func() time.Time { return time.UnixMilli(w.now.Load()) }
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: now})
+	s, err := store.Open(t.Context(), dsn, store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,5 @@
+//go:build !full
+
+package progress_test
+
+var engines = []engine{{"sqlite", sqlite}}
