@@ -109,13 +109,21 @@ func (s *station) startGuard(ctx context.Context, tasks *errgroup.Group, heart *
 			}
 			return otherwise()
 		}
+		ask := o.Ask
 		o.Ask = func() (vi, en string) {
 			if offer, ok := g.Offered(); ok {
 				return offer.Say()
 			}
-			return "", ""
+			if ask == nil {
+				return "", ""
+			}
+			return ask()
 		}
 	})
+	heart.Add(agent.Part{Fill: func(b *wire.Beat) {
+		l := g.Look()
+		b.Guard = &wire.GuardBeat{Phones: uint8(l.Phones), Sessions: uint8(l.Sessions)}
+	}})
 	tasks.Go(func() error { return g.Run(ctx) })
 }
 

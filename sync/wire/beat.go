@@ -61,6 +61,7 @@ type Beat struct {
 
 	Passage *PassageBeat `cbor:"44,keyasint,omitempty"` // nil of a kiosk at which nothing counts who passes
 	Lease   *LeaseBeat   `cbor:"45,keyasint,omitempty"` // nil of a kiosk that has none
+	Guard   *GuardBeat   `cbor:"46,keyasint,omitempty"` // nil of a kiosk that serves no guard's page
 }
 
 // PowerFlags are what a machine says of its supply. Zero is nothing.

@@ -49,3 +49,9 @@ func (Difficulty) String() string { return "difficulty(hidden)" }
 
 // GoString hides the difficulty from %#v.
 func (Difficulty) GoString() string { return "difficulty(hidden)" }
+
+// A GuardBeat is what a beat says of the page for whoever stands guard.
+type GuardBeat struct {
+	Phones   uint8 `cbor:"1,keyasint,omitempty"` // telephones that are paired with it
+	Sessions uint8 `cbor:"2,keyasint,omitempty"` // and that are on it now
+}

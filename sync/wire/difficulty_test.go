@@ -71,3 +71,45 @@ func TestGoldenGuard(t *testing.T) {
 		}
 	}
 }
+
+// TestGoldenGuardBeat opens what the first version with a guard's page has told.
+func TestGoldenGuardBeat(t *testing.T) {
+	key := testKey(1)
+	want := &wire.Beat{V: 1, Nonce: [16]byte{7, 7}, Epoch: wire.Epoch{9}, Guard: &wire.GuardBeat{Phones: 3, Sessions: 1}}
+	path := filepath.Join("..", "..", "testdata", "wire", "v1", "beat-guard.cbor")
+	if _, err := os.Stat(path); err != nil && *update {
+		if err := os.WriteFile(path, wire.Seal(wire.ForBeat, 0, key, want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := wire.OpenBeat(b, public(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("beat (-want +got):\n%s", diff)
+	}
+}
+
+// What opens as a difficulty can be kept and shown as it is, and comes back as it was.
+func FuzzDifficulty(f *testing.F) {
+	f.Add(wire.Encode(wire.Difficulty{Category: "scanner", Text: "Máy đọc chậm.\nTừ sáng.", Contact: "0905"}))
+	f.Add([]byte{0xa1, 1, 0x60})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d wire.Difficulty
+		if wire.Decode(b, &d) != nil || d.Validate() != nil {
+			return
+		}
+		var again wire.Difficulty
+		if err := wire.Decode(wire.Encode(d), &again); err != nil || again != d {
+			t.Errorf("comes back as %#v, %v", again.Text, err)
+		}
+		if strings.ContainsRune(d.Text+d.Contact, 0) || len(d.Text) > wire.MaxDifficulty {
+			t.Errorf("%q is kept", d.Text)
+		}
+	})
+}

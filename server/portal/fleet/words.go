@@ -296,6 +296,9 @@ func groups(lang text.Lang, k *judge.Kiosk, t judge.Thresholds, held *ledgerText
 			add("maintenance", duration(lang, time.Duration(min(o.Maintenance, 1<<31))*time.Second), "")
 		}
 	}
+	if g := b.Guard; g != nil {
+		add("guard", say("fleet.guard", "phones", g.Phones, "sessions", g.Sessions), "")
+	}
 	if u := b.Update; u != nil && u.Stage != wire.UpdateNone {
 		if key := "fleet.update." + u.Stage.String(); text.Has(key) {
 			add("update", say(key, "version", u.Version), worse(u.Stage == wire.UpdateReturned || u.Stage == wire.UpdateRefused, "warn"))
