@@ -1,6 +1,7 @@
 package poster
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -249,8 +250,31 @@ func (x *Posters) find(r *http.Request, v *page.View) (*qrgate.Place, *register.
 	return p, nil, print.Kind(kind), print.Format(format), nil
 }
 
+// companionsFile is the sheet of codes for those who come along, which is the same for
+// every version of a poster.
+const companionsFile = "nguoi-di-cung.pdf"
+
+// companions answers with the sheet of codes that hangs beside a kiosk.
+func (x *Posters) companions(w http.ResponseWriter, v *page.View) error {
+	p, err := v.Place(sees, sees)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := print.Companions(&out, p.Name, x.f.Now().In(qrgate.Zone)); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", print.PDF.ContentType())
+	w.Header().Set("Content-Disposition", `attachment; filename="`+companionsFile+`"`)
+	_, err = out.WriteTo(w)
+	return err
+}
+
 // fetch answers with a poster to be printed.
 func (x *Posters) fetch(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	if r.PathValue("file") == companionsFile {
+		return x.companions(w, v)
+	}
 	p, is, kind, format, err := x.find(r, v)
 	if err != nil {
 		return err

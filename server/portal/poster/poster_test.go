@@ -52,6 +52,10 @@ func TestPoster(t *testing.T) {
 	if code, _, _ := w.Get("owner", w.own()+"/a4.pdf"); code != 404 {
 		t.Errorf("fetched before it was made = %d", code)
 	}
+	// The codes for those who come along belong to no version.
+	if code, body, head := w.Get("owner", w.own()+"/nguoi-di-cung.pdf"); code != 200 || head.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(body, "%PDF-") {
+		t.Errorf("codes for companions = %d %v", code, head)
+	}
 	if code, _, _ := w.Post("owner", w.own(), url.Values{"version": {"0"}}); code != 303 {
 		t.Fatalf("make = %d", code)
 	}
