@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,31 +20,25 @@ import (
 // A kernel is Debian's, unpacked.
 type kernel struct {
 	release string
-	dir     string // of its package
-	modules string // with modules.dep
+	modules string // with modules.dep, and the kernel itself
 }
 
 // early are the modules that bring up the card, on the boards and in qemu. Those that
 // this kernel does not have are part of it, or of another board's.
 var early = []string{
 	"mmc_block", "sdhci_iproc", "sdhci_brcmstb", "bcm2835", "bcm2835_wdt", "virtio_pci", "virtio_blk", "usb_storage", "uas", "sd_mod",
-	"xhci_pci", "loop", "squashfs", "overlay", "ext4", "crc32c_generic", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
+	"xhci_pci", "loop", "squashfs", "overlay", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
 }
 
 func (b *build) kernel(ctx context.Context) (kernel, error) {
-	found, err := filepath.Glob(b.parts("linux-image-*", "boot", "vmlinuz-*"))
+	found, err := filepath.Glob(b.parts("unpacked", "usr/lib/modules/*/vmlinuz"))
 	if err != nil || len(found) != 1 {
 		return kernel{}, errors.Join(fmt.Errorf("kernels: %q", found), err)
 	}
-	k := kernel{release: strings.TrimPrefix(filepath.Base(found[0]), "vmlinuz-"), dir: filepath.Dir(filepath.Dir(found[0]))}
-	// depmod wants the modules where a system has them: below lib.
-	base := filepath.Join(k.dir, "usr")
-	if _, err := os.Stat(filepath.Join(base, "lib", "modules")); err != nil {
-		base = k.dir
-	}
-	k.modules = filepath.Join(base, "lib", "modules", k.release)
+	k := kernel{modules: filepath.Dir(found[0]), release: filepath.Base(filepath.Dir(found[0]))}
 	if _, err := os.Stat(filepath.Join(k.modules, "modules.dep")); err != nil {
-		if err := b.must(ctx, "depmod", "-b", base, k.release); err != nil {
+		// depmod wants the modules where a system has them: below lib.
+		if err := b.must(ctx, "depmod", "-b", b.parts("unpacked", "usr"), k.release); err != nil {
 			return k, err
 		}
 	}
@@ -53,7 +48,7 @@ func (b *build) kernel(ctx context.Context) (kernel, error) {
 // boot returns the file system that the firmware and the kernel start from.
 func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 	dir := filepath.Join(b.work, "boot")
-	if err := os.MkdirAll(filepath.Join(dir, "overlays"), 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	initrd, err := b.initrd(ctx, k)
@@ -70,10 +65,10 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 			return "", err
 		}
 	}
-	copies := map[string]string{filepath.Join(k.dir, "boot", "vmlinuz-"+k.release): "vmlinuz"}
+	copies := map[string]string{filepath.Join(k.modules, "vmlinuz"): "vmlinuz"}
 	for _, pattern := range []string{
-		filepath.Join(k.dir, "usr/lib/linux-image-*/broadcom/bcm2*.dtb"),
-		b.parts("raspi-firmware/usr/lib/raspi-firmware/start*.elf"), b.parts("raspi-firmware/usr/lib/raspi-firmware/fixup*.dat"),
+		b.parts("unpacked/usr/lib/linux-image-*/broadcom/bcm2*.dtb"),
+		b.parts("unpacked/usr/lib/raspi-firmware/start*.elf"), b.parts("unpacked/usr/lib/raspi-firmware/fixup*.dat"),
 	} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
@@ -112,23 +107,19 @@ func (b *build) fat(ctx context.Context, path string, bits int, size int64, labe
 	if err := b.must(ctx, "mkfs.fat", "--invariant", "-F", fmt.Sprint(bits), "-n", label, "-i", "51524731", path); err != nil {
 		return err
 	}
-	names, err := os.ReadDir(dir) // in order
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		from := filepath.Join(dir, n.Name())
-		if n.IsDir() {
-			continue
+	return filepath.WalkDir(dir, func(from string, d fs.DirEntry, err error) error { // in order
+		if err != nil || from == dir {
+			return err
+		}
+		name, err := filepath.Rel(dir, from)
+		if err != nil {
+			return err
 		}
 		if err := os.Chtimes(from, b.made, b.made); err != nil {
 			return err
 		}
-		if err := b.must(ctx, "mcopy", "-m", "-i", path, from, "::"+n.Name()); err != nil {
-			return err
-		}
-	}
-	return nil
+		return b.must(ctx, "mcopy", "-m", "-i", path, from, "::"+name)
+	})
 }
 
 // initrd makes the initramfs: our own first program and the modules that it loads.
@@ -226,7 +217,7 @@ func (b *build) card(ctx context.Context, path, systemPath string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	boot, err := os.ReadFile(b.parts("raspi-firmware/usr/lib/raspi-firmware/bootcode.bin"))
+	boot, err := os.ReadFile(b.parts("unpacked/usr/lib/raspi-firmware/bootcode.bin"))
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,19 @@ func (d *Disk) Lose(r *rand.Rand) int {
 	return n
 }
 
+// ReadAt reads what a machine would read.
+func (d *Disk) ReadAt(p []byte, at int64) (int, error) {
+	from := at / sector * sector
+	to := (at + int64(len(p)) + sector - 1) / sector * sector
+	if to > int64(len(d.media)) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return copy(p, d.read(from, int(to-from))[at-from:]), nil
+}
+
+// Address is where the disk is served.
+func (d *Disk) Address() string { return d.listen.Addr().String() }
+
 // Stats returns how many sectors were written, and how often the machine flushed.
 func (d *Disk) Stats() (writes, flushes uint64) {
 	d.mu.Lock()
