@@ -46,6 +46,10 @@ type Keeper struct {
 	state State
 }
 
+// Tries is how often a system is started before it is given up, if it does not say
+// itself that the door does not work.
+const Tries = 3
+
 // NewKeeper returns a keeper that has taken note of how the last start ended.
 func NewKeeper(o Options) (*Keeper, error) {
 	if o.Limit == 0 {
@@ -68,11 +72,14 @@ func NewKeeper(o Options) (*Keeper, error) {
 		// Also one that was started because the default did not.
 		k.state.Trying, k.state.Ready = o.Version, ""
 	case k.state.Trying == o.Version:
-		k.state.Trying = "" // the power went between the last two steps
+		k.state.Trying, k.state.Tries = "", 0 // the power went between the last two steps
+	case k.state.Trying != "" && k.state.Tries < Tries:
+		// It may have been the power. It is in its slot still.
+		o.Log.Warn("a system did not come to its end of trial", "version", k.state.Trying, "tries", k.state.Tries)
+		k.state.Ready, k.state.Trying = k.state.Trying, ""
 	case k.state.Trying != "":
-		k.state.Refused = &Refused{k.state.Trying, release.NoHealth}
 		o.Log.Error("returned from a system", "version", k.state.Trying, "running", o.Version)
-		k.state.Trying, k.state.Ready = "", ""
+		k.state.refuse(k.state.Trying, release.NoHealth)
 	}
 	if err := k.state.write(o.Dir); err != nil {
 		o.Log.Error("state not kept", "err", err)
@@ -107,7 +114,8 @@ func (k *Keeper) Step(ctx context.Context) error {
 		return k.prove()
 	case k.state.Trial && k.o.Up() > k.o.Limit:
 		k.o.Log.Error("the door does not say that it works", "version", k.o.Version)
-		return k.o.Restart(false)
+		k.state.refuse(k.o.Version, release.NoHealth)
+		return errors.Join(k.state.write(k.o.Dir), k.o.Restart(false))
 	case k.state.Trial || !k.wanted(w.Install):
 		return nil
 	case w.Install != k.state.Ready:
@@ -128,13 +136,13 @@ func (k *Keeper) prove() error {
 		return err
 	}
 	k.o.Log.Info("system has proven itself", "version", k.o.Version, "slot", k.o.Slot)
-	k.state.Trial, k.state.Trying, k.state.Refused = false, "", nil
+	k.state.Trial, k.state.Trying, k.state.Tries, k.state.Refused = false, "", 0, nil
 	return k.state.write(k.o.Dir)
 }
 
 func (k *Keeper) install(ctx context.Context, version string) error {
 	// From here on the other slot holds nothing that could be tried.
-	k.state.Ready, k.state.Refused = "", nil
+	k.state.Ready, k.state.Tries, k.state.Refused = "", 0, nil
 	if err := k.state.write(k.o.Dir); err != nil {
 		return err
 	}
@@ -145,12 +153,18 @@ func (k *Keeper) install(ctx context.Context, version string) error {
 		err = k.o.Disk.Install(k.o.Slot.Other(), r, sum)
 	}
 	if err != nil {
-		k.state.Refused = &Refused{version, refusal(err)}
+		k.state.refuse(version, refusal(err))
 		return errors.Join(fmt.Errorf("system: install %s: %w", version, err), k.state.write(k.o.Dir))
 	}
 	k.state.Ready = version
 	k.o.Log.Info("system is ready", "version", version, "slot", k.o.Slot.Other())
 	return k.state.write(k.o.Dir)
+}
+
+// refuse notes that a version is given up.
+func (s *State) refuse(version string, why release.Reason) {
+	s.Refused = &Refused{version, why}
+	s.Trying, s.Ready, s.Tries = "", "", 0
 }
 
 // refusal is why a system was not installed.
@@ -164,6 +178,7 @@ func refusal(err error) release.Reason {
 func (k *Keeper) try() error {
 	before := k.state
 	k.state.Trying, k.state.Ready = k.state.Ready, ""
+	k.state.Tries++
 	// What is not noted is not tried: it would be tried again for ever.
 	if err := k.state.write(k.o.Dir); err != nil {
 		k.state = before

@@ -27,6 +27,7 @@ type State struct {
 	Trial   bool   `json:"trial,omitempty"`  // it is not the default yet
 	Ready   string `json:"ready,omitempty"`  // version that is in the other slot
 	Trying  string `json:"trying,omitempty"` // version that was started once
+	Tries   int    `json:"tries,omitempty"`  // of it
 	// Refused is a version that was given up, whether it was tried or not.
 	Refused *Refused `json:"refused,omitempty"`
 }

@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +33,7 @@ type card struct {
 	dir    string
 	memory int // of the board, in MiB
 	screen bool
+	stick  string // image of a stick that is in it
 	try    bool
 	starts int
 }
@@ -124,7 +124,7 @@ func (c *card) start() *machine {
 	m.listen, err = net.Listen("tcp", "127.0.0.1:0")
 	c.must(err)
 	words := slices.DeleteFunc(strings.Fields(string(line)), func(w string) bool { return w == "quiet" || strings.HasPrefix(w, "loglevel") })
-	words = append(words, "console=ttyAMA0", "loglevel=5", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
+	words = append(words, "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
 	args := []string{
 		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "2", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
 		"-serial", "stdio", "-no-reboot", "-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd.img"), "-append", strings.Join(words, " "),
@@ -132,6 +132,9 @@ func (c *card) start() *machine {
 		"-chardev", "socket,id=ftdi,path=" + filepath.Join(dir, "ftdi") + ",server=on,wait=off", "-device", "usb-serial,chardev=ftdi",
 		"-drive", "file=nbd+unix:///?socket=" + c.disk.Address() + ",format=raw,if=none,id=card,cache=none", "-device", "virtio-blk-pci,drive=card",
 		"-device", "virtio-rng-pci",
+	}
+	if c.stick != "" {
+		args = append(args, "-drive", "file="+c.stick+",format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on")
 	}
 	if c.screen {
 		args = append(args, "-device", "virtio-gpu-pci", "-qmp", "unix:"+filepath.Join(dir, "qmp")+",server=on,wait=off")
@@ -330,5 +333,3 @@ func (c *console) tail(n int) string {
 	all := strings.Split(c.String(), "\n")
 	return strings.Join(all[max(0, len(all)-n):], "\n")
 }
-
-var _ = context.Background

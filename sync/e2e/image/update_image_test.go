@@ -1,0 +1,137 @@
+//go:build image
+
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/device/system"
+)
+
+// sign lets two keepers sign a system, and publishes it.
+func (w *world) sign(version, path string) {
+	w.Helper()
+	dir := filepath.Join(w.stage.Dir, "signing")
+	keeper := func(n int) string { return filepath.Join(w.stage.Dir, fmt.Sprint("keeper", n)) }
+	run := func(args ...string) { w.Helper(); w.server(append([]string{"release"}, args...)...) }
+	if _, err := os.Stat(dir); err != nil {
+		run("online", filepath.Join(w.stage.Dir, "online.pem"))
+		run("init", dir, "-online", filepath.Join(w.stage.Dir, "online.pem"), "-to", keeper(1), "-to", keeper(2), "-to", keeper(3))
+	}
+	run("add", dir, version, path, "-arch", "system-arm64-lamps", "-note", "Bản thử")
+	for _, n := range []int{3, 1} {
+		run("sign", dir, filepath.Join(keeper(n), fmt.Sprintf("release-keeper-%d.pem", n)))
+	}
+	run("publish", dir)
+}
+
+// stick writes what is published onto a new stick and returns its image.
+func (w *world) stick() string {
+	w.Helper()
+	dir := filepath.Join(w.TempDir(), "qrgate-update")
+	w.server("release", "stick", filepath.Dir(dir))
+	if _, err := os.Stat(filepath.Join(dir, "timestamp.json")); err != nil {
+		w.Fatalf("no repository on the stick: %v", err)
+	}
+	path := filepath.Join(w.TempDir(), "stick")
+	for _, args := range [][]string{{"truncate", "-s", "700M", path}, {"mkfs.fat", "-F", "32", "-n", "STICK", path}, {"mcopy", "-s", "-i", path, dir, "::"}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			w.Fatalf("%q: %v: %s", args, err, out)
+		}
+	}
+	return path
+}
+
+// broken returns a system whose root is damaged, signed or not: it starts and finds
+// nothing to hand over to.
+func broken(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[system.RootOffset : system.RootOffset+1<<20])
+	out := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(out, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestASystemIsUpdatedAndABrokenOneLeft brings a newer system on a stick, which stays
+// once somebody was let in, and then a damaged one, from which the card returns.
+func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
+	c := newCard(t, build(t, first)+".img")
+	w := newWorld(t)
+	good := build(t, newer) + ".system"
+	w.sign(newer, good)
+	w.serve()
+	m := c.start()
+	m.said(slow, "not enrolled: waiting for a code")
+	w.enrol(m)
+	m.said(slow, "door open")
+	m.kill()
+
+	c.stick = w.stick()
+	m = c.start()
+	if m.slot != system.A {
+		t.Fatalf("slot %s starts, want a", m.slot)
+	}
+	if !m.restarted(slow) {
+		t.Fatalf("the card did not try the newer system:\n%s", m.console.tail(40))
+	}
+	t.Logf("power to the newer system's start, from a stick: %s", time.Since(m.begun))
+	m = c.start()
+	if m.slot != system.B {
+		t.Fatalf("slot %s is tried, want b", m.slot)
+	}
+	m.said(slow, "door open")
+	// Nobody has come yet: the power goes, the old system is back, and tries once more.
+	m.cut(chance())
+	m = c.start()
+	if m.slot != system.A {
+		t.Fatalf("after a cut in the trial slot %s starts, want a", m.slot)
+	}
+	if !m.restarted(slow) {
+		t.Fatalf("the card did not try the newer system again:\n%s", m.console.tail(40))
+	}
+	m = c.start()
+	m.said(slow, "door open")
+	card, err := w.stage.Card(t.Context(), 1, "")
+	w.must(err)
+	m.scan(card)
+	m.said(slow, "system has proven itself")
+	m.cut(chance())
+	if got := c.chosen(); got != system.B {
+		t.Fatalf("once it has proven itself slot %s starts, want b", got)
+	}
+
+	// One that does not start is tried as often as chance could be to blame, and left.
+	w.sign(worse, broken(t, good))
+	c.stick = w.stick()
+	for try := range system.Tries {
+		m = c.start()
+		if m.slot != system.B || !m.restarted(slow) {
+			t.Fatalf("try %d from slot %s:\n%s", try+1, m.slot, m.console.tail(40))
+		}
+		m = c.start()
+		if m.slot != system.A || m.restarted(slow) {
+			t.Fatalf("the damaged system, try %d:\n%s", try+1, m.console.tail(40))
+		}
+		if !strings.Contains(m.console.String(), "this system does not start") {
+			t.Fatalf("the damaged system says:\n%s", m.console.tail(40))
+		}
+	}
+	m = c.start()
+	if m.slot != system.B {
+		t.Fatalf("after the damaged system slot %s starts, want b", m.slot)
+	}
+	m.said(slow, "returned from a system")
+	m.said(slow, "door open")
+}
