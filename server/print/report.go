@@ -432,6 +432,12 @@ func (p *paper) shape(d string, at func(x, y float64) (float64, float64)) {
 
 // signature sets who gets the letter, who signs it, and who has made it.
 func (p *paper) signature() {
+	if p.d.To == "" && p.d.SignedAs == "" && p.d.Signed == "" { // nobody signs it
+		p.need(5 + noteSize*3)
+		p.y += 5
+		p.lines(p.d.Foot, paperLeft, paperText, left, noteSize, regular, true, 0)
+		return
+	}
 	high := 46.0 + float64(len(p.d.Recipients))*listSize*1.38
 	p.need(high)
 	p.y += 5

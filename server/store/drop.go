@@ -161,10 +161,13 @@ func (s *Store) eachOfDay(ctx context.Context, d qrgate.Day, fn func(*qrgate.Che
 	return nil
 }
 
-// Steps of dropping a day. A transaction that took longer than dropLong is
-// followed by a smaller one: an intake waits for it, and disks differ. One call
-// goes on for about dropFor.
+// Steps of dropping a day. A transaction that took longer than dropLong, its commit
+// and all, is followed by a smaller one: an intake waits for it, and disks differ.
+// One call goes on for about dropFor. After each dropLog rows what SQLite's log has
+// goes into the file, beside intakes: it would otherwise go all at once, within
+// the commit of some intake.
 const (
+	dropLog   = 4096
 	dropFirst = 256
 	dropLeast = 32
 	dropMost  = 4096
@@ -203,10 +206,11 @@ func (s *Store) dropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, 
 		_, err = s.fileArrived(ctx)
 	}
 	more = true
-	size := int64(dropFirst)
+	size, logged := int64(dropFirst), n
 	for begun := time.Now(); err == nil && more && time.Since(begun) < dropFor; {
+		var start time.Time // with the lock
 		err = s.transact(ctx, lazily, func(t *tx) error {
-			start := time.Now()
+			start = time.Now()
 			dropped, err := t.execBound(dropCheckins[s.dialect], []any{int64(d), size})
 			if err != nil {
 				return err
@@ -217,13 +221,16 @@ func (s *Store) dropDay(ctx context.Context, d qrgate.Day) (n int64, more bool, 
 				dropped, err = t.exec(dropSubjects, int64(d), size)
 				more = more || dropped == size
 			}
-			if took := time.Since(start); took > dropLong {
-				size = max(size/2, dropLeast)
-			} else if took < dropLong/2 {
-				size = min(size*2, dropMost)
-			}
 			return err
 		})
+		if took := time.Since(start); took > dropLong {
+			size = max(size/2, dropLeast)
+		} else if took < dropLong/2 {
+			size = min(size*2, dropMost)
+		}
+		if err == nil && n-logged >= dropLog {
+			logged, err = n, s.shrinkLog(ctx)
+		}
 	}
 	return n, more, err
 }

@@ -21,7 +21,7 @@ func (s *Store) Scrub(ctx context.Context) error {
 		return nil
 	}
 	// Most of the log goes into the file while intakes go on.
-	if _, err := s.read.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+	if err := s.shrinkLog(ctx); err != nil {
 		return fmt.Errorf("store: scrub: %w", err)
 	}
 	for try := 1; ; try++ {
@@ -38,6 +38,16 @@ func (s *Store) Scrub(ctx context.Context) error {
 		case <-time.After(time.Duration(try) * 20 * time.Millisecond):
 		}
 	}
+}
+
+// shrinkLog writes what SQLite's log has into the file, as far as no reader needs it
+// yet. Nobody waits for it.
+func (s *Store) shrinkLog(ctx context.Context) error {
+	if s.dialect == postgres {
+		return nil
+	}
+	_, err := s.read.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	return err
 }
 
 func (s *Store) emptyLog(ctx context.Context) (busy bool, err error) {
