@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -24,10 +25,21 @@ func TestGuardAtTheDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[guard]\nlisten = %q\n", addr))
+	screen, err := stage.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[guard]\nlisten = %q\n[screen]\nlisten = %q\n", addr, screen))
 	p.kiosk.start()
 	boss := signIn(t, p.stage, "tam", "-role", "administrator", "-scope", "all")
 	boss.confirm("/vuong-mac/danh-sach")
+
+	// A command card has the screen show a code for another telephone, three minutes long.
+	card := (&operator{boss, p, "/thiet-bi/" + p.kiosk.ID + "/lenh"}).card("pair", p.kiosk.ID, true)
+	p.kiosk.scan(card, "ordered")
+	if said := codeOn(t, "http://"+screen+"/setup.png"); !strings.HasPrefix(said, "https://"+addr+"/ghep?") {
+		t.Errorf("the screen shows %q", said)
+	}
 
 	g := newGuardPhone(t)
 	printed, err := p.kiosk.Command(t.Context(), "guard", "pair")
@@ -158,4 +170,19 @@ func (g *guardPhone) send(path string, pairs ...string) string {
 		form.Set(pairs[i], pairs[i+1])
 	}
 	return g.ask(http.MethodPost, path, form)
+}
+
+// codeOn reads the QR code that a picture shows.
+func codeOn(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	img, err := png.Decode(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readQR(t, img)
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"image"
 	"image/png"
 	"net/url"
 	"os"
@@ -150,13 +151,19 @@ func (o *operator) card(what, kiosk string, single bool) string {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	return readQR(o.t, img)
+}
+
+// readQR reads a QR code.
+func readQR(t *testing.T, img image.Image) string {
+	t.Helper()
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
 	if err != nil {
-		o.t.Fatal(err)
+		t.Fatal(err)
 	}
 	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
 	if err != nil {
-		o.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return read.GetText()
 }
