@@ -56,7 +56,7 @@ func TestInBrowser(t *testing.T) {
 	_, body := hoa.post(to, nil)
 	batch := batchPath.FindString(body)
 	for name, path := range map[string]string{
-		"home": "/the", "form": "/the/nguoi/moi", "holder": an, "edit": an + "/sua", "card": "/the/so/1", "import": "/the/nhap", "test": "/the/kiem-tra", "batch": batch,
+		"home": "/the", "form": "/the/nguoi/moi", "holder": an, "edit": an + "/sua", "card": "/the/so/1", "import": "/the/nhap", "test": "/the/kiem-tra", "batch": batch, "desk": "/the/may-quet",
 	} {
 		pictures(name, path)
 	}
