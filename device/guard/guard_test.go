@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -245,4 +246,30 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("CheckAddress(%q) = %v", addr, err)
 		}
 	}
+}
+
+// Whoever leaves by the same door is off the list; of one who leaves without a code it
+// says that it may have a line too many.
+func TestRollOfALaneThatTurns(t *testing.T) {
+	w := newWorld(t, "")
+	p := w.paired()
+	w.scan(7)
+	w.scan(8)
+	out := w.door.Standing().Config
+	out.Direction = wire.Out
+	if err := w.door.Reconfigure(out); err != nil {
+		t.Fatal(err)
+	}
+	w.at = w.at.Add(time.Minute)
+	if a := w.scan(7); a.State != "leaving" {
+		t.Fatalf("the door answers %q", a.State)
+	}
+	p.send("/nhap", "none", "1")
+	_, page := p.get("/diem-danh")
+	wants(t, page, "1 người đã ra bằng cửa này", "1 người ra mà không rõ là ai", pass.TypedCode(8)[4:])
+	if strings.Contains(page, pass.TypedCode(7)[4:]) {
+		t.Error("who has left is on the list")
+	}
+	_, page = p.get("/")
+	wants(t, page, "Lối này đang cho ra", `<td class="n">2</td><td class="n">2</td><td class="n">0</td>`)
 }
