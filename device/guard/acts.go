@@ -298,7 +298,10 @@ func (g *Guard) roll(q *request) {
 	c := rollCall{Known: known, Made: time.UnixMilli(now.Wall).In(vietnam).Format("15:04 2/1/2006"), Sure: sure(now.State), Here: len(r.Rows)}
 	c.Inside, _ = g.inside(q.lang)
 	for _, k := range r.Rows {
-		row := rollRow{timeOf(d, k.h), laneName(q.lang, k.h.Gate, k.h.Lane), "", kindOf(q.lang, k.h)}
+		row := rollRow{timeOf(d, k.h), k.h.Gate, "", kindOf(q.lang, k.h)}
+		if k.h.Lane != 0 {
+			row.Lane += "·" + strconv.Itoa(int(k.h.Lane))
+		}
 		if len(k.code) == 8 {
 			row.Code = k.code[:4] + " " + k.code[4:]
 		}

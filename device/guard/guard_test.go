@@ -175,7 +175,7 @@ func TestRollCall(t *testing.T) {
 	p.send("/nhap", "none", "1")
 	_, page := p.get("/diem-danh")
 	code := pass.TypedCode(7)
-	wants(t, page, code[:4]+" "+code[4:], "A1, làn 2", "Không có thẻ", "1 dòng không có mã", "Chỉ có người vào bằng máy này", "data-print")
+	wants(t, page, code[:4]+" "+code[4:], "A1·2", "Không có thẻ", "1 dòng không có mã", "Chỉ có người vào bằng máy này", "data-print")
 	w.stop()
 	for _, file := range []string{"guard/phones.json", "outbox.db", "room.db"} {
 		b, err := os.ReadFile(filepath.Join(dir, file))

@@ -4,12 +4,17 @@ package guard_test
 
 import (
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/scan"
 	"github.com/qrgate/qrgate/sync/e2e/browser"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 // A guard's telephone, an old tablet and a desk: every page is as wide as the window, in
@@ -108,4 +113,28 @@ func TestWithoutScript(t *testing.T) {
 	if said := tab.Eval(`document.querySelector("main").textContent`); !strings.Contains(said.(string), "Đã ghi:") {
 		t.Errorf("the page says %.300s", said)
 	}
+}
+
+// The code that pairs a telephone stands on the kiosk's screen beside what visitors read,
+// with the certificate's ends, and is read from there.
+func TestCodeOnTheScreen(t *testing.T) {
+	w := newWorld(t, "")
+	offer := w.guard.Offer()
+	s := screen.New(screen.Options{
+		Place: "Chợ Đông Ba", Gate: "A1", HelpLine: "19001075", SetUp: func() string { return offer.URL }, Ask: offer.Say,
+	}, slog.New(slog.DiscardHandler))
+	s.Show(kiosk.Answer{State: words.Ready})
+	srv := httptest.NewServer(s.Handler(nil))
+	defer srv.Close()
+	tab := browser.Start(t).Open()
+	for _, size := range [][2]int{{800, 480}, {600, 1024}} {
+		tab.Look(size[0], size[1], "light")
+		tab.Visit(srv.URL + "/")
+		tab.Wait(`document.getElementById("setup-vi").textContent.includes("Bảo vệ") && document.getElementById("setup-code").naturalWidth > 0`)
+		if over := tab.Eval(`(() => { const a = document.getElementById("setup").getBoundingClientRect(); return a.left < 0 || a.top < 0 || a.right > innerWidth || a.bottom > innerHeight; })()`); over != false {
+			t.Errorf("at %v the code hangs over the edge", size)
+		}
+		tab.Shoot(fmt.Sprintf("screen-%dx%d", size[0], size[1]))
+	}
+	tab.Visit("about:blank") // its stream ends
 }
