@@ -214,8 +214,9 @@ func serveDoor(ctx context.Context, env environment) error {
 	face, sound := openFaces(c, clock, age, s.people, log)
 	advise(cameras, face.Advise)
 	keeper := c.keeper(id, clock, func() { door.Stand() }, log.With("task", "enrolment"))
+	codes := carry.NewCodes(log.With("task", "carry"))
 	door, err = kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: sources,
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: codes.Source(sources),
 		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
 		Revoked: keeper.Revoked, Witness: s.witness(),
 	}, log.With("task", "door"))
@@ -269,8 +270,10 @@ func serveDoor(ctx context.Context, env environment) error {
 	alive := func() bool { return door.Alive(time.Now()) }
 
 	tasks, ctx := errgroup.WithContext(ctx)
-	notice := startCarrying(ctx, tasks, c, carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}, log.With("task", "carry"))
+	carried := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}
+	notice := startCarrying(ctx, tasks, c, carried, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
+	s.startCodes(ctx, tasks, codes, carried, sender, face)
 	count.tell(heart, face)
 	count.start(ctx, tasks, heart)
 	startNeighbours(ctx, tasks, s, count, log.With("task", "neighbours"))

@@ -52,7 +52,7 @@ type Options struct {
 	Notice func() string
 
 	// SetUp returns the address that the page shows as a code for telephones, "" if
-	// nothing is to be set up. Nil shows none.
+	// nothing is to be set up. Several lines are codes of a reel. Nil shows none.
 	SetUp func() string
 
 	// Ask returns what is said beside that code in Vietnamese and English. Nil, or "",

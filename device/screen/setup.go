@@ -8,10 +8,12 @@ import (
 	"image/png"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 
+	"github.com/qrgate/qrgate/sync/reel"
 	"github.com/qrgate/qrgate/sync/words"
 )
 
@@ -50,6 +52,13 @@ func (s *Screen) setUpCode(w http.ResponseWriter, r *http.Request) {
 	text := o.SetUp()
 	if text == "" {
 		http.NotFound(w, r)
+		return
+	}
+	if codes := strings.Split(text, "\n"); len(codes) > 1 {
+		w.Header().Set("Content-Type", "image/gif")
+		if err := reel.Draw(w, codes); err != nil {
+			s.log.Warn("no codes for telephones", "err", err)
+		}
 		return
 	}
 	m, err := qrcode.NewQRCodeWriter().Encode(text, gozxing.BarcodeFormat_QR_CODE, 1, 1, nil)

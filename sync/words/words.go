@@ -105,6 +105,8 @@ const (
 	CarryBusy   Key = "carry.busy"   // check-ins are being written on a stick
 	CarryDone   Key = "carry.done"   // they are; placeholder "count", of what waits for a receipt
 	CarryFailed Key = "carry.failed" // they cannot be
+	CarryCodes  Key = "carry.codes"  // beside codes that carry them; placeholder "count", of what waits
+	CarryTaken  Key = "carry.taken"  // receipts were read from codes; placeholder "count"
 
 	LeaseSoon  Key = "lease.soon"  // placeholder "days", in which the lease ends unless the server is heard of
 	LeaseEnded Key = "lease.ended" // it has: lists are given up, check-ins are not

@@ -84,7 +84,7 @@ func TestEveryTextIsSaidAndEverythingHasText(t *testing.T) {
 		}
 		for _, key := range []words.Key{words.Help, words.AgainAt, words.FullFor, words.ListNone, words.ListAge, words.TestPass,
 			words.TypedWrong, words.TypedWrongDo, words.TypedAsk, words.TypedHint, words.TypedEnter, words.TypedErase, words.TypedClose,
-			words.BringAsk, words.BringDone, words.Inside, words.InsideNear, words.InsideFull, words.SelfTestBad, words.TimeAsk, words.CarryBusy, words.CarryDone, words.CarryFailed, words.LeaseSoon, words.LeaseEnded,
+			words.BringAsk, words.BringDone, words.Inside, words.InsideNear, words.InsideFull, words.SelfTestBad, words.TimeAsk, words.CarryBusy, words.CarryDone, words.CarryFailed, words.CarryCodes, words.CarryTaken, words.LeaseSoon, words.LeaseEnded,
 			words.PhoneAsk, words.PhoneHint, words.PhoneWrong, words.PhoneWrong + ".do", words.PhoneWait, words.PhoneWait + ".do", words.BringFirst, words.BringFirst + ".do"} {
 			say(key, words.Of(lang, key))
 		}

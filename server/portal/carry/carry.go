@@ -1,8 +1,10 @@
 // Package carry has the page at which somebody hands in what a gate without a network
-// has written on a USB stick, and gets the receipt to take back.
+// has written on a USB stick or shows on its screen, and gets the receipt to take back.
 //
 //	GET  /thiet-bi/nhan-tay               hand a bundle in
 //	GET  /thiet-bi/nhan-tay/bien-nhan     the receipts of one kiosk, as a file
+//	POST /thiet-bi/nhan-tay/ma            a bundle as the codes that a kiosk's screen shows
+//	GET  /thiet-bi/nhan-tay/bien-nhan/ma  the receipts, as a picture of codes for its camera
 //
 // The promise: what is handed in goes the way of every batch, so twice is once, and a
 // file that is damaged costs nothing of what is whole in it; what is wrong is said in
@@ -30,6 +32,9 @@ import (
 //go:embed pages
 var files embed.FS
 
+//go:embed assets
+var assets embed.FS
+
 // An Intake takes bundles in; *ingest.Ingest is one.
 type Intake interface {
 	Carry(ctx context.Context, r io.Reader) (ingest.Carried, error)
@@ -51,6 +56,7 @@ type Pages struct {
 // New returns the pages in f.
 func New(f *page.Frame, in Intake, d Diary, log *slog.Logger) *Pages {
 	f.Add(files, "pages/*.html")
+	f.Assets().Add(assets, "assets")
 	return &Pages{in, d, log}
 }
 
@@ -63,7 +69,9 @@ func (p *Pages) Routes() []page.Route {
 	return []page.Route{
 		{Pattern: "GET /thiet-bi/nhan-tay", Allow: only, Menu: "menu.carry", Handler: p.form},
 		{Pattern: "POST /thiet-bi/nhan-tay", Allow: only, Handler: p.take, MaxBody: maxFile + 64<<10},
+		{Pattern: "POST /thiet-bi/nhan-tay/ma", Allow: only, Handler: p.codes, MaxBody: maxCodes + 64<<10},
 		{Pattern: "GET /thiet-bi/nhan-tay/bien-nhan", Allow: only, Handler: p.receipts},
+		{Pattern: "GET /thiet-bi/nhan-tay/bien-nhan/ma", Allow: only, Handler: p.drawn},
 	}
 }
 
@@ -93,26 +101,38 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, v *page.View) error
 	case len(body) > maxFile:
 		form.Fail("carry.file", "carry.wrong.size", "most", maxFile>>20)
 	default:
-		c, err := p.intake.Carry(r.Context(), bytes.NewReader(body))
-		if c.Batches > 0 || err == nil {
-			d.Done, d.Receipts = &c, len(c.Receipts) > 0
-		}
-		if c.Batches > 0 {
-			if err := p.diary.NoteCarried(r.Context(), v.Who.Account.ID, c.Kiosk, c.Batches, c.Fresh); err != nil {
-				return err
-			}
-			p.log.Info("carried in", "kiosk", c.Kiosk, "batches", c.Batches, "fresh", c.Fresh, "refused", c.Refused)
-		}
-		key, known := Wrong(err)
-		if !known {
+		if err := p.carry(r.Context(), v, body, "carry.file", &d); err != nil {
 			return err
 		}
-		if key != "" {
-			form.Fail("carry.file", key, "kiosk", c.Kiosk)
-		}
 	}
+	return show(w, v, d)
+}
+
+// carry takes a bundle in, and puts into d what became of it.
+func (p *Pages) carry(ctx context.Context, v *page.View, bundle []byte, field string, d *data) error {
+	c, err := p.intake.Carry(ctx, bytes.NewReader(bundle))
+	if c.Batches > 0 || err == nil {
+		d.Done, d.Receipts = &c, len(c.Receipts) > 0
+	}
+	if c.Batches > 0 {
+		if err := p.diary.NoteCarried(ctx, v.Who.Account.ID, c.Kiosk, c.Batches, c.Fresh); err != nil {
+			return err
+		}
+		p.log.Info("carried in", "kiosk", c.Kiosk, "batches", c.Batches, "fresh", c.Fresh, "refused", c.Refused)
+	}
+	key, known := Wrong(err)
+	if !known {
+		return err
+	}
+	if key != "" {
+		d.Form.Fail(field, key, "kiosk", c.Kiosk)
+	}
+	return nil
+}
+
+func show(w http.ResponseWriter, v *page.View, d data) error {
 	status := http.StatusOK
-	if !form.OK() {
+	if !d.Form.OK() {
 		status = http.StatusUnprocessableEntity
 	}
 	return v.RenderStatus(w, status, "carry", d)
