@@ -205,7 +205,10 @@ type rawConfig struct {
 		Explain    duration
 		Companions bool
 	}
-	Guard struct{ Listen, Address string }
+	Guard struct {
+		On              bool
+		Listen, Address string
+	}
 	Sound struct {
 		On         bool
 		Command    []string
@@ -274,7 +277,7 @@ func parseConfig(text string) (Config, error) {
 	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
 	raw.Network.NMCLI, raw.Start.File = []string{"nmcli"}, "/boot/firmware/qrgate.txt"
 	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
-	raw.Screen.Explain = duration(screen.DefaultExplain)
+	raw.Screen.Explain, raw.Guard.Listen = duration(screen.DefaultExplain), ":8443"
 	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
 	md, err := toml.Decode(text, &raw)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/guard"
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/lease"
 	"github.com/qrgate/qrgate/device/screen"
@@ -33,6 +34,7 @@ func (c Config) with(d *wire.ConfigDoc) Config {
 	set(&c.Screen.explain, d.Screen.Explain)
 	set(&c.Screen.companions, d.Screen.Companions)
 	set(&c.Sound.on, d.Sound.On)
+	set(&c.Guard.on, d.Guard.On)
 	if v := d.Sound.Volume; v != nil {
 		c.Sound.volume = int(*v)
 	}
@@ -85,7 +87,8 @@ type faces struct {
 	panel  panel.Panel
 	lease  *lease.Lease
 	count  *counting
-	exit   bool // people left through the door when it was opened
+	guard  *guard.Guard // nil if its files cannot be opened
+	exit   bool         // people left through the door when it was opened
 }
 
 // configure makes c, of which the door is valid, what a door that is open runs with.
@@ -104,6 +107,9 @@ func (f faces) configure(c Config, log *slog.Logger) {
 	f.door.TakeCompanions(c.companions())
 	f.lease.Within(c.Lease)
 	f.count.at(c.Door)
+	if f.guard != nil {
+		f.guard.Serve(c.Guard.on)
+	}
 	f.screen.Reconfigure(c.shown)
 	f.sound.Reconfigure(c.audible())
 }

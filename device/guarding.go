@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,16 +23,15 @@ import (
 
 // A guardConfig says where the guard's page is.
 type guardConfig struct {
-	listen  string // "" serves none
+	on      bool
+	listen  string
 	address string // as telephones reach it; "" is the machine's own
 }
 
 func (raw rawConfig) guard(bad func(string, ...any)) guardConfig {
-	c := guardConfig{raw.Guard.Listen, raw.Guard.Address}
-	if c.listen != "" {
-		if err := guard.CheckListen(c.listen); err != nil {
-			bad("guard.listen: %w", err)
-		}
+	c := guardConfig{raw.Guard.On, raw.Guard.Listen, raw.Guard.Address}
+	if err := guard.CheckListen(c.listen); err != nil {
+		bad("guard.listen: %w", err)
 	}
 	if c.address != "" {
 		if err := guard.CheckAddress(c.address); err != nil {
@@ -47,19 +45,16 @@ func (c Config) guardFiles() string { return filepath.Join(c.State, "guard") }
 
 // sayGuard prints what is served to guards.
 func (c Config) sayGuard(w io.Writer) error {
-	if c.Guard.listen == "" {
-		_, err := fmt.Fprintln(w, "guard's page: off ([guard] listen is empty)")
+	if !c.Guard.on {
+		_, err := fmt.Fprintln(w, "guard's page: off, unless the portal switches it on")
 		return err
 	}
 	_, err := fmt.Fprintf(w, "guard's page: https on %s, for telephones on the same network that were paired; show a code with: qrgate-kiosk guard pair\n", c.Guard.listen)
 	return err
 }
 
-// openGuard opens the guard's page, nil if there is none. The door opens without it.
+// openGuard opens the guard's page, nil if that cannot be: the door opens without it.
 func (c Config) openGuard(kiosk string, log *slog.Logger) *guard.Guard {
-	if c.Guard.listen == "" {
-		return nil
-	}
 	g, err := guard.Open(guard.Options{Dir: c.guardFiles(), Kiosk: kiosk, Listen: c.Guard.listen, Address: c.Guard.address, Log: log})
 	if err != nil {
 		log.Error("no guard's page", "err", err)
@@ -95,7 +90,9 @@ func (s *station) startGuard(ctx context.Context, tasks *errgroup.Group, heart *
 		SelfTest: func(ctx context.Context) order.Outcome { return m.selfTest(ctx, wire.OrderArgs{}) },
 	})
 	m.table.Add(order.Row{Kind: wire.OrderPair, Message: true, Card: true, Do: func(context.Context, wire.OrderArgs) order.Outcome {
-		g.Offer()
+		if _, ok := g.Offer(); !ok {
+			return order.Cannot("the guard's page is off")
+		}
 		return order.Outcome{}
 	}})
 	m.face.Reconfigure(func(o *screen.Options) {
@@ -121,9 +118,13 @@ func (s *station) startGuard(ctx context.Context, tasks *errgroup.Group, heart *
 		}
 	})
 	heart.Add(agent.Part{Fill: func(b *wire.Beat) {
-		l := g.Look()
+		l, on := g.Look()
+		if !on {
+			return
+		}
 		b.Guard = &wire.GuardBeat{Phones: uint8(l.Phones), Sessions: uint8(l.Sessions)}
 	}})
+	g.Serve(m.config.Guard.on)
 	tasks.Go(func() error { return g.Run(ctx) })
 }
 
@@ -149,9 +150,6 @@ func guardCommand(ctx context.Context, env environment) error {
 
 func pairInTerminal(ctx context.Context, c Config, w io.Writer) error {
 	o, err := guard.AskOffer(ctx, c.guardFiles())
-	if errors.Is(err, guard.ErrNotRunning) && c.Guard.listen == "" {
-		return fmt.Errorf("%w: the guard's page is off: set listen in [guard]", errUsage)
-	}
 	if err != nil {
 		return err
 	}

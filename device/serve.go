@@ -109,7 +109,7 @@ type station struct {
 	sealer  *seal.Sealer
 	inside  *room.Room
 	lease   *lease.Lease
-	guard   *guard.Guard // nil if there is no guard's page
+	guard   *guard.Guard // nil if its files cannot be opened
 }
 
 // openStation opens what a kiosk that is configured by c has on its disk.
@@ -246,7 +246,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
 		OnReceipt: s.heard, Log: log.With("task", "sender"),
 	})
-	at := faces{door, face, sound, lamps, s.lease, count, c.Panel.Egress}
+	at := faces{door, face, sound, lamps, s.lease, count, s.guard, c.Panel.Egress}
 	s.kept.Use(settings.Uses{
 		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
 		Move: func(l wire.LinkConfig) {

@@ -60,6 +60,8 @@ type Guard struct {
 	reports rate
 
 	mu       sync.Mutex
+	on       bool
+	turn     chan struct{} // closed when on changes
 	up, ever bool
 	turned   when.Reading // when up last changed
 }
@@ -103,7 +105,7 @@ func Open(o Options) (*Guard, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	g := &Guard{Options: o, journal: NewJournal(), failed: make(chan error, 1), streams: make(chan struct{}, maxStreams)}
+	g := &Guard{Options: o, journal: NewJournal(), failed: make(chan error, 1), turn: make(chan struct{}), streams: make(chan struct{}, maxStreams)}
 	var err error
 	if g.cert, err = openCert(filepath.Join(o.Dir, "page.pem"), o.Kiosk); err != nil {
 		return nil, err
@@ -121,6 +123,26 @@ func (g *Guard) Journal() *Journal { return g.journal }
 
 // Use says which kiosk is behind the page, before Run.
 func (g *Guard) Use(s Station) { g.Station = s }
+
+// Serve switches the page on or off. It is off before. Who is on the page is no more when
+// it is switched off; telephones stay paired.
+func (g *Guard) Serve(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if on != g.on {
+		g.on = on
+		close(g.turn)
+		g.turn = make(chan struct{})
+	}
+}
+
+// serving reports whether the page is on, and returns a channel that is closed when that
+// changes.
+func (g *Guard) serving() (on bool, turned <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.on, g.turn
+}
 
 // Link says that the kiosk is connected, or is not any more.
 func (g *Guard) Link(up bool) {
@@ -147,9 +169,13 @@ func (g *Guard) link() (up bool, since string, ever bool) {
 	return g.up, since, g.ever
 }
 
-// Offer makes a pairing code, in the place of an earlier one.
-func (g *Guard) Offer() Offer {
-	return g.offer(g.offers.make(time.Now()))
+// Offer makes a pairing code, in the place of an earlier one. It is false while the page
+// is off.
+func (g *Guard) Offer() (Offer, bool) {
+	if on, _ := g.serving(); !on {
+		return Offer{}, false
+	}
+	return g.offer(g.offers.make(time.Now())), true
 }
 
 func (g *Guard) offer(token string) Offer {
@@ -160,7 +186,7 @@ func (g *Guard) offer(token string) Offer {
 // Offered returns the code that is good now, for the screen; false if there is none.
 func (g *Guard) Offered() (Offer, bool) {
 	token := g.offers.now(time.Now())
-	if token == "" {
+	if on, _ := g.serving(); token == "" || !on {
 		return Offer{}, false
 	}
 	return g.offer(token), true
@@ -169,10 +195,14 @@ func (g *Guard) Offered() (Offer, bool) {
 // A Look is what a beat says of the page.
 type Look struct{ Phones, Sessions int }
 
-// Look returns how many telephones are paired and how many are on the page now.
-func (g *Guard) Look() Look { return Look{g.phones.count(), g.sessions.count(time.Now())} }
+// Look returns how many telephones are paired and how many are on the page now. It is
+// false while the page is off.
+func (g *Guard) Look() (Look, bool) {
+	on, _ := g.serving()
+	return Look{g.phones.count(), g.sessions.count(time.Now())}, on
+}
 
-// Run serves the page until ctx ends. A port that is taken is tried again: a door without
+// Run serves the page, while it is on, until ctx ends. A port that is taken is tried again: a door without
 // its guard's page is better than none. It returns an error only when the ledger can no
 // longer record.
 func (g *Guard) Run(ctx context.Context) error {
@@ -195,7 +225,27 @@ func (g *Guard) Run(ctx context.Context) error {
 
 const listenAgain = 5 * time.Second
 
+// serve serves the page while it is on.
 func (g *Guard) serve(ctx context.Context) error {
+	for ctx.Err() == nil {
+		on, turned := g.serving()
+		ctx, stop := context.WithCancel(ctx)
+		tasks := new(errgroup.Group)
+		if on {
+			tasks.Go(func() error { g.serveOn(ctx); return nil })
+		}
+		select {
+		case <-ctx.Done():
+		case <-turned:
+			g.sessions.end(func(session) bool { return true })
+		}
+		stop()
+		tasks.Wait()
+	}
+	return nil
+}
+
+func (g *Guard) serveOn(ctx context.Context) {
 	srv := &http.Server{
 		Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{g.cert}, MinVersion: tls.VersionTLS12},
@@ -218,7 +268,6 @@ func (g *Guard) serve(ctx context.Context) error {
 		case <-time.After(listenAgain):
 		}
 	}
-	return nil
 }
 
 // broken notes that the ledger can no longer record: the program has to end.

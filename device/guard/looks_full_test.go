@@ -119,7 +119,7 @@ func TestWithoutScript(t *testing.T) {
 // with the certificate's ends, and is read from there.
 func TestCodeOnTheScreen(t *testing.T) {
 	w := newWorld(t, "")
-	offer := w.guard.Offer()
+	offer, _ := w.guard.Offer()
 	s := screen.New(screen.Options{
 		Place: "Chợ Đông Ba", Gate: "A1", HelpLine: "19001075", SetUp: func() string { return offer.URL }, Ask: offer.Say,
 	}, slog.New(slog.DiscardHandler))

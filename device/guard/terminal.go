@@ -36,7 +36,14 @@ func (g *Guard) answerTerminal(ctx context.Context) error {
 		return errors.Join(l.Close())
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /pair", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(g.Offer()) })
+	mux.HandleFunc("POST /pair", func(w http.ResponseWriter, _ *http.Request) {
+		o, ok := g.Offer()
+		if !ok {
+			http.Error(w, "the guard's page is off: see [guard] on, and the portal's settings", http.StatusConflict)
+			return
+		}
+		json.NewEncoder(w).Encode(o)
+	})
 	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
 		g.sessions.end(func(session) bool { return true })
 		if err := g.phones.forget(""); err != nil {

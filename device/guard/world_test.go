@@ -129,6 +129,7 @@ func newWorld(t testing.TB, dir string) *world {
 		Scanners: func() []scan.Health { return w.health }, SelfTest: func(context.Context) order.Outcome { return w.tests },
 	})
 	must(w.guard.Journal().Read(w.queue))
+	w.guard.Serve(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.door.Run(ctx) }()
@@ -249,8 +250,9 @@ func (p *phone) send(path string, pairs ...string) (int, string) {
 // offer returns what a pairing code says, as the phone's browser asks for it.
 func (w *world) offer() (path string, form url.Values) {
 	w.t.Helper()
-	u, err := url.Parse(w.guard.Offer().URL)
-	if err != nil {
+	o, ok := w.guard.Offer()
+	u, err := url.Parse(o.URL)
+	if err != nil || !ok {
 		w.t.Fatal(err)
 	}
 	q := u.Query()

@@ -29,7 +29,7 @@ func TestGuardAtTheDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[guard]\nlisten = %q\n[screen]\nlisten = %q\n", addr, screen))
+	p, _ := atOneDoor(t, "cho-dong-ba-1", "Chợ Đông Ba", fmt.Sprintf("[guard]\non = true\nlisten = %q\n[screen]\nlisten = %q\n", addr, screen))
 	p.kiosk.start()
 	boss := signIn(t, p.stage, "tam", "-role", "administrator", "-scope", "all")
 	boss.confirm("/vuong-mac/danh-sach")

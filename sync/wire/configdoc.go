@@ -25,6 +25,7 @@ type ConfigDoc struct {
 	Screen ScreenConfig `cbor:"6,keyasint,omitzero"`
 	Sound  SoundConfig  `cbor:"7,keyasint,omitzero"`
 	Lease  LeaseConfig  `cbor:"8,keyasint,omitzero"`
+	Guard  GuardConfig  `cbor:"9,keyasint,omitzero"`
 }
 
 // A LinkConfig is where the kiosk finds its server. It is on trial until the server

@@ -55,3 +55,8 @@ type GuardBeat struct {
 	Phones   uint8 `cbor:"1,keyasint,omitempty"` // telephones that are paired with it
 	Sessions uint8 `cbor:"2,keyasint,omitempty"` // and that are on it now
 }
+
+// A GuardConfig is what the portal says of that page. Nil is not said.
+type GuardConfig struct {
+	On *bool `cbor:"1,keyasint,omitempty"`
+}

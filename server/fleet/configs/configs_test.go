@@ -95,7 +95,7 @@ var values = map[string][]string{
 	"door.place": {"Chợ", "Bến xe"}, "door.gate": {"A1", "B2"}, "door.lane": {"0", "3"}, "door.direction": {"in", "out"},
 	"door.on_fault": {"admit_unrecorded", "refuse"}, "door.accept": {"card", "card,cccd,typed"}, "door.repeat": {"1", "60"}, "door.reset": {"1", "30"},
 	"door.help_line": {"115", "19001075"}, "cards.stale_list": {"admit", "refuse"}, "door.near_full": {"50", "100"}, "cards.stale_days": {"1", "366"}, "screen.explain": {"1", "30"}, "lease.days": {"1", "366"},
-	"screen.companions": {"yes", "no"}, "sound.on": {"yes", "no"}, "sound.volume": {"0", "100"}, "sound.quiet": {"22:00-06:00", "00:01-00:02"},
+	"screen.companions": {"yes", "no"}, "guard.on": {"yes", "no"}, "sound.on": {"yes", "no"}, "sound.volume": {"0", "100"}, "sound.quiet": {"22:00-06:00", "00:01-00:02"},
 	"sound.in_quiet": {"tone", "nothing"}, "server.url": {"tls://a:1", "tls://b:2"}, "server.name": {"a", "b"},
 }
 

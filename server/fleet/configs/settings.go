@@ -110,6 +110,8 @@ var all = []Setting{
 		get: func(d *wire.ConfigDoc) string {
 			return maybe(d.Lease.Days, func(n uint16) string { return strconv.Itoa(int(n)) })
 		}},
+	{Key: "guard.on", Kind: Switch,
+		put: func(d *wire.ConfigDoc, v string) { d.Guard.On = yes(v) }, get: func(d *wire.ConfigDoc) string { return maybe(d.Guard.On, inWords) }},
 	{Key: "screen.explain", Kind: Seconds, Least: 1, Most: 30,
 		put: func(d *wire.ConfigDoc, v string) { e := seconds(v); d.Screen.Explain = &e },
 		get: func(d *wire.ConfigDoc) string { return maybe(d.Screen.Explain, inSeconds) }},
