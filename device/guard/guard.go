@@ -131,6 +131,7 @@ func (g *Guard) Serve(on bool) {
 	defer g.mu.Unlock()
 	if on != g.on {
 		g.on = on
+		g.journal.follow(on)
 		close(g.turn)
 		g.turn = make(chan struct{})
 	}
@@ -206,9 +207,6 @@ func (g *Guard) Look() (Look, bool) {
 // its guard's page is better than none. It returns an error only when the ledger can no
 // longer record.
 func (g *Guard) Run(ctx context.Context) error {
-	if err := g.journal.Read(g.Queue); err != nil {
-		g.Log.Warn("not read what was judged before", "err", err)
-	}
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return g.serve(ctx) })
 	tasks.Go(func() error { return g.answerTerminal(ctx) })
@@ -246,6 +244,9 @@ func (g *Guard) serve(ctx context.Context) error {
 }
 
 func (g *Guard) serveOn(ctx context.Context) {
+	if err := g.journal.Read(g.Queue); err != nil {
+		g.Log.Warn("not read what was judged before", "err", err)
+	}
 	srv := &http.Server{
 		Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{g.cert}, MinVersion: tls.VersionTLS12},

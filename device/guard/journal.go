@@ -19,6 +19,7 @@ const maxKept = 20_000
 // safe for concurrent use.
 type Journal struct {
 	mu      sync.Mutex
+	on      bool          // nothing is remembered that no page shows
 	all     []kept        // oldest first
 	changed chan struct{} // closed when there is more
 }
@@ -39,6 +40,9 @@ func NewJournal() *Journal { return &Journal{changed: make(chan struct{})} }
 func (j *Journal) Judged(one kiosk.Judged) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if !j.on {
+		return
+	}
 	if len(j.all) >= maxKept {
 		j.all = slices.Clone(j.all[maxKept/10:])
 	}
@@ -55,6 +59,16 @@ func (j *Journal) Undone(epoch wire.Epoch, seq uint64) {
 			k.undone = true
 			break
 		}
+	}
+	j.wake()
+}
+
+// follow has the journal remember, or forget all.
+func (j *Journal) follow(on bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.on = on; !on {
+		j.all = nil
 	}
 	j.wake()
 }
@@ -107,6 +121,9 @@ func (j *Journal) Read(q *outbox.Queue) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if !j.on {
+		return nil
+	}
 	type id struct {
 		epoch wire.Epoch
 		seq   uint64

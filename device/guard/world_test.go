@@ -128,8 +128,8 @@ func newWorld(t testing.TB, dir string) *world {
 		Door: w.door, Orders: orders, Room: w.room, Queue: w.queue, Clock: w.clock,
 		Scanners: func() []scan.Health { return w.health }, SelfTest: func(context.Context) order.Outcome { return w.tests },
 	})
-	must(w.guard.Journal().Read(w.queue))
 	w.guard.Serve(true)
+	must(w.guard.Journal().Read(w.queue))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.door.Run(ctx) }()

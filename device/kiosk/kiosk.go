@@ -128,16 +128,18 @@ func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
 // only when the door can no longer record.
 func (k *Kiosk) Run(ctx context.Context) error {
 	k.Stand()
-	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return k.serveScans(ctx) })
-	tasks.Go(func() error { return k.serveTouches(ctx) })
+	tasks, either := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return k.serveScans(either, ctx) })
+	tasks.Go(func() error { return k.serveTouches(either) })
 	return tasks.Wait()
 }
 
-func (k *Kiosk) serveScans(ctx context.Context) error {
+// serveScans serves scans until ctx ends, which it does with program: a source that ends
+// with program, too, may do so a moment before ctx.
+func (k *Kiosk) serveScans(ctx, program context.Context) error {
 	for {
 		s, err := k.Source.Next(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || program.Err() != nil {
 			return nil
 		}
 		if err != nil {
