@@ -64,7 +64,7 @@ func startNeighbours(ctx context.Context, tasks *errgroup.Group, s *station, c *
 		Place:       func() string { return c.lane.Load().Place },
 		Certificate: func() *tls.Certificate { return s.id.Certificate() },
 		Now:         func() time.Time { return s.clock.TLSTime(s.id.Certificate().Leaf.NotBefore) },
-		Today:       s.clock.Now,
+		Today:       s.today,
 	})
 	tasks.Go(func() error {
 		for {

@@ -178,7 +178,7 @@ func (s *station) close() {
 
 // people returns bounds on how many are inside.
 func (s *station) people() (least, most int, known bool) {
-	l, m, _, known := s.inside.Inside(s.clock.Now(), s.inside.Connected())
+	l, m, _, known := s.inside.Inside(s.today(), s.inside.Connected())
 	return int(l), int(m), known
 }
 
