@@ -26,6 +26,8 @@ type organisationPage struct {
 	Invite  *page.Form
 	Link    string // of an invitation that was just made
 	Refused string // key of why something was not done
+	// Associations see figures of the organisation, with those of others.
+	Associations []register.Organisation
 }
 
 // Path returns where the page is.
@@ -62,6 +64,9 @@ func (s *Pages) readOrganisation(r *http.Request, v *page.View, id string) (*org
 	}
 	o.Owner = s.wanted(v, id, qrgate.Owner) == nil
 	if o.Members, err = s.reg.Members(r.Context(), id); err != nil {
+		return nil, err
+	}
+	if o.Associations, err = s.reg.AssociationsOf(r.Context(), id); err != nil {
 		return nil, err
 	}
 	if o.Owner {
@@ -132,6 +137,11 @@ func (s *Pages) changeOrganisation(w http.ResponseWriter, r *http.Request, v *pa
 			return err
 		}
 		return v.Go(w, organisationPath(id), "org.taken_back")
+	case "leave_association":
+		if err := s.reg.SetMember(ctx, by, form.Text("hoi", 64, true), id, false); err != nil {
+			return err
+		}
+		return v.Go(w, organisationPath(id), "org.association.left")
 	case "roles":
 		return s.setRoles(w, r, v, form, id)
 	case "remove", "transfer":

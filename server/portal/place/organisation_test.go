@@ -49,6 +49,30 @@ func TestNewOrganisation(t *testing.T) {
 	w.want("nothing", status, body, 400)
 }
 
+// Whoever is a member of an association sees it, and its owner may leave.
+func TestAssociationOfOrganisation(t *testing.T) {
+	w := newWorld(t)
+	lan := w.as("lan")
+	hoi := register.Organisation{Name: "Hiệp hội Du lịch", Sector: "tourism", Phone: "0905123456"}
+	if err := w.reg.AddOrganisation(t.Context(), w.ids["stranger"], &hoi); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reg.SetMember(t.Context(), "", hoi.ID, w.market, true); err != nil {
+		t.Fatal(err)
+	}
+	status, body := lan.get("/to-chuc?ma=" + w.market)
+	w.want("a member", status, body, 200, "Hiệp hội Du lịch", "Ra khỏi hội")
+	status, body = w.as("stranger").post("/to-chuc", url.Values{"ma": {w.market}, "do": {"leave_association"}, "hoi": {hoi.ID}})
+	w.want("another's", status, body, 404)
+	status, body = lan.post("/to-chuc", url.Values{"ma": {w.market}, "do": {"leave_association"}, "hoi": {hoi.ID}})
+	w.want("left", status, body, 200, "không còn là hội viên")
+	if strings.Contains(body, "Hiệp hội Du lịch") {
+		t.Error("the association is still there")
+	}
+	status, body = lan.post("/to-chuc", url.Values{"ma": {w.market}, "do": {"leave_association"}, "hoi": {"nobody"}})
+	w.want("an association that there is not", status, body, 404)
+}
+
 func TestSaveOrganisation(t *testing.T) {
 	w := newWorld(t)
 	lan := w.as("lan")
