@@ -9,9 +9,10 @@
 // bytes; which packages these were is written beside the image. How a card is laid out
 // is package system's matter (device/system).
 //
-// Needs Debian's packages mmdebstrap, qemu-user-static, squashfs-tools, dosfstools,
-// mtools, kmod and xz-utils, and apt-get; root, or a user with a range of numbers in
-// /etc/subuid and the package uidmap.
+// Needs Debian's packages mmdebstrap, squashfs-tools, dosfstools, mtools, kmod, systemd
+// and xz-utils, and apt-get; root, or a user with a range of numbers in /etc/subuid and
+// the package uidmap. No program of the other architecture is run, and no board is
+// needed.
 package main
 
 import (

@@ -342,7 +342,7 @@ func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
 	l.link("etc/systemd/system-generators/systemd-gpt-auto-generator", "/dev/null")
 	l["data"] = entry{Header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}
 	l.dirs("boot/firmware/x")
-	for _, d := range []string{"media", "run", "proc", "sys", "dev", "tmp", "var/cache", "var/log"} {
+	for _, d := range []string{"media", "srv", "mnt", "run", "proc", "sys", "dev", "tmp", "var/cache", "var/log"} {
 		if _, ok := l[d]; !ok {
 			l[d] = entry{Header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}
 		}
