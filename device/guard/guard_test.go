@@ -39,6 +39,9 @@ func TestDoorOnThePage(t *testing.T) {
 	w.health = []scan.Health{{Source: "USB 1"}}
 	_, page = p.get("/")
 	wants(t, page, "Đang mất mạng", "lượt chưa gửi", "Không thấy máy quét USB 1", "Nhập tay")
+	w.synced()
+	_, page = p.get("/")
+	wants(t, page, "Mất mạng từ 09:00", "Đồng hồ đúng")
 	if code, page := p.post("/tieng", url.Values{"lang": {"en"}, "ve": {"/diem-danh"}}); code != http.StatusOK {
 		t.Errorf("another language: %d", code)
 	} else {

@@ -5,7 +5,9 @@
   var head = document.getElementById("top"), rest = document.getElementById("rest"), stale = document.getElementById("stale");
   if (head && window.EventSource) {
     var last = new Date(), timer, source;
+    var ever = false;
     var heard = function () {
+      ever = true;
       last = new Date();
       stale.hidden = true;
       clearTimeout(timer);
@@ -24,7 +26,9 @@
       source.addEventListener("rest", function (e) { heard(); rest.innerHTML = e.data; });
       source.addEventListener("over", function () { source.close(); location.reload(); });
       source.onerror = function () {
-        // A browser gives up on an answer that is no stream; this page asks again.
+        // A browser gives up on an answer that is no stream; this page asks again. Some
+        // follow no page whose certificate they do not know: those load it again.
+        if (!ever) { source.close(); setTimeout(function () { location.replace("/?xem"); }, 15000); return; }
         if (source.readyState === 2) { lost(); setTimeout(follow, 15000); }
       };
     };
