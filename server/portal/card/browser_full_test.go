@@ -60,6 +60,29 @@ func TestInBrowser(t *testing.T) {
 	} {
 		pictures(name, path)
 	}
+	// A scanner is joined, and what it reads fills in the form by itself, but never over
+	// what somebody types.
+	tab.Look(768, 900, "light")
+	tab.Visit(w.url + "/the/may-quet")
+	tab.Click("Nối máy quét")
+	tab.Wait(`document.querySelector(".enrol-text code") !== null`)
+	tab.ShootAll("card-desk-code")
+	desk := w.sit(tab.Eval(`document.querySelector(".enrol-text code").textContent`).(string))
+	tab.Wait(`document.querySelector("[data-line]").dataset.state === "joined"`)
+	tab.ShootAll("card-desk-joined")
+	tab.Visit(w.url + "/the/nguoi/moi")
+	if shown := tab.Eval(`[...document.querySelectorAll(".card-read [hidden]")].filter(e => e.checkVisibility()).length`); shown != 0.0 {
+		t.Errorf("%v hidden parts are seen", shown)
+	}
+	if blind := tab.Eval(`!document.querySelector("[data-blind]").hidden || !document.querySelector("[data-camera]").hidden`); blind != true {
+		t.Error("the page says nothing of a camera")
+	}
+	desk.scan(citizen, 204)
+	tab.Wait(`document.getElementById("f-card.name")?.value === "Nguyễn Thị Hoa Mai"`)
+	tab.ShootAll("card-desk-filled")
+	desk.scan(citizen, 204)
+	tab.Wait(`document.querySelector("[data-more]")?.hidden === false`)
+	tab.ShootAll("card-desk-more")
 	for _, script := range []bool{true, false} {
 		tab.Script(script)
 		tab.Visit(w.url + batch)

@@ -243,6 +243,7 @@ func (p *Pages) homeOf(r *http.Request, v *page.View, form *page.Form, name stri
 		return nil, err
 	}
 	data := &homePage{Form: form, Found: name != "", Desk: p.scanners(r, v)}
+	data.Desk.Finds = true
 	holders, total, err := p.cards.Holders(r.Context(), offices, name, 0, shownLatest)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,8 @@ type scanners struct {
 	Able   bool // scanners can be joined at all
 	Joined bool // the session has a line
 	scanner.News
-	Asks bool // what stands in the page's form is not to be lost
+	Asks  bool // what stands in the page's form is not to be lost
+	Finds bool // the page has the field that keyboard scanners type into
 }
 
 // line returns the session's line, or nil.

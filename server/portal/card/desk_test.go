@@ -30,15 +30,21 @@ func (c *client) sit() *seat {
 	c.w.t.Helper()
 	status, body := c.post("/the/may-quet", nil)
 	c.w.want("offer", status, body, 200, "Chờ máy quét", "qrgate-kiosk desk")
-	code, err := pairing.ParseDesk(html.UnescapeString(deskCode.FindStringSubmatch(body)[1]))
+	return c.w.sit(html.UnescapeString(deskCode.FindStringSubmatch(body)[1]))
+}
+
+// sit joins a scanner to the page that shows a code.
+func (w *world) sit(text string) *seat {
+	w.t.Helper()
+	code, err := pairing.ParseDesk(text)
 	if err != nil {
-		c.w.t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	to, err := seal.New(1, sealing.PublicKey().Bytes())
 	if err != nil {
-		c.w.t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	s := &seat{w: c.w, code: code, to: to}
+	s := &seat{w: w, code: code, to: to}
 	s.scan("", http.StatusNoContent)
 	return s
 }
