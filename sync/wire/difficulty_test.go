@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -72,26 +73,35 @@ func TestGoldenGuard(t *testing.T) {
 	}
 }
 
-// TestGoldenGuardBeat opens what the first version with a guard's page has told.
-func TestGoldenGuardBeat(t *testing.T) {
+// TestGoldenGuardPage opens what the first version with a guard's page has told, and was
+// told, of it.
+func TestGoldenGuardPage(t *testing.T) {
 	key := testKey(1)
-	want := &wire.Beat{V: 1, Nonce: [16]byte{7, 7}, Epoch: wire.Epoch{9}, Guard: &wire.GuardBeat{Phones: 3, Sessions: 1}}
-	path := filepath.Join("..", "..", "testdata", "wire", "v1", "beat-guard.cbor")
-	if _, err := os.Stat(path); err != nil && *update {
-		if err := os.WriteFile(path, wire.Seal(wire.ForBeat, 0, key, want), 0o644); err != nil {
+	find := func(uint32) ed25519.PublicKey { return public(key) }
+	beat := &wire.Beat{V: 1, Nonce: [16]byte{7, 7}, Epoch: wire.Epoch{9}, Guard: &wire.GuardBeat{Phones: 3, Sessions: 1}}
+	on, doc := true, aConfigDoc()
+	doc.Guard.On = &on
+	for _, g := range []golden{
+		{"beat-guard.cbor", beat, func() []byte { return wire.Seal(wire.ForBeat, 0, key, beat) }, func(b []byte) (any, error) { return wire.OpenBeat(b, public(key)) }},
+		{"config-guard.cbor", doc, func() []byte { return wire.Seal(wire.ForConfig, 1, key, doc) }, func(b []byte) (any, error) { return wire.OpenConfig(b, kiosk, find) }},
+	} {
+		path := filepath.Join("..", "..", "testdata", "wire", "v1", g.name)
+		if _, err := os.Stat(path); err != nil && *update {
+			if err := os.WriteFile(path, g.seal(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := wire.OpenBeat(b, public(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("beat (-want +got):\n%s", diff)
+		got, err := g.open(b)
+		if err != nil {
+			t.Fatalf("%s does not open: %v", g.name, err)
+		}
+		if diff := cmp.Diff(g.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", g.name, diff)
+		}
 	}
 }
 
