@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qrgate/qrgate/device/dist"
 	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/sync/e2e/initramfs"
 )
@@ -282,5 +283,8 @@ func sparse(w *io.OffsetWriter, r io.Reader) error {
 }
 
 // settings puts the file that somebody edits on another machine into the first
-// partition.
-func (b *build) settings(string) error { return nil }
+// partition, with the line ends of Windows.
+func (b *build) settings(dir string) error {
+	text := bytes.ReplaceAll(dist.BootFile(), []byte("\n"), []byte("\r\n"))
+	return os.WriteFile(filepath.Join(dir, "qrgate.txt"), text, 0o644)
+}
