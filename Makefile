@@ -30,10 +30,16 @@ test: check
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$')
 	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$')
 
-# The packages that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. Of the others
-# make test has run all that there is. Needs root, for FUSE and apt-get.
+# The tests that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. What make test has
+# run is not run again: where the tag changes all tests of a package, as the store they run
+# on, all but those on SQLite are run, and of the other packages the tests that only the tag
+# brings. Needs root, for FUSE and apt-get.
+TAGGED  = grep -rl --include='*_test.go' '^//go:build $(1)$$' device hw server sync
+FOLDERS = xargs -n1 dirname | sort -u | sed 's|^|./|'
 test-full: deps
-	go test -tags full -timeout 30m $$(grep -rl --include='*.go' '^//go:build full' device hw server sync | xargs -n1 dirname | sort -u | sed 's|^|./|')
+	go test -tags full -timeout 30m -skip '/^sqlite$$' $$($(call TAGGED,!full) | $(FOLDERS))
+	go test -tags full -timeout 30m -run "^($$($(call TAGGED,full) | xargs sed -nE 's/^func (Test[A-Z0-9]\w*)\(.*/\1/p' | sort -u | paste -sd'|'))$$" \
+	  $$($(call TAGGED,full) | $(FOLDERS) | grep -vxF "$$($(call TAGGED,!full) | $(FOLDERS))")
 
 # The kiosk's program in a virtual machine whose kernel shows it the devices of a door,
 # and whose power is cut. Needs apt-get; fetches Debian's kernel once.

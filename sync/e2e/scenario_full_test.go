@@ -22,6 +22,7 @@ func TestScenarioPostgresMosquitto(t *testing.T) {
 	}
 	dsn := pgtest.DSN(t)
 	scenario(t, backend{
+		scans:   manyScans,
 		servers: 2,
 		options: stage.Options{Store: dsn, Broker: "tls://" + addr},
 		broker: func(t *testing.T, s *stage.Stage) {

@@ -23,6 +23,7 @@ import (
 // A backend is where a server keeps its rows and which broker it uses.
 type backend struct {
 	options stage.Options
+	scans   int                                   // people who come while the kiosk is offline
 	servers int                                   // that share the work; 1 with the embedded broker
 	broker  func(t *testing.T, s *stage.Stage)    // started between init and serve; nil for the embedded one
 	wipe    func(t *testing.T, s *stage.Stage)    // takes the database away
@@ -31,7 +32,12 @@ type backend struct {
 
 func TestScenarioSQLite(t *testing.T) {
 	t.Parallel()
+	few := 1500
+	if os.Getenv("QRGATE_SCALE") == "soak" {
+		few = manyScans
+	}
 	scenario(t, backend{
+		scans:   few,
 		servers: 1,
 		wipe: func(t *testing.T, s *stage.Stage) {
 			files, err := filepath.Glob(filepath.Join(s.ServerState(), "qrgate.db*"))
@@ -47,8 +53,9 @@ func TestScenarioSQLite(t *testing.T) {
 	})
 }
 
-// kills is how often a kiosk is killed during its scans offline.
-const kills = 20
+// manyScans is how many people are promised to come while the kiosk is offline, and kills
+// how often it is killed meanwhile.
+const manyScans, kills = 5000, 20
 
 var programs = sync.OnceValues(func() (stage.Programs, error) {
 	dir, err := os.MkdirTemp("", "qrgate-programs-")
@@ -113,8 +120,8 @@ func scenario(t *testing.T, b backend) {
 	p := set(t, b)
 
 	t.Log("offline, killed again and again")
-	for n := range scans {
-		if n%(scans/kills) == scans/kills/2 {
+	for n := range b.scans {
+		if every := b.scans / kills; n%every == every/2 {
 			p.kiosk.killSoon()
 		}
 		p.kiosk.show(p.next())
@@ -235,9 +242,9 @@ func set(t *testing.T, b backend) *play {
 		t.Fatal(err)
 	}
 	p.proxy.Down.Store(true)
-	p.people = newCanaries(scans/5, rand.New(rand.NewPCG(1, 2)))
+	p.people = newCanaries(b.scans/5, rand.New(rand.NewPCG(1, 2)))
 	first := 3_100_000_000 + rand.Uint32N(1_000_000_000)
-	p.cards = strings.Fields(p.command("card", "-number", fmt.Sprint(first), "-count", fmt.Sprint(scans+500)))
+	p.cards = strings.Fields(p.command("card", "-number", fmt.Sprint(first), "-count", fmt.Sprint(b.scans+500)))
 	for n := range p.cards {
 		p.people.serials = append(p.people.serials, first+uint32(n))
 	}
