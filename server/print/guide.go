@@ -95,7 +95,7 @@ var bought = [...][2]string{
 	{"Đầu đọc QR", "loại cắm cổng USB (kiểu COM hoặc kiểu bàn phím)"},
 	{"hoặc camera", "USB UVC có đèn trợ sáng, hoặc camera của Raspberry Pi"},
 	{"Màn hình, loa", "HDMI 7 inch trở lên; loa USB. Không có: dùng đèn và còi"},
-	{"Ba đèn, một còi", "đỏ, vàng, xanh và còi 12 V, mỗi thứ dưới 0,4 A"},
+	{"Ba đèn, một còi", "đỏ, vàng, xanh và còi loại 12 V, dưới 0,4 A; kèm nguồn 12 V"},
 	{"Mạch đệm", "ULN2803 (đèn và còi không nối thẳng vào chân của máy)"},
 	{"Mạch rơ-le 5 V", "1 kênh, kích mức CAO, chịu được tín hiệu 3,3 V"},
 	{"Khóa từ 12 V", "loại HẾT ĐIỆN LÀ MỞ, kèm nguồn 12 V riêng"},
@@ -201,7 +201,7 @@ func (d *drawing) nineSteps(m Manual, y float64) float64 {
 		case guide.Network:
 			said.Do = "Cắm cáp mạng, hoặc đưa mã Wi-Fi (điện thoại và bộ phát Wi-Fi hiện được) trước đầu đọc."
 		case guide.Enrol:
-			said.Do = "Người quản lý mở trang Thêm thiết bị, đưa mã ở đó trước đầu đọc. Hai bên hiện bốn từ GIỐNG NHAU thì bấm đồng ý."
+			said.Do = "Trong 10 phút từ lúc cắm nguồn (quá thì cắm lại), đưa mã ở trang Thêm thiết bị. Bốn từ GIỐNG NHAU thì đồng ý."
 		case guide.LampTest, guide.SoundTest, guide.VoiceTest:
 			said.Do += " Phần không có thì máy tự bỏ qua."
 		case guide.Ready:

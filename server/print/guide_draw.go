@@ -251,7 +251,7 @@ func (d *drawing) doorPart(y float64, at map[string]point) {
 	d.wire(wireSignal, fire, point{x + 8, fire.y}, point{x + 8, (fire.y+ground.y)/2 - 1})
 	d.wire(wireGround, ground, point{x + 17, ground.y}, point{x + 17, (fire.y+ground.y)/2 - 1})
 	d.contact(x+8, (fire.y+ground.y)/2-1, "")
-	d.text("Báo cháy 2: tiếp điểm thường đóng, không có điện áp. Có cháy hay đứt dây thì hở: máy thôi giữ khóa.", x+24, fire.y-2.4, guideWidth-108, guideSmall, regular, ink)
+	d.text("Báo cháy 2: tiếp điểm thường đóng, không điện áp. Cháy hay đứt dây thì hở: máy nhả khóa. Nhà không có báo cháy: nối tắt báo cháy 1, bỏ báo cháy 2, không ghi fire.", x+24, fire.y-2.4, guideWidth-108, guideSmall, regular, ink)
 
 	button, ground := at["button"], at["ground button"]
 	d.wire(wireSignal, button, point{x + 8, button.y}, point{x + 8, (button.y+ground.y)/2 - 1})

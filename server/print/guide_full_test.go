@@ -1,0 +1,64 @@
+//go:build full
+
+package print_test
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/qrgate/qrgate/sync/guide"
+	"github.com/qrgate/qrgate/sync/words"
+)
+
+var fontSize = regexp.MustCompile(`<fontspec [^>]*size="(\d+)"`)
+
+// The printed guide names each pin that the program drives, each step and each trouble in
+// the words that the kiosk says, in letters that can be read, and its codes answer.
+func TestGuideIsReadBack(t *testing.T) {
+	pdf := guideFile(t)
+	if info := run(t, "poppler-utils", "pdfinfo", pdf); !strings.Contains(strings.ReplaceAll(info, " ", ""), "Pages:2\n") {
+		t.Errorf("it has not two pages:\n%s", info)
+	}
+	text := strings.Join(strings.Fields(run(t, "poppler-utils", "pdftotext", "-layout", pdf, "-")), " ")
+	for _, p := range guide.Pins() {
+		if want := "chân " + strconv.Itoa(p.Header) + " · " + p.Line; !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	for s := guide.Language; s <= guide.Ready; s++ {
+		key := s.Key()
+		if s == guide.Direction {
+			key += ".in"
+		}
+		if want := strconv.Itoa(int(s)) + ". " + guide.Text(words.Vietnamese, key); !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	for n := 1; n <= guide.Troubles; n++ {
+		if want := "Đỏ " + strconv.Itoa(n) + ":"; !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	// What does not fit is cut with this; elsewhere it is in a file's name and where one writes.
+	if strings.Contains(strings.NewReplacer("qrgate-….img", "", "…………………………………………", "").Replace(text), "…") {
+		t.Errorf("something is cut off:\n%s", text)
+	}
+	// Poppler prints pixels of 1/108 inch and cuts them off: 8.5 pt are 12.
+	for _, m := range fontSize.FindAllStringSubmatch(run(t, "poppler-utils", "pdftohtml", "-xml", "-i", "-stdout", pdf), -1) {
+		if size, err := strconv.Atoi(m[1]); err != nil || size < 12 {
+			t.Errorf("letters of %s/108 inch, want 12 at least", m[1])
+		}
+	}
+	base := strings.TrimSuffix(pdf, ".pdf")
+	run(t, "poppler-utils", "pdftoppm", "-r", "200", "-gray", "-png", "-singlefile", "-f", "2", pdf, base)
+	got := zbar(t, loadGray(t, base+".png"))
+	slices.Sort(got)
+	want := []string{string(guide.Next), string(guide.No), string(guide.Yes)}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("codes on the second page: %q, want %q", got, want)
+	}
+}
