@@ -83,7 +83,7 @@
   const close = () => { if (pad) pad.hidden = true; pad = null; typed = ""; clearTimeout(idle); };
   const type = () => {
     const length = Number(pad.dataset.length);
-    pad.querySelector(".typed").textContent = typed.padEnd(length, "·").replace(/^(.{4})(.{3,4})/, "$1 $2 ").trim();
+    pad.querySelector(".typed").textContent = typed.padEnd(length, "·").replace(length === 10 ? /^(....)(...)/ : /^(....)()/, "$1 $2 ").replace("  ", " ");
     clearTimeout(idle);
     idle = setTimeout(close, 20000);
   };
