@@ -92,7 +92,7 @@ var tables = []table{
 		asked, decided_by:t, decided, collected`),
 	newTable("kiosk_identities", "kiosk_no, gate:t, lane, direction, replaces:t, revoked, revoked_by:t, wipe, wiped, cloned"),
 	newTable("config_layers", "layer:t, version, body:t, why:t, made_by:t, made"),
-	newTable("config_groups", "id, name:t"),
+	newTable("config_groups", "id, name:t, removed"),
 	newTable("config_members", "kiosk_no, group_id"),
 	newTable("config_documents", "kiosk_no, version, body:b, made"),
 	newTable("config_state", "id, revision"),

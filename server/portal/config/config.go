@@ -60,6 +60,7 @@ func (p *Pages) Routes() []page.Route {
 	return []page.Route{
 		{Pattern: "GET /thiet-bi/cau-hinh", Allow: keep, Menu: "menu.configs", Handler: p.home},
 		{Pattern: "POST /thiet-bi/cau-hinh/nhom", Allow: keep, Handler: p.addGroup},
+		{Pattern: "POST /thiet-bi/cau-hinh/nhom/{no}", Allow: keep, Handler: p.changeGroup},
 		{Pattern: "GET /thiet-bi/cau-hinh/lop/{layer}", Allow: with, Handler: p.layer},
 		{Pattern: "POST /thiet-bi/cau-hinh/lop/{layer}", Allow: with, Handler: p.change},
 		{Pattern: "GET /thiet-bi/{kiosk}/cau-hinh", Allow: with, Handler: p.kiosk},

@@ -254,6 +254,18 @@ func TestGroups(t *testing.T) {
 	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 404, "group", "9")
 	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 400, "group", "x")
 	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 303, "group", "0")
+
+	const change = "/thiet-bi/cau-hinh/nhom/1"
+	w.post("admin", change, 303, "config_group", "Y tế")
+	w.page("admin", group, "Nhóm Y tế", "Bỏ nhóm")
+	w.post("admin", "/thiet-bi/cau-hinh/nhom", 303, "config_group", "Chợ")
+	w.post("admin", change, 422, "config_group", "Chợ")
+	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 303, "group", "1")
+	w.post("owner", change, 403, "step", "remove")
+	w.post("admin", change, 303, "step", "remove")
+	w.post("admin", change, 404, "step", "remove")
+	w.post("admin", "/thiet-bi/cau-hinh/nhom/x", 404, "step", "remove")
+	w.page("admin", "/thiet-bi/"+gate1+"/cau-hinh", "Cho vào, ghi sổ giấy")
 }
 
 // The owner of a place says what harms nobody there, and only there.

@@ -197,7 +197,7 @@ func (c *Configs) Groups(ctx context.Context) (all []Group, err error) {
 		err := rows.Scan(&g.ID, &g.Name, &g.Kiosks)
 		all = append(all, g)
 		return err
-	}, `SELECT g.id, g.name, (SELECT COUNT(*) FROM config_members m WHERE m.group_id = g.id) FROM config_groups g ORDER BY g.name`)
+	}, `SELECT g.id, g.name, (SELECT COUNT(*) FROM config_members m WHERE m.group_id = g.id) FROM config_groups g WHERE g.removed = 0 ORDER BY g.name`)
 	if err != nil {
 		return nil, fmt.Errorf("configs: groups: %w", err)
 	}
@@ -241,7 +241,7 @@ func (c *Configs) Join(ctx context.Context, kiosk string, group int64, by string
 		note := "none"
 		if group != 0 {
 			n, err := t.Exec(`INSERT INTO config_members (kiosk_no, group_id)
-				SELECT k.no, g.id FROM kiosks k, config_groups g WHERE k.id = ? AND k.kind = 0 AND g.id = ?`, kiosk, group)
+				SELECT k.no, g.id FROM kiosks k, config_groups g WHERE k.id = ? AND k.kind = 0 AND g.id = ? AND g.removed = 0`, kiosk, group)
 			if err != nil {
 				return err
 			}
