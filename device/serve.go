@@ -272,7 +272,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	carried := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}
 	notice := startCarrying(ctx, tasks, c, carried, log.With("task", "carry"))
-	face.Reconfigure(func(o *screen.Options) { o.Notice = s.notice(notice) })
+	face.Reconfigure(func(o *screen.Options) { o.Notice = own.bootNotice(s.notice(notice)) })
 	s.startCodes(ctx, tasks, codes, carried, sender, face)
 	count.tell(heart, face)
 	count.start(ctx, tasks, heart)

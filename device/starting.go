@@ -298,6 +298,16 @@ func (c Config) useBootFile(ctx context.Context, log *slog.Logger) {
 	}
 }
 
+// bootNotice returns what the door's screen tells whoever looks after it: the first
+// mistake in the boot partition's file, or else what otherwise says.
+func (c Config) bootNotice(otherwise func() string) func() string {
+	if len(c.bootFaults) == 0 {
+		return otherwise
+	}
+	said := "qrgate.txt, " + c.bootFaults[0].VI
+	return func() string { return said }
+}
+
 // nmcliTime bounds one change of the network.
 const nmcliTime = 45 * time.Second
 
