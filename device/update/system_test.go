@@ -1,0 +1,70 @@
+package update_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/device/launcher"
+	"github.com/qrgate/qrgate/device/system"
+	"github.com/qrgate/qrgate/device/update"
+	"github.com/qrgate/qrgate/sync/release"
+)
+
+const machine = "system-arm64-lamps"
+
+// TestASystemIsWishedForAndVerifiedAgain brings a system on a stick: the door fetches it
+// and wishes for it, and the keeper judges what the door holds by its own root alone.
+func TestASystemIsWishedForAndVerifiedAgain(t *testing.T) {
+	r := newRepo(t)
+	r.releaseAs(release.Name("1.1.0", machine), release.About{Product: release.Product, Version: "1.1.0", Arch: machine}, program(7))
+	stick, dir, kept, root := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "release-root.json")
+	if err := errors.Join(os.CopyFS(filepath.Join(stick, "a", "qrgate-update"), r.files), os.WriteFile(root, r.content("1.root.json"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var works atomic.Bool
+	s := update.NewSystem(update.SystemOptions{
+		Dir: dir, State: kept, Machine: machine, Running: "1.0.0", Boot: "this start", Program: "1.0.0", Root: root, Sticks: filepath.Join(stick, "*", "qrgate-update"),
+		Floor: func() time.Time { return start }, Quiet: func() bool { return false }, Still: func() bool { return true }, Healthy: works.Load, Every: time.Millisecond,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	wished := func(what string, is func(system.Wish) bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !is(system.ReadWish(dir)); {
+			if time.Now().After(end) {
+				t.Fatalf("%s: wish %+v", what, system.ReadWish(dir))
+			}
+		}
+	}
+	wished("a system on a stick", func(w system.Wish) bool { return w.Install == "1.1.0" && !w.Start })
+
+	keeper := update.NewClient(launcher.Versions{Dir: kept}, r.content("1.root.json"), machine)
+	ask := update.Ask{Version: "1.1.0", Running: "1.0.0"}
+	f, err := keeper.Find(t.Context(), update.Held(filepath.Join(dir, "trust.json")), ask)
+	if err != nil {
+		t.Fatalf("Find in what the door holds: %v", err)
+	}
+	if got, err := os.ReadFile((launcher.Versions{Dir: dir}).File("1.1.0")); err != nil || !bytes.Equal(got, program(7)) || f.Sum.Length != int64(len(got)) {
+		t.Errorf("fetched %d bytes, %v, signed are %d", len(got), err, f.Sum.Length)
+	}
+	// Another root's signatures are nothing to it, whatever the door has verified.
+	strange := update.NewClient(launcher.Versions{Dir: t.TempDir()}, []byte(`{"signed":{},"signatures":[]}`), machine)
+	if _, err := strange.Find(t.Context(), update.Held(filepath.Join(dir, "trust.json")), ask); err == nil {
+		t.Error("a root that signs nothing is enough")
+	}
+
+	if err := os.WriteFile(filepath.Join(kept, "state.json"), []byte(`{"ready":"1.1.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wished("it is ready", func(w system.Wish) bool { return w.Start })
+	works.Store(true)
+	wished("the door works", func(w system.Wish) bool { return w.Healthy == "this start" })
+}
