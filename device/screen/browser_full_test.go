@@ -387,3 +387,24 @@ func (s scans) Next(context.Context) (scan.Scan, error) {
 	}
 	return one, nil
 }
+
+// The longest that whoever looks after a kiosk is told has room beside everything else.
+func TestNoticesHaveRoom(t *testing.T) {
+	tab := browser.Start(t).Open()
+	for _, key := range []words.Key{words.LeaseSoon, words.LeaseEnded, words.CarryDone} {
+		o := fullOptions
+		o.Notice = func() string { return words.Of(words.Vietnamese, key, "days", "7", "count", "123456") }
+		s := screen.New(o, quietLog)
+		s.Show(kiosk.Answer{State: words.Ready})
+		url := serve(t, s, newDoor()).URL
+		for _, size := range [][2]int{{800, 480}, {480, 800}} {
+			tab.Look(size[0], size[1], "light")
+			tab.Visit(url + "/")
+			tab.Wait(`document.body.dataset.state === "ready" && document.fonts.status === "loaded"`)
+			if f := faults(t, tab, 7*25.4/math.Hypot(800, 480)); len(f) > 0 {
+				t.Errorf("%s at %v: %s", key, size, strings.Join(f, "; "))
+			}
+			tab.Shoot(fmt.Sprintf("%s-%dx%d", key, size[0], size[1]))
+		}
+	}
+}
