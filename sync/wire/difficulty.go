@@ -8,9 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// KindDifficulty is the kind of record with which a guard reports a [Difficulty].
-const KindDifficulty Kind = 6
-
 // A Difficulty is what a guard reports from the kiosk's own page, for those who answer
 // for the place. A record of [KindDifficulty] holds it in its sealed box, for people
 // write names where they should not.

@@ -43,11 +43,12 @@ type Kind uint8
 
 // The kinds of record.
 const (
-	KindCheckin Kind = 1 // somebody was judged at the door
-	KindAnchor  Kind = 2 // the true time at one moment of one boot
-	KindOpened  Kind = 3 // first record of an epoch: what came before it
-	KindOrder   Kind = 4 // an order was judged
-	KindPassage Kind = 5 // so many people have passed the lane
+	KindCheckin    Kind = 1 // somebody was judged at the door
+	KindAnchor     Kind = 2 // the true time at one moment of one boot
+	KindOpened     Kind = 3 // first record of an epoch: what came before it
+	KindOrder      Kind = 4 // an order was judged
+	KindPassage    Kind = 5 // so many people have passed the lane
+	KindDifficulty Kind = 6 // a guard has reported a [Difficulty]
 )
 
 // A Direction is the way through a lane.
