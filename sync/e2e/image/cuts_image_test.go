@@ -35,12 +35,12 @@ func TestCuts(t *testing.T) {
 		time.Sleep(time.Duration(r.Int64N(int64(whole))) + whole/4)
 		lost := m.cut(r)
 		m = c2.start()
-		m.said(slow, "not enrolled: waiting for a code")
+		m.said(slow, firstStart)
 		t.Logf("first start cut, %d sectors unflushed: it starts again", lost)
 		m.kill()
 	}
 	m = c.start()
-	m.said(slow, "not enrolled: waiting for a code")
+	m.said(slow, firstStart)
 	w.enrol(m)
 	whole = m.said(slow, "door open")
 	for n := range cuts() {

@@ -73,7 +73,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	w.sign(newer, good)
 	w.serve()
 	m := c.start()
-	m.said(slow, "not enrolled: waiting for a code")
+	m.said(slow, firstStart)
 	w.enrol(m)
 	m.said(slow, "door open")
 	m.kill()
