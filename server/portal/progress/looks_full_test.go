@@ -87,11 +87,29 @@ func (w *world) furnish() (reportAt string) {
 	return to
 }
 
+// associate lets the places be those of six organisations, which are members of an
+// association.
+func (w *world) associate() {
+	w.t.Helper()
+	w.exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES ('hoi', 'Hiệp hội Doanh nghiệp thành phố Huế', 'hoi', 'association', '', '', 0)")
+	for i := range 6 {
+		id := fmt.Sprintf("hv%d", i)
+		w.exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES (?, ?, ?, 'trade', '', '', 0)", id, id, id)
+		w.exec("UPDATE places SET organisation = ? WHERE no % 6 = ? AND no > 3", id, i)
+		if err := w.reg.SetMember(w.t.Context(), "admin", "hoi", id, true); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.exec("INSERT INTO accounts (id, name, display, email, confirmed, phone, state, totp_step, created) VALUES ('hoi', 'hoi', 'Người của hội', '', 0, '', 1, 0, 0)")
+	w.exec("INSERT INTO grants (account, role, scope, given_by, given) VALUES ('hoi', 'association', 'organisation:hoi', '', 0)")
+}
+
 // Every page fits phones, tablets and desks, in both schemes and languages, and the
 // browser complains of nothing. Its pictures are among the test's artifacts.
 func TestLooks(t *testing.T) {
 	w := newWorld(t)
 	at := w.furnish()
+	w.associate()
 	list, _, err := w.kept.ListedPlaces(t.Context(), rollout.Query{Within: register.Within{All: true}}, true, 0, 1)
 	if err != nil || len(list) == 0 {
 		t.Fatal(err)
@@ -106,7 +124,7 @@ func TestLooks(t *testing.T) {
 		{"cockpit", "admin", "/tien-do"}, {"cockpit-trade", "trade", "/tien-do?loai=market&ky=thang"}, {"targets", "admin", "/tien-do/muc-tieu"}, {"list", "trade", "/tien-do/danh-sach"},
 		{"listed", "trade", "/tien-do/danh-sach/" + list[0].ID}, {"import", "trade", "/tien-do/danh-sach/nhap"},
 		{"visits", "inspector", "/kiem-tra"}, {"visit", "inspector", path("/kiem-tra/dia-diem/%d/moi", w.market.No)}, {"visited", "owner", path("/kiem-tra/dia-diem/%d", w.market.No)},
-		{"reports", "admin", "/bao-cao"}, {"write", "admin", at + "/sua"}, {"report", "admin", at},
+		{"reports", "admin", "/bao-cao"}, {"write", "admin", at + "/sua"}, {"report", "admin", at}, {"members", "hoi", "/hoi-vien"},
 	} {
 		tab.Look(1280, 900, "light")
 		tab.Visit(w.url + "/blank")
