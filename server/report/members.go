@@ -6,7 +6,7 @@ const FewestMembers = 3
 
 // Together leaves of some figures what is of at least [FewestMembers] members, as
 // owner says whose each place is. Places of fewer in a sector are counted without
-// it, in a commune without that; cells of fewer are left out, and rest is how many
+// it, in a commune without that; cells of fewer are withheld, and rest is how many
 // they are.
 func Together(s Survey, cells []Cell, owner func(place uint32) string) (kept Survey, shown []Cell, rest int) {
 	type cell struct{ sector, kind, area string }
@@ -30,7 +30,7 @@ func Together(s Survey, cells []Cell, owner func(place uint32) string) (kept Sur
 	for _, c := range cells {
 		if len(owners[cell{c.Sector, c.Kind, c.Area}]) < FewestMembers {
 			rest++
-			continue
+			c.People, c.Withheld = 0, true
 		}
 		shown = append(shown, c)
 	}

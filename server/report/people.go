@@ -18,6 +18,7 @@ type Cell struct {
 	Sector, Kind, Area string // Area is the commune of today
 	Day                qrgate.Day
 	People             int64
+	Withheld           bool // it is of too few members of an association
 }
 
 // A Sum is what may be told of some cells together: what those of at least
@@ -25,12 +26,15 @@ type Cell struct {
 // on nothing else, so that neither it nor any number of them tells what is in a
 // cell that is hidden.
 type Sum struct {
-	Shown  int64
-	Hidden int
+	Shown    int64
+	Hidden   int
+	Withheld int // cells of which nothing may be told
 }
 
 func (s *Sum) add(c *Cell) {
 	switch {
+	case c.Withheld:
+		s.Withheld++
 	case c.People >= Fewest:
 		s.Shown += c.People
 	case c.People > 0:
@@ -42,6 +46,10 @@ func (s *Sum) add(c *Cell) {
 // the least that it can be.
 func (s Sum) Text(number func(int64) string) string {
 	switch {
+	case s.Withheld > 0 && s.Least() == 0:
+		return "–"
+	case s.Withheld > 0:
+		return "≥\u00a0" + number(s.Least())
 	case s.Hidden == 0:
 		return number(s.Shown)
 	case s.Shown == 0 && s.Hidden == 1:

@@ -140,7 +140,7 @@ func percent(n, of int) string {
 
 // people returns a cell of a sum of people. What is hidden has no number.
 func people(s report.Sum) report.Value {
-	if s.Hidden > 0 {
+	if s.Hidden > 0 || s.Withheld > 0 {
 		return report.Words(s.Text(page.Number[int64]))
 	}
 	return report.Value{Text: page.Number(s.Shown), Number: float64(s.Shown), Numeric: true}
