@@ -17,6 +17,8 @@ import (
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/when"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // systemState is where the keeper of the card says what it has done (qrgate-system).
@@ -31,7 +33,7 @@ const withoutReceipt = 10 * time.Minute
 // something or ten minutes have passed.
 func startSystems(ctx context.Context, tasks *errgroup.Group, c Config, id *agent.Identity, clock *when.Clock, hours *quietHours, scanners *scan.Group, sender *deliver.Sender, late func() bool, log *slog.Logger) {
 	me, err := system.Running()
-	if errors.Is(err, system.ErrNoCard) {
+	if errors.Is(err, sdcard.ErrNoCard) {
 		return
 	}
 	if err != nil {

@@ -8,22 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 const (
-	sector = 512
-	// Signature is the disk's, in its partition table, by which a card is known.
-	Signature = 0x31475251 // "QRG1"
-	// RootOffset is where in a system's partition its root begins.
-	RootOffset = 96 << 20
-
-	start   = 1 // partitions
-	systemA = 2
-	data    = 4
-
-	tableAt = 446
-	made    = 0x83 // type of the data partition once it is one: Linux
-	unmade  = 0xda // and before: no file system
+	sector  = sdcard.Sector
+	tableAt = sdcard.TableAt
 )
 
 // A Card is a card, or an image of one, that is open for reading and writing.
@@ -41,7 +32,7 @@ func Open(path string) (*Card, error) {
 	}
 	c := &Card{f: f, table: make([]byte, sector)}
 	if _, err = f.ReadAt(c.table, 0); err == nil && !IsCard(c.table) {
-		err = fmt.Errorf("%w: %s", ErrNoCard, path)
+		err = fmt.Errorf("%w: %s", sdcard.ErrNoCard, path)
 	}
 	if err == nil {
 		c.from, err = c.findAutoboot()
@@ -54,7 +45,7 @@ func Open(path string) (*Card, error) {
 
 // IsCard reports whether a disk with this first sector is a kiosk's card.
 func IsCard(first []byte) bool {
-	return len(first) >= sector && first[510] == 0x55 && first[511] == 0xaa && binary.LittleEndian.Uint32(first[440:]) == Signature
+	return len(first) >= sector && first[510] == 0x55 && first[511] == 0xaa && binary.LittleEndian.Uint32(first[440:]) == sdcard.Signature
 }
 
 // Close closes the card.
@@ -72,7 +63,7 @@ func (c *Card) part(n int) (at, size int64) {
 // findAutoboot returns where autoboot.txt lies. Somebody may have written to the
 // partition with another machine, so it is looked for and not assumed.
 func (c *Card) findAutoboot() (int64, error) {
-	at, size := c.part(start)
+	at, size := c.part(sdcard.Start)
 	b := make([]byte, sector)
 	if _, err := c.f.ReadAt(b, at); err != nil {
 		return 0, err
@@ -81,7 +72,7 @@ func (c *Card) findAutoboot() (int64, error) {
 	perCluster, reserved, fats := int64(b[13]), int64(le.Uint16(b[14:])), int64(b[16])
 	entries, perFAT := int64(le.Uint16(b[17:])), int64(le.Uint16(b[22:]))
 	if le.Uint16(b[11:]) != sector || perCluster == 0 || entries == 0 || perFAT == 0 {
-		return 0, fmt.Errorf("%w: its first partition is no FAT16", ErrNoCard)
+		return 0, fmt.Errorf("%w: its first partition is no FAT16", sdcard.ErrNoCard)
 	}
 	root := reserved + fats*perFAT
 	dir := make([]byte, entries*32)
@@ -99,26 +90,26 @@ func (c *Card) findAutoboot() (int64, error) {
 		cluster := int64(le.Uint16(d[26:]))
 		where := (root + (entries*32+sector-1)/sector + (cluster-2)*perCluster) * sector
 		if le.Uint32(d[28:]) != sector || cluster < 2 || where+sector > size {
-			return 0, fmt.Errorf("%w: autoboot.txt is %d bytes long", ErrNoCard, le.Uint32(d[28:]))
+			return 0, fmt.Errorf("%w: autoboot.txt is %d bytes long", sdcard.ErrNoCard, le.Uint32(d[28:]))
 		}
 		return at + where, nil
 	}
-	return 0, fmt.Errorf("%w: autoboot.txt is missing", ErrNoCard)
+	return 0, fmt.Errorf("%w: autoboot.txt is missing", sdcard.ErrNoCard)
 }
 
 // Default returns the slot that starts as a rule.
-func (c *Card) Default() (Slot, error) {
+func (c *Card) Default() (sdcard.Slot, error) {
 	b := make([]byte, sector)
 	if _, err := c.f.ReadAt(b, c.from); err != nil {
 		return 0, fmt.Errorf("system: autoboot.txt: %w", err)
 	}
-	return parseAutoboot(b)
+	return sdcard.ParseAutoboot(b)
 }
 
 // SetDefault makes a slot the one that starts as a rule. It returns when that is on
 // the card.
-func (c *Card) SetDefault(s Slot) error {
-	if _, err := c.f.WriteAt(Autoboot(s), c.from); err != nil {
+func (c *Card) SetDefault(s sdcard.Slot) error {
+	if _, err := c.f.WriteAt(sdcard.Autoboot(s), c.from); err != nil {
 		return fmt.Errorf("system: autoboot.txt: %w", err)
 	}
 	if err := c.f.Sync(); err != nil {
@@ -133,30 +124,26 @@ type Sum struct {
 	SHA256 []byte
 }
 
-// ErrSum is returned for a system that is not, or not as it lies on the card, what was
-// wanted.
-var ErrSum = errors.New("system: not the bytes that were wanted")
-
 // Install writes a system into a slot that is not the default. Its first sector,
 // without which nothing starts from it, is written when the rest is there. It returns
 // when the whole was read back from the card and is what was wanted.
-func (c *Card) Install(s Slot, r io.Reader, want Sum) error {
+func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 	if d, err := c.Default(); err != nil || d == s {
 		return errors.Join(fmt.Errorf("system: install: slot %s is the default", s), err)
 	}
 	at, size := c.part(s.Partition())
-	if want.Length > size || want.Length <= RootOffset {
+	if want.Length > size || want.Length <= sdcard.RootOffset {
 		return fmt.Errorf("system: install: %d bytes, a slot has %d", want.Length, size)
 	}
-	in := &relabel{r: r, from: mark, to: byte(s)}
+	in := sdcard.Label(r, s)
 	if err := c.write(at, in, want.Length); err != nil {
 		return fmt.Errorf("system: install: %w", err)
 	}
 	if got, err := c.Sum(s, want.Length); err != nil {
 		return err
-	} else if err := in.once(); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
+	} else if err := in.Once(); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
 		_, errW := c.f.WriteAt(make([]byte, sector), at)
-		return errors.Join(ErrSum, err, errW, c.f.Sync())
+		return errors.Join(sdcard.ErrSum, err, errW, c.f.Sync())
 	}
 	return nil
 }
@@ -194,34 +181,34 @@ func (c *Card) write(at int64, r io.Reader, n int64) error {
 
 // Sum reads the first n bytes of a slot from the card, as they were before they were
 // in a slot.
-func (c *Card) Sum(s Slot, n int64) (Sum, error) {
+func (c *Card) Sum(s sdcard.Slot, n int64) (Sum, error) {
 	at, size := c.part(s.Partition())
 	if n > size {
 		return Sum{}, fmt.Errorf("system: sum: %d bytes, a slot has %d", n, size)
 	}
 	c.forget(at, n)
 	h := sha256.New()
-	if _, err := io.Copy(h, &relabel{r: io.NewSectionReader(c.f, at, n), from: byte(s), to: mark}); err != nil {
+	if _, err := io.Copy(h, sdcard.Unlabel(io.NewSectionReader(c.f, at, n), s)); err != nil {
 		return Sum{}, fmt.Errorf("system: sum: %w", err)
 	}
 	return Sum{n, h.Sum(nil)}, nil
 }
 
 // DataMade reports whether the data partition has been made.
-func (c *Card) DataMade() bool { return c.entry(data)[4] == made }
+func (c *Card) DataMade() bool { return c.entry(sdcard.Data)[4] == sdcard.Made }
 
 // DataRoom returns where the data partition lies on a disk of so many bytes once it is
 // grown. A tenth of the card is left to its own controller.
 func (c *Card) DataRoom(disk int64) (at, size int64) {
-	at, size = c.part(data)
+	at, size = c.part(sdcard.Data)
 	return at, max(size, (disk-disk/10-at)>>20<<20)
 }
 
 // MakeData says that the data partition is one, and how large. The table is one
 // sector, and what is changed lies in its second half.
 func (c *Card) MakeData(size int64) error {
-	e := c.entry(data)
-	e[4] = made
+	e := c.entry(sdcard.Data)
+	e[4] = sdcard.Made
 	binary.LittleEndian.PutUint32(e[12:], uint32(size/sector))
 	if _, err := c.f.WriteAt(c.table, 0); err != nil {
 		return fmt.Errorf("system: partition table: %w", err)

@@ -9,23 +9,25 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/sync/release"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // Disk is what a [Keeper] does to a card, as [Card] does it.
 type Disk interface {
-	Default() (Slot, error)
-	SetDefault(Slot) error
-	Install(s Slot, r io.Reader, want Sum) error
+	Default() (sdcard.Slot, error)
+	SetDefault(sdcard.Slot) error
+	Install(s sdcard.Slot, r io.Reader, want Sum) error
 }
 
 // Options are what a [Keeper] works with.
 type Options struct {
 	Disk    Disk
-	Slot    Slot   // that runs
-	Version string // that runs
-	Boot    string // id of this start
-	Dir     string // of the keeper's state
-	Wishes  string // folder of the door's wish
+	Slot    sdcard.Slot // that runs
+	Version string      // that runs
+	Boot    string      // id of this start
+	Dir     string      // of the keeper's state
+	Wishes  string      // folder of the door's wish
 
 	// Open returns a system that the release's keys have signed, for this machine, as
 	// newer than what runs.
@@ -169,7 +171,7 @@ func (s *State) refuse(version string, why release.Reason) {
 
 // refusal is why a system was not installed.
 func refusal(err error) release.Reason {
-	if errors.Is(err, ErrSum) {
+	if errors.Is(err, sdcard.ErrSum) {
 		return release.Damaged
 	}
 	return release.Unsigned

@@ -14,12 +14,14 @@ import (
 
 	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/sync/release"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // newCard makes a card whose first partition holds autoboot.txt and nothing else.
 func newCard(t *testing.T) *system.Card {
 	t.Helper()
-	l := system.Layout{Start: 1 << 20, System: system.RootOffset + 1<<20, Data: 1 << 20}
+	l := sdcard.Layout{Start: 1 << 20, System: sdcard.RootOffset + 1<<20, Data: 1 << 20}
 	path := filepath.Join(t.TempDir(), "card")
 	f, err := os.Create(path)
 	if err != nil {
@@ -36,7 +38,7 @@ func newCard(t *testing.T) *system.Card {
 	copy(dir, "README  TXT")
 	copy(dir[32:], "AUTOBOOTTXT")
 	dir[32+26], dir[32+29] = 5, 2
-	for at, b := range map[int64][]byte{0: l.Table(), l.StartAt(): boot, l.StartAt() + 3*512: dir, l.StartAt() + 8*512: system.Autoboot(system.A)} {
+	for at, b := range map[int64][]byte{0: l.Table(), l.StartAt(): boot, l.StartAt() + 3*512: dir, l.StartAt() + 8*512: sdcard.Autoboot(sdcard.A)} {
 		if _, err := f.WriteAt(b, at); err != nil {
 			t.Fatal(err)
 		}
@@ -51,9 +53,9 @@ func newCard(t *testing.T) *system.Card {
 
 // newSystem returns a system and its sum.
 func newSystem(words string) ([]byte, system.Sum) {
-	b := make([]byte, system.RootOffset+8192)
-	copy(b[512*77:], system.CmdlineStart+" quiet\n")
-	copy(b[system.RootOffset:], words)
+	b := make([]byte, sdcard.RootOffset+8192)
+	copy(b[512*77:], sdcard.CmdlineStart+" quiet\n")
+	copy(b[sdcard.RootOffset:], words)
 	sum := sha256.Sum256(b)
 	return b, system.Sum{Length: int64(len(b)), SHA256: sum[:]}
 }
@@ -61,28 +63,28 @@ func newSystem(words string) ([]byte, system.Sum) {
 func TestASystemIsInstalledIntoTheOtherSlot(t *testing.T) {
 	c := newCard(t)
 	image, sum := newSystem("hsqs 1.2.0")
-	if err := c.Install(system.A, bytes.NewReader(image), sum); err == nil {
+	if err := c.Install(sdcard.A, bytes.NewReader(image), sum); err == nil {
 		t.Error("Install into the default slot = nil")
 	}
-	if err := c.Install(system.B, bytes.NewReader(image), sum); err != nil {
+	if err := c.Install(sdcard.B, bytes.NewReader(image), sum); err != nil {
 		t.Fatalf("Install: %v", err)
 	}
-	got, err := c.Sum(system.B, sum.Length)
+	got, err := c.Sum(sdcard.B, sum.Length)
 	if err != nil || !bytes.Equal(got.SHA256, sum.SHA256) {
 		t.Errorf("Sum = %x, %v, want %x", got.SHA256, err, sum.SHA256)
 	}
-	image[system.RootOffset+4000]++
-	if err := c.Install(system.B, bytes.NewReader(image), sum); !errors.Is(err, system.ErrSum) {
+	image[sdcard.RootOffset+4000]++
+	if err := c.Install(sdcard.B, bytes.NewReader(image), sum); !errors.Is(err, sdcard.ErrSum) {
 		t.Errorf("Install of other bytes = %v, want ErrSum", err)
 	}
-	if d, err := c.Default(); err != nil || d != system.A {
+	if d, err := c.Default(); err != nil || d != sdcard.A {
 		t.Errorf("Default = %s, %v, want a", d, err)
 	}
 }
 
 // TestAutobootSurvivesATornWrite tears the one sector that decides in its middle.
 func TestAutobootSurvivesATornWrite(t *testing.T) {
-	a, b := system.Autoboot(system.A), system.Autoboot(system.B)
+	a, b := sdcard.Autoboot(sdcard.A), sdcard.Autoboot(sdcard.B)
 	if len(a) != 512 || len(b) != 512 {
 		t.Fatalf("Autoboot has %d and %d bytes", len(a), len(b))
 	}
@@ -92,17 +94,17 @@ func TestAutobootSurvivesATornWrite(t *testing.T) {
 }
 
 // A memory is a card without its bytes.
-type memory struct{ slot system.Slot }
+type memory struct{ slot sdcard.Slot }
 
-func (m *memory) Default() (system.Slot, error)  { return m.slot, nil }
-func (m *memory) SetDefault(s system.Slot) error { m.slot = s; return nil }
-func (m *memory) Install(s system.Slot, r io.Reader, want system.Sum) error {
+func (m *memory) Default() (sdcard.Slot, error)  { return m.slot, nil }
+func (m *memory) SetDefault(s sdcard.Slot) error { m.slot = s; return nil }
+func (m *memory) Install(s sdcard.Slot, r io.Reader, want system.Sum) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, r); err != nil {
 		return err
 	}
 	if s == m.slot || !bytes.Equal(h.Sum(nil), want.SHA256) {
-		return system.ErrSum
+		return sdcard.ErrSum
 	}
 	return nil
 }
@@ -118,7 +120,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{T: t, card: &memory{slot: system.A}, systems: map[string]string{}}
+	b := &bench{T: t, card: &memory{slot: sdcard.A}, systems: map[string]string{}}
 	b.o = system.Options{
 		Disk: b.card, Dir: t.TempDir(), Wishes: t.TempDir(),
 		Open: func(_ context.Context, version string) (io.ReadCloser, system.Sum, error) {
@@ -136,7 +138,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // start starts a system.
-func (b *bench) start(slot system.Slot, version, boot string) *system.Keeper {
+func (b *bench) start(slot sdcard.Slot, version, boot string) *system.Keeper {
 	b.Helper()
 	b.o.Slot, b.o.Version, b.o.Boot, b.restarts, b.up = slot, version, boot, nil, 0
 	k, err := system.NewKeeper(b.o)
@@ -156,7 +158,7 @@ func (b *bench) step(k *system.Keeper, w system.Wish) {
 	}
 }
 
-func (b *bench) wantDefault(want system.Slot) {
+func (b *bench) wantDefault(want sdcard.Slot) {
 	b.Helper()
 	if d, err := b.card.Default(); err != nil || d != want {
 		b.Errorf("Default = %s, %v, want %s", d, err, want)
@@ -166,7 +168,7 @@ func (b *bench) wantDefault(want system.Slot) {
 func TestASystemStaysOnceTheDoorWorks(t *testing.T) {
 	b := newBench(t)
 	b.systems["1.3.0"] = "hsqs 1.3.0"
-	k := b.start(system.A, "1.2.0", "first")
+	k := b.start(sdcard.A, "1.2.0", "first")
 	b.step(k, system.Wish{Install: "1.3.0"})
 	if got := k.State(); got.Ready != "1.3.0" || len(b.restarts) != 0 {
 		t.Fatalf("after Install: %+v, %d restarts", got, len(b.restarts))
@@ -175,12 +177,12 @@ func TestASystemStaysOnceTheDoorWorks(t *testing.T) {
 	if len(b.restarts) != 1 || !b.restarts[0] {
 		t.Fatalf("restarts %v, want one that tries", b.restarts)
 	}
-	k = b.start(system.B, "1.3.0", "second")
+	k = b.start(sdcard.B, "1.3.0", "second")
 	b.step(k, system.Wish{Install: "1.3.0", Start: true, Healthy: "first"})
-	b.wantDefault(system.A)
+	b.wantDefault(sdcard.A)
 	b.step(k, system.Wish{Healthy: "second"})
-	b.wantDefault(system.B)
-	k = b.start(system.B, "1.3.0", "third")
+	b.wantDefault(sdcard.B)
+	k = b.start(sdcard.B, "1.3.0", "third")
 	if got := k.State(); got.Trial || got.Trying != "" || got.Refused != nil {
 		t.Errorf("for good: %+v", got)
 	}
@@ -190,16 +192,16 @@ func TestAReturnIsNotTriedAgain(t *testing.T) {
 	b := newBench(t)
 	b.systems["1.3.0"] = "hsqs 1.3.0"
 	wish := system.Wish{Install: "1.3.0", Start: true}
-	k := b.start(system.A, "1.2.0", "1")
+	k := b.start(sdcard.A, "1.2.0", "1")
 	b.step(k, wish)
 	b.step(k, wish)
-	k = b.start(system.B, "1.3.0", "2")
+	k = b.start(sdcard.B, "1.3.0", "2")
 	b.up = time.Hour
 	b.step(k, wish)
 	if len(b.restarts) != 1 || b.restarts[0] {
 		t.Fatalf("restarts %v, want one that does not try", b.restarts)
 	}
-	k = b.start(system.A, "1.2.0", "3")
+	k = b.start(sdcard.A, "1.2.0", "3")
 	if got := k.State().Refused; got == nil || *got != (system.Refused{Version: "1.3.0", Reason: release.NoHealth}) {
 		t.Fatalf("Refused = %+v", got)
 	}
@@ -208,7 +210,7 @@ func TestAReturnIsNotTriedAgain(t *testing.T) {
 	if len(b.restarts) != 0 {
 		t.Errorf("restarts %v, want none", b.restarts)
 	}
-	b.wantDefault(system.A)
+	b.wantDefault(sdcard.A)
 }
 
 // A power cut while a system is tried is nothing that speaks against it, three are.
@@ -216,16 +218,16 @@ func TestACutIsTriedAgain(t *testing.T) {
 	b := newBench(t)
 	b.systems["1.3.0"] = "hsqs 1.3.0"
 	wish := system.Wish{Install: "1.3.0", Start: true}
-	b.step(b.start(system.A, "1.2.0", "0"), wish)
+	b.step(b.start(sdcard.A, "1.2.0", "0"), wish)
 	for n := range system.Tries {
-		k := b.start(system.A, "1.2.0", "a")
+		k := b.start(sdcard.A, "1.2.0", "a")
 		b.step(k, wish)
 		if len(b.restarts) != 1 || !b.restarts[0] {
 			t.Fatalf("try %d: restarts %v, want one that tries", n+1, b.restarts)
 		}
-		b.start(system.B, "1.3.0", "b")
+		b.start(sdcard.B, "1.3.0", "b")
 	}
-	k := b.start(system.A, "1.2.0", "c")
+	k := b.start(sdcard.A, "1.2.0", "c")
 	b.step(k, wish)
 	if got := k.State().Refused; got == nil || got.Version != "1.3.0" || len(b.restarts) != 0 {
 		t.Errorf("Refused = %+v, restarts %v", got, b.restarts)
@@ -235,7 +237,7 @@ func TestACutIsTriedAgain(t *testing.T) {
 func TestWhatIsNotSignedIsNotTried(t *testing.T) {
 	b := newBench(t)
 	b.systems["1.3.0"] = "hsqs 1.3.1"
-	k := b.start(system.A, "1.2.0", "1")
+	k := b.start(sdcard.A, "1.2.0", "1")
 	for _, version := range []string{"1.3.0", "1.4.0", "1.1.0", "../x"} {
 		for range 2 {
 			b.step(k, system.Wish{Install: version, Start: true})

@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // A Me is the system that this program runs in.
 type Me struct {
 	Disk    string // of the card
-	Slot    Slot
+	Slot    sdcard.Slot
 	Version string
 	Machine string // of release.Systems
 	Boot    string // id of this start
@@ -24,7 +26,7 @@ func Running() (Me, error) {
 		return Me{}, fmt.Errorf("system: %w", err)
 	}
 	var me Me
-	if me.Slot, err = ParseSlot(string(b)); err != nil {
+	if me.Slot, err = sdcard.ParseSlot(string(b)); err != nil {
 		return me, err
 	}
 	about, err := os.ReadFile("/etc/os-release")
@@ -48,7 +50,7 @@ func Running() (Me, error) {
 	// qrgate-init has said which disk it is.
 	disk, err := os.ReadFile("/run/qrgate-system/disk")
 	if err != nil {
-		return me, fmt.Errorf("%w: %w", ErrNoCard, err)
+		return me, fmt.Errorf("%w: %w", sdcard.ErrNoCard, err)
 	}
 	me.Disk = filepath.Clean(strings.TrimSpace(string(disk)))
 	return me, nil

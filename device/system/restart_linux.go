@@ -7,10 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryCommand is what the firmware takes, for the next start alone, as the order to
-// start the system that is tried.
-const TryCommand = "0 tryboot"
-
 // Restart starts the board anew with a command to its firmware. It returns only an
 // error. What is to be kept is on the card before.
 func Restart(command string) error {

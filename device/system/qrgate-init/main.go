@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/qrgate/qrgate/device/system"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // root is where the system's root is put together.
@@ -49,7 +51,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	slot, err := system.ParseSlot(string(cmdline))
+	slot, err := sdcard.ParseSlot(string(cmdline))
 	if err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func find(patience time.Duration) (string, error) {
 			}
 		}
 		if time.Now().After(end) {
-			return "", system.ErrNoCard
+			return "", sdcard.ErrNoCard
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -164,9 +166,9 @@ func leave(why error) {
 	if disk, err := find(0); err == nil {
 		if card, err := system.Open(disk); err == nil {
 			line, _ := os.ReadFile("/proc/cmdline")
-			slot, err := system.ParseSlot(string(line))
+			slot, err := sdcard.ParseSlot(string(line))
 			if d, errD := card.Default(); err == nil && errD == nil && d == slot {
-				command = system.TryCommand
+				command = sdcard.TryCommand
 			}
 			card.Close()
 		}

@@ -13,12 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/qrgate/qrgate/device/system"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // mountRoot mounts a slot's root, which cannot be written, and memory over what
 // programs write to.
-func mountRoot(disk string, slot system.Slot) error {
-	loop, err := loopAt(partition(disk, slot.Partition()), system.RootOffset)
+func mountRoot(disk string, slot sdcard.Slot) error {
+	loop, err := loopAt(partition(disk, slot.Partition()), sdcard.RootOffset)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,8 @@ import (
 	"github.com/qrgate/qrgate/device/launcher"
 	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/device/update"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 const (
@@ -120,7 +122,7 @@ func pinned() ([]byte, error) {
 func restart(ctx context.Context, try bool) error {
 	args := []string{"reboot"}
 	if try {
-		args = append(args, "--reboot-argument="+system.TryCommand)
+		args = append(args, "--reboot-argument="+sdcard.TryCommand)
 	}
 	if out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("systemctl: %w: %s", err, strings.TrimSpace(string(out)))

@@ -14,8 +14,9 @@ import (
 	"strings"
 
 	"github.com/qrgate/qrgate/device/dist"
-	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/sync/e2e/initramfs"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // A kernel is Debian's, unpacked.
@@ -56,7 +57,7 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("initramfs: %w", err)
 	}
-	cmdline := system.CmdlineStart + " console=tty1 quiet loglevel=4 panic=10 net.ifnames=0 systemd.show_status=false\n"
+	cmdline := sdcard.CmdlineStart + " console=tty1 quiet loglevel=4 panic=10 net.ifnames=0 systemd.show_status=false\n"
 	config, err := os.ReadFile(filepath.Join(here, "config.txt"))
 	if err != nil {
 		return "", err
@@ -94,7 +95,7 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 		}
 	}
 	fat := filepath.Join(b.work, "boot.fat")
-	return fat, b.fat(ctx, fat, 32, system.RootOffset, "QRGATE-SYS", dir)
+	return fat, b.fat(ctx, fat, 32, sdcard.RootOffset, "QRGATE-SYS", dir)
 }
 
 // fat makes a file system of so many bytes that holds the files of a folder.
@@ -188,7 +189,7 @@ func (b *build) system(path, fat, squashfs string) error {
 		return err
 	}
 	defer w.Close()
-	if n, err := copyFile(w, fat); err != nil || n != system.RootOffset {
+	if n, err := copyFile(w, fat); err != nil || n != sdcard.RootOffset {
 		return errors.Join(fmt.Errorf("%d bytes of FAT", n), err)
 	}
 	n, err := copyFile(w, squashfs)
@@ -202,8 +203,8 @@ func (b *build) system(path, fat, squashfs string) error {
 }
 
 // layout is how a card is divided. A slot has room for a system that grows.
-func (b *build) layout() system.Layout {
-	l := system.Layout{Start: 32 << 20, System: 512 << 20, Data: 16 << 20}
+func (b *build) layout() sdcard.Layout {
+	l := sdcard.Layout{Start: 32 << 20, System: 512 << 20, Data: 16 << 20}
 	if b.variant == "screen" {
 		l.System = 1024 << 20
 	}
@@ -222,7 +223,7 @@ func (b *build) card(ctx context.Context, path, systemPath string) error {
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"autoboot.txt": system.Autoboot(system.A), "bootcode.bin": boot} {
+	for name, content := range map[string][]byte{"autoboot.txt": sdcard.Autoboot(sdcard.A), "bootcode.bin": boot} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return err
 		}
@@ -256,7 +257,7 @@ func (b *build) card(ctx context.Context, path, systemPath string) error {
 	if info, err := sys.Stat(); err != nil || info.Size() > l.System {
 		return errors.Join(fmt.Errorf("the system has %d bytes, a slot %d", info.Size(), l.System), err)
 	}
-	if err := sparse(io.NewOffsetWriter(w, l.At(system.A)), system.Label(sys, system.A)); err != nil {
+	if err := sparse(io.NewOffsetWriter(w, l.At(sdcard.A)), sdcard.Label(sys, sdcard.A)); err != nil {
 		return err
 	}
 	return w.Close()

@@ -19,8 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/sync/e2e/twin"
+
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // A card is a kiosk's card and the board that it is in. What the board's firmware does
@@ -28,7 +29,7 @@ import (
 // it was asked to try, and starts the kernel of that partition.
 type card struct {
 	*testing.T
-	layout system.Layout
+	layout sdcard.Layout
 	disk   *twin.Disk
 	dir    string
 	memory int // of the board, in MiB
@@ -54,7 +55,7 @@ func newCard(t *testing.T, path string) *card {
 	if _, err := io.ReadFull(f, content[:info.Size()]); err != nil {
 		t.Fatal(err)
 	}
-	c := &card{T: t, dir: t.TempDir(), memory: 512, layout: system.Layout{Start: 32 << 20, System: (info.Size() - 49<<20) / 2, Data: 16 << 20}}
+	c := &card{T: t, dir: t.TempDir(), memory: 512, layout: sdcard.Layout{Start: 32 << 20, System: (info.Size() - 49<<20) / 2, Data: 16 << 20}}
 	if c.disk, err = twin.NewDisk(content, filepath.Join(c.dir, "nbd")); err != nil {
 		t.Fatal(err)
 	}
@@ -63,15 +64,15 @@ func newCard(t *testing.T, path string) *card {
 }
 
 // chosen returns the slot that the firmware starts, and forgets that it was to try.
-func (c *card) chosen() system.Slot {
+func (c *card) chosen() sdcard.Slot {
 	c.Helper()
 	first := make([]byte, c.layout.Start)
 	if _, err := c.disk.ReadAt(first, c.layout.StartAt()); err != nil {
 		c.Fatal(err)
 	}
 	for at := 0; at < len(first); at += 512 {
-		for _, s := range []system.Slot{system.A, system.B} {
-			if bytes.Equal(first[at:at+512], system.Autoboot(s)) {
+		for _, s := range []sdcard.Slot{sdcard.A, sdcard.B} {
+			if bytes.Equal(first[at:at+512], sdcard.Autoboot(s)) {
 				if c.try {
 					s = s.Other()
 				}
@@ -88,7 +89,7 @@ func (c *card) chosen() system.Slot {
 type machine struct {
 	*testing.T
 	card    *card
-	slot    system.Slot
+	slot    sdcard.Slot
 	begun   time.Time
 	cmd     *exec.Cmd
 	done    chan struct{}
@@ -109,7 +110,7 @@ func (c *card) start() *machine {
 	dir := filepath.Join(c.dir, fmt.Sprint(c.starts))
 	m := &machine{T: c.T, card: c, slot: c.chosen(), done: make(chan struct{}), dir: dir, begun: time.Now()}
 	c.must(os.Mkdir(dir, 0o755))
-	fat := make([]byte, system.RootOffset)
+	fat := make([]byte, sdcard.RootOffset)
 	_, err := c.disk.ReadAt(fat, c.layout.At(m.slot))
 	c.must(err)
 	c.must(os.WriteFile(filepath.Join(dir, "fat"), fat, 0o600))
@@ -195,7 +196,7 @@ func (m *machine) restarted(most time.Duration) bool {
 		m.Fatalf("start %d did not end by itself", m.card.starts)
 	}
 	m.ended()
-	m.card.try = strings.Contains(m.console.String(), "command '"+system.TryCommand+"'")
+	m.card.try = strings.Contains(m.console.String(), "command '"+sdcard.TryCommand+"'")
 	m.card.disk.Lose(rand.New(rand.NewPCG(1, 1))) // a reset loses what a card has not flushed as well
 	return m.card.try
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qrgate/qrgate/device/system"
+	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
 // sign lets two keepers sign a system, and publishes it.
@@ -48,6 +48,9 @@ func (w *world) stick() string {
 	return path
 }
 
+// tries is how often a kiosk starts a system that does not come to the end of its trial.
+const tries = 3
+
 // broken returns a system whose root is damaged, signed or not: it starts and finds
 // nothing to hand over to.
 func broken(t *testing.T, path string) string {
@@ -56,7 +59,7 @@ func broken(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(b[system.RootOffset : system.RootOffset+1<<20])
+	clear(b[sdcard.RootOffset : sdcard.RootOffset+1<<20])
 	out := filepath.Join(t.TempDir(), "broken")
 	if err := os.WriteFile(out, b, 0o600); err != nil {
 		t.Fatal(err)
@@ -80,7 +83,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 
 	c.stick = w.stick()
 	m = c.start()
-	if m.slot != system.A {
+	if m.slot != sdcard.A {
 		t.Fatalf("slot %s starts, want a", m.slot)
 	}
 	if !m.restarted(slow) {
@@ -88,14 +91,14 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	}
 	t.Logf("power to the newer system's start, from a stick: %s", time.Since(m.begun))
 	m = c.start()
-	if m.slot != system.B {
+	if m.slot != sdcard.B {
 		t.Fatalf("slot %s is tried, want b", m.slot)
 	}
 	m.said(slow, "door open")
 	// Nobody has come yet: the power goes, the old system is back, and tries once more.
 	m.cut(chance())
 	m = c.start()
-	if m.slot != system.A {
+	if m.slot != sdcard.A {
 		t.Fatalf("after a cut in the trial slot %s starts, want a", m.slot)
 	}
 	if !m.restarted(slow) {
@@ -108,20 +111,20 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	m.scan(card)
 	m.said(slow, "system has proven itself")
 	m.cut(chance())
-	if got := c.chosen(); got != system.B {
+	if got := c.chosen(); got != sdcard.B {
 		t.Fatalf("once it has proven itself slot %s starts, want b", got)
 	}
 
 	// One that does not start is tried as often as chance could be to blame, and left.
 	w.sign(worse, broken(t, good))
 	c.stick = w.stick()
-	for try := range system.Tries {
+	for try := range tries {
 		m = c.start()
-		if m.slot != system.B || !m.restarted(slow) {
+		if m.slot != sdcard.B || !m.restarted(slow) {
 			t.Fatalf("try %d from slot %s:\n%s", try+1, m.slot, m.console.tail(40))
 		}
 		m = c.start()
-		if m.slot != system.A || m.restarted(slow) {
+		if m.slot != sdcard.A || m.restarted(slow) {
 			t.Fatalf("the damaged system, try %d:\n%s", try+1, m.console.tail(40))
 		}
 		if !strings.Contains(m.console.String(), "this system does not start") {
@@ -129,7 +132,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 		}
 	}
 	m = c.start()
-	if m.slot != system.B {
+	if m.slot != sdcard.B {
 		t.Fatalf("after the damaged system slot %s starts, want b", m.slot)
 	}
 	m.said(slow, "returned from a system")

@@ -1,4 +1,4 @@
-package system
+package sdcard
 
 import "encoding/binary"
 
@@ -23,19 +23,19 @@ func (l Layout) StartAt() int64 { return mebibyte }
 
 // Table returns the first sector of a new card.
 func (l Layout) Table() []byte {
-	b := make([]byte, sector)
+	b := make([]byte, Sector)
 	binary.LittleEndian.PutUint32(b[440:], Signature)
 	b[510], b[511] = 0x55, 0xaa
 	at := int64(mebibyte)
 	for i, p := range []struct {
 		kind byte
 		size int64
-	}{{0x0e, l.Start}, {0x0c, l.System}, {0x0c, l.System}, {unmade, l.Data}} {
-		e := b[tableAt+16*i:][:16]
+	}{{0x0e, l.Start}, {0x0c, l.System}, {0x0c, l.System}, {Unmade, l.Data}} {
+		e := b[TableAt+16*i:][:16]
 		// Cylinders and heads mean nothing any more; these say so.
 		copy(e, []byte{0, 0xfe, 0xff, 0xff, p.kind, 0xfe, 0xff, 0xff})
-		binary.LittleEndian.PutUint32(e[8:], uint32(at/sector))
-		binary.LittleEndian.PutUint32(e[12:], uint32(p.size/sector))
+		binary.LittleEndian.PutUint32(e[8:], uint32(at/Sector))
+		binary.LittleEndian.PutUint32(e[12:], uint32(p.size/Sector))
 		at += p.size
 	}
 	return b

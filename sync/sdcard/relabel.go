@@ -1,4 +1,4 @@
-package system
+package sdcard
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ const (
 // CmdlineStart is how cmdline.txt begins in a system that is in no slot.
 const CmdlineStart = slotWord + string(mark)
 
-// A relabel is a system of which the mark, or the slot, is another as it is read.
-type relabel struct {
+// A Relabeled is a system of which the mark, or the slot, is another as it is read.
+type Relabeled struct {
 	r        io.Reader
 	from, to byte
 	at       int64
@@ -27,9 +27,9 @@ type relabel struct {
 }
 
 // Read reads whole sectors, whatever it is asked for.
-func (l *relabel) Read(p []byte) (int, error) {
+func (l *Relabeled) Read(p []byte) (int, error) {
 	if len(l.buf) == 0 {
-		b := make([]byte, 128*sector)
+		b := make([]byte, 128*Sector)
 		n, err := io.ReadFull(l.r, b)
 		if err == io.ErrUnexpectedEOF {
 			err = nil
@@ -38,13 +38,13 @@ func (l *relabel) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		l.buf = b[:n]
-		for at := 0; at+sector <= n && l.at < RootOffset; at += sector {
+		for at := 0; at+Sector <= n && l.at < RootOffset; at += Sector {
 			s := l.buf[at:]
 			if bytes.HasPrefix(s, []byte(slotWord)) && s[len(slotWord)] == l.from {
 				s[len(slotWord)] = l.to
 				l.found++
 			}
-			l.at += sector
+			l.at += Sector
 		}
 	}
 	n := copy(p, l.buf)
@@ -52,8 +52,8 @@ func (l *relabel) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// once returns an error unless there was one place for the slot.
-func (l *relabel) once() error {
+// Once returns an error unless there was one place for the slot.
+func (l *Relabeled) Once() error {
 	if l.found != 1 {
 		return fmt.Errorf("%w: a system with %d places for its slot", ErrSum, l.found)
 	}
@@ -61,4 +61,7 @@ func (l *relabel) once() error {
 }
 
 // Label returns a system as it lies in a slot.
-func Label(r io.Reader, s Slot) io.Reader { return &relabel{r: r, from: mark, to: byte(s)} }
+func Label(r io.Reader, s Slot) *Relabeled { return &Relabeled{r: r, from: mark, to: byte(s)} }
+
+// Unlabel returns a system of a slot as it was before it lay there.
+func Unlabel(r io.Reader, s Slot) *Relabeled { return &Relabeled{r: r, from: byte(s), to: mark} }

@@ -1,4 +1,4 @@
-package system
+package sdcard
 
 import (
 	"bytes"
@@ -20,12 +20,12 @@ const (
 func (s Slot) Other() Slot { return A + B - s }
 
 // Partition returns the number of a slot's partition.
-func (s Slot) Partition() int { return int(s-A) + systemA }
+func (s Slot) Partition() int { return int(s-A) + SystemA }
 
 func (s Slot) String() string { return string(s) }
 
 // ErrNoCard is returned for what does not have the layout of a kiosk's card.
-var ErrNoCard = errors.New("system: not a kiosk's card")
+var ErrNoCard = errors.New("sdcard: not a kiosk's card")
 
 // ParseSlot reads the slot that the kernel was told of, as qrgate.slot=a in its command
 // line.
@@ -54,12 +54,12 @@ boot_partition=%d
 // Autoboot returns autoboot.txt, one sector, for a default slot.
 func Autoboot(s Slot) []byte {
 	b := fmt.Appendf(nil, autoboot, s.Partition(), s.Other().Partition())
-	b = append(b, bytes.Repeat([]byte(" "), sector-1-len(b))...)
+	b = append(b, bytes.Repeat([]byte(" "), Sector-1-len(b))...)
 	return append(b, '\n')
 }
 
-// parseAutoboot returns the default slot that autoboot.txt names.
-func parseAutoboot(b []byte) (Slot, error) {
+// ParseAutoboot returns the default slot that autoboot.txt names.
+func ParseAutoboot(b []byte) (Slot, error) {
 	for _, s := range []Slot{A, B} {
 		if bytes.Equal(b, Autoboot(s)) {
 			return s, nil
