@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -398,4 +399,30 @@ func largeList(b *testing.B) (*agent.List, *book, string) {
 		take(b, l, p, i == len(parts)-1, nil)
 	}
 	return l, book, path
+}
+
+func TestDroppedListComesAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "void.list")
+	at := time.UnixMilli(1_795_500_000_000)
+	b := newBook(t, revoked(7))
+	l := openList(t, path, agent.Checked{})
+	take(t, l, b.whole()[0], true, nil)
+	for range 2 {
+		if err := l.Drop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file: %v", err)
+	}
+	if _, ok := l.Checked(); ok || l.Void(7, 1) || l.Beat().Stamp.Version != 0 || l.Beat().Cards != 0 {
+		t.Errorf("after Drop it says %+v", l.Beat())
+	}
+	// A start knows what was checked once, and has no list for it.
+	l = openList(t, path, agent.Checked{Stamp: b.stamp, At: at})
+	if _, ok := l.Checked(); ok || l.Damaged != nil {
+		t.Errorf("after a start: checked %t, damaged %v", ok, l.Damaged)
+	}
+	take(t, l, b.whole()[0], true, nil)
+	void(t, l, revoked(7))
 }

@@ -391,3 +391,26 @@ func TestEventThatIsBegunEarly(t *testing.T) {
 	}
 	entry.Drop()
 }
+
+// What the end of the lease drops comes again from the server; what was counted stays.
+func TestEventsAreDroppedAndComeAgain(t *testing.T) {
+	d := newDoor(t, t.TempDir(), gathering())
+	defer func() { d.Close() }()
+	d.want("a guest", ticket(10, 1), wire.NoReason)
+	for range 2 { // the second time as another start finds it
+		if err := d.Drop(); err != nil {
+			t.Fatal(err)
+		}
+		d.want("a guest of a dropped event", ticket(13, 1), wire.ReasonEvent)
+		d.want("whoever has no pass", room.Scan{Kind: pass.Card, Dir: wire.In, Sure: true}, wire.NoReason)
+		if got := d.Beat().Events; len(got) != 0 {
+			t.Errorf("it tells the server that it holds %v", got)
+		}
+		d.reopen()
+	}
+	if err := d.Take(gathering()); err != nil {
+		t.Fatal(err)
+	}
+	d.want("who came in before", ticket(10, 1), wire.ReasonUsed)
+	d.want("another guest", ticket(13, 1), wire.NoReason)
+}
