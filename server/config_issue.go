@@ -10,14 +10,14 @@ import (
 // An issueConfig says where the keys of cards and passes are, and how much may be
 // signed.
 type issueConfig struct {
-	keys   string // folder of their own; empty while they are among the other keys
-	master string // file of the master key that wraps them
-	quota  issuing.Limits
+	Keys   string // folder of their own; empty while they are among the other keys
+	Master string // file of the master key that wraps them
+	Quota  issuing.Limits
 }
 
 // limits are the quotas of every day.
 func (c issueConfig) limits() map[wire.Purpose]issuing.Limits {
-	return map[wire.Purpose]issuing.Limits{wire.ForCard: c.quota, wire.ForEvent: c.quota}
+	return map[wire.Purpose]issuing.Limits{wire.ForCard: c.Quota, wire.ForEvent: c.Quota}
 }
 
 type rawIssue struct {

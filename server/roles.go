@@ -84,8 +84,8 @@ func serveFlags(f *flag.FlagSet) func(context.Context, environment) error {
 // issuers opens the keys of cards and passes, wherever they are.
 func issuers(c Config) (*enrol.Keys, error) {
 	dir, file := c.keysDir(), c.Master
-	if c.Issue.keys != "" {
-		dir, file = c.Issue.keys, c.Issue.master
+	if c.Issue.Keys != "" {
+		dir, file = c.Issue.Keys, c.Issue.Master
 	}
 	master, err := vault.ReadMaster(file)
 	if err != nil {
@@ -109,7 +109,7 @@ func serveIssue(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	env.log.Info("signing", "version", version, "batch", env.config.Issue.quota.Batch, "day", env.config.Issue.quota.Day)
+	env.log.Info("signing", "version", version, "batch", env.config.Issue.Quota.Batch, "day", env.config.Issue.Quota.Day)
 	return signer.Run(ctx)
 }
 
@@ -164,21 +164,21 @@ func (i *issuance) start(ctx context.Context, tasks *errgroup.Group) {
 func issueFlags(*flag.FlagSet) func(context.Context, environment) error {
 	return func(_ context.Context, env environment) error {
 		c := env.config
-		if len(env.args) != 1 || env.args[0] != "split" || c.Issue.keys == "" {
+		if len(env.args) != 1 || env.args[0] != "split" || c.Issue.Keys == "" {
 			return fmt.Errorf("%w: issue split, with [issue] keys and master in the configuration: where the keys of cards go, and a new file for what wraps them", errUsage)
 		}
 		_, keys, _, err := loadKeys(c)
 		if err != nil {
 			return err
 		}
-		master, err := splitMaster(c.Issue.master)
+		master, err := splitMaster(c.Issue.Master)
 		if err != nil {
 			return err
 		}
-		if err := keys.Part(c.Issue.keys, master, wire.ForCard, wire.ForEvent); err != nil {
+		if err := keys.Part(c.Issue.Keys, master, wire.ForCard, wire.ForEvent); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(env.out, "The keys of cards and passes are in %s, wrapped by %s.\nGive both to the user or the machine of serve -role issue, and take them and [issue] keys and master from all others.\n", c.Issue.keys, c.Issue.master)
+		_, err = fmt.Fprintf(env.out, "The keys of cards and passes are in %s, wrapped by %s.\nGive both to the user or the machine of serve -role issue, and take them and [issue] keys and master from all others.\n", c.Issue.Keys, c.Issue.Master)
 		return err
 	}
 }

@@ -106,6 +106,15 @@ func (w *world) count(query string, args ...any) (n int) {
 	return n
 }
 
+// rest leaves the processor to others before the database is asked again.
+func (w *world) rest() {
+	select {
+	case <-w.Context().Done():
+		w.Fatal("the test has ended")
+	case <-time.After(10 * time.Millisecond):
+	}
+}
+
 func (w *world) office() *issue.Office {
 	w.Helper()
 	o, err := issue.NewOffice(w.kept, w.time)
@@ -118,7 +127,7 @@ func (w *world) office() *issue.Office {
 // signer runs a signer until the function it returns is called.
 func (w *world) signer(nudge <-chan struct{}) (stop func()) {
 	s := &issue.Signer{
-		Kept: w.kept, Limits: map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 1000, Day: 1500}, wire.ForEvent: {Batch: 5, Day: 5}}, Nudge: nudge, Now: w.time,
+		Kept: w.kept, Limits: map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 100, Day: 150}, wire.ForEvent: {Batch: 5, Day: 5}}, Nudge: nudge, Now: w.time,
 		Key: func(wire.Purpose) (uint32, ed25519.PrivateKey, error) { w.signs.Add(1); return 3, key, nil },
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
@@ -155,7 +164,7 @@ func TestQuota(t *testing.T) {
 	onEach(t, func(w *world) {
 		office := w.office()
 		defer w.signer(office.Nudge())()
-		cards := w.cards(1, 1600)
+		cards := w.cards(1, 160)
 		sign := func(cards []pass.OwnCard) error {
 			w.Helper()
 			texts, err := office.Sign(w.Context(), request(cards))
@@ -169,35 +178,35 @@ func TestQuota(t *testing.T) {
 			cards []pass.OwnCard
 			want  error
 		}{
-			{"a batch", cards[:700], nil},
-			{"the same once more", cards[:700], nil},
-			{"too many at once", cards[:1600], nil}, // replaced below
-			{"as many as there may be in a day", cards[700:1500], nil},
-			{"one more", cards[1500:1501], issue.ErrDayQuota},
-			{"old ones all the same", cards[:1500], nil},
+			{"a batch", cards[:70], nil},
+			{"the same once more", cards[:70], nil},
+			{"too many at once", cards[:160], nil}, // replaced below
+			{"as many as there may be in a day", cards[70:150], nil},
+			{"one more", cards[150:151], issue.ErrDayQuota},
+			{"old ones all the same", cards[:150], nil},
 		} {
 			if step.what == "too many at once" {
-				step.cards, step.want = w.cards(5001, 1001), issue.ErrBatchQuota
+				step.cards, step.want = w.cards(5001, 101), issue.ErrBatchQuota
 			}
 			if err := sign(step.cards); !errors.Is(err, step.want) {
 				w.Fatalf("%s: error = %v, want %v", step.what, err, step.want)
 			}
 		}
-		if err := w.kept.Raise(w.Context(), "admin", wire.ForCard, issuing.Limits{Batch: 2000, Day: 1550}); err != nil {
+		if err := w.kept.Raise(w.Context(), "admin", wire.ForCard, issuing.Limits{Batch: 200, Day: 155}); err != nil {
 			w.Fatal(err)
 		}
-		if err := sign(cards[1500:1550]); err != nil {
+		if err := sign(cards[150:155]); err != nil {
 			w.Errorf("after the quota was raised: %v", err)
 		}
-		if err := sign(cards[1550:1551]); !errors.Is(err, issue.ErrDayQuota) {
+		if err := sign(cards[155:156]); !errors.Is(err, issue.ErrDayQuota) {
 			w.Errorf("over the raised quota: %v", err)
 		}
-		q, err := w.kept.Quota(w.Context(), wire.ForCard, issuing.Limits{Batch: 1000, Day: 1500})
-		if diff := cmp.Diff(issuing.Quota{Limits: issuing.Limits{Batch: 2000, Day: 1550}, Used: 1550, Raised: true}, q); err != nil || diff != "" {
+		q, err := w.kept.Quota(w.Context(), wire.ForCard, issuing.Limits{Batch: 100, Day: 150})
+		if diff := cmp.Diff(issuing.Quota{Limits: issuing.Limits{Batch: 200, Day: 155}, Used: 155, Raised: true}, q); err != nil || diff != "" {
 			w.Errorf("Quota (-want +got): %v\n%s", err, diff)
 		}
 		w.now.Add((24 * time.Hour).Milliseconds())
-		if err := sign(cards[1550:1600]); err != nil {
+		if err := sign(cards[155:160]); err != nil {
 			w.Errorf("on the next day: %v", err)
 		}
 		for action, want := range map[string]int{"sign": 4, "refuse to sign": 3, "raise quota": 1} {
@@ -247,7 +256,7 @@ func TestSignerThatDiesLeavesItsWorkToTheNext(t *testing.T) {
 	onEach(t, func(w *world) {
 		office := w.office()
 		short, cancel := context.WithTimeout(w.Context(), 50*time.Millisecond)
-		cards := w.cards(1, 1000)
+		cards := w.cards(1, 600)
 		if texts, err := office.Sign(short, request(cards)); !errors.Is(err, context.DeadlineExceeded) || texts != nil {
 			w.Errorf("nobody signs: %d texts, %v", len(texts), err)
 		}
@@ -261,11 +270,12 @@ func TestSignerThatDiesLeavesItsWorkToTheNext(t *testing.T) {
 			got <- texts
 		}()
 		for part := 0; ; { // by hand, so that the first one dies between two parts
-			o, err := w.kept.Next(w.Context(), map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 1000, Day: 1000}})
+			o, err := w.kept.Next(w.Context(), map[wire.Purpose]issuing.Limits{wire.ForCard: {Batch: 600, Day: 600}})
 			if err != nil {
 				w.Fatal(err)
 			}
 			if o == nil {
+				w.rest()
 				continue
 			}
 			dead := errors.New("killed")
@@ -281,7 +291,7 @@ func TestSignerThatDiesLeavesItsWorkToTheNext(t *testing.T) {
 		defer w.signer(nil)()
 		texts := <-got
 		w.genuine(texts, cards)
-		if n := w.count("SELECT COUNT(*) FROM signed_passes"); before != 0 || n != 1000 {
+		if n := w.count("SELECT COUNT(*) FROM signed_passes"); before != 0 || n != 600 {
 			w.Errorf("%d were counted before and %d after", before, n)
 		}
 		again, err := office.Sign(w.Context(), request(cards))
@@ -312,6 +322,7 @@ func TestAnswersAreSealed(t *testing.T) {
 				w.Fatal(err)
 			}
 			if is.State != issuing.Signed {
+				w.rest()
 				continue
 			}
 			if s := fmt.Sprintf("%s", answers); strings.Contains(s, "QG1") {
@@ -326,6 +337,7 @@ func TestAnswersAreSealed(t *testing.T) {
 				}
 				break
 			}
+			w.rest()
 		}
 		w.now.Add((2 * time.Hour).Milliseconds())
 		if err := w.kept.Sweep(w.Context()); err != nil {

@@ -261,7 +261,7 @@ func (i *Issuing) decide(t store.Tx, o *Order, l Limits) error {
 		o.State, o.Reason = Refused, Another
 	case fresh > l.Batch:
 		o.State, o.Reason = Refused, OverBatch
-	case used+fresh > l.Day:
+	case fresh > 0 && used+fresh > l.Day: // what was signed once may be printed whatever the quota is now
 		o.State, o.Reason = Refused, OverDay
 	}
 	if _, err := t.Exec("UPDATE sign_orders SET state = ?, reason = ? WHERE id = ?", int64(o.State), o.Reason, o.ID); err != nil {
