@@ -16,7 +16,7 @@ const (
 type blkpgPartition struct {
 	start, length int64
 	number        int32
-	names         [2][64]byte
+	_             [2][64]byte // names
 	_             int32
 }
 

@@ -24,7 +24,8 @@ func mountRoot(disk string, slot sdcard.Slot) error {
 	if err != nil {
 		return err
 	}
-	if err := mount(loop, root, "squashfs", unix.MS_RDONLY|unix.MS_NODEV, ""); err != nil {
+	defer loop.Close() // without anybody who has it open it would be gone before it is mounted
+	if err := mount(loop.Name(), root, "squashfs", unix.MS_RDONLY|unix.MS_NODEV, ""); err != nil {
 		return err
 	}
 	if err := mount("tmpfs", root+"/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=64m"); err != nil {
@@ -49,40 +50,33 @@ func mountRoot(disk string, slot sdcard.Slot) error {
 	return nil
 }
 
-// loopAt returns a block device that shows what lies in another one from an offset on.
-func loopAt(device string, offset uint64) (string, error) {
+// loopAt returns a block device that shows what lies in another one from an offset on,
+// as long as it is open or mounted.
+func loopAt(device string, offset uint64) (*os.File, error) {
 	back, err := os.Open(device)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer back.Close()
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer control.Close()
 	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
 	if err != nil {
-		return "", fmt.Errorf("loop: %w", err)
+		return nil, fmt.Errorf("loop: %w", err)
 	}
-	path := fmt.Sprintf("/dev/loop%d", n)
-	loop, err := os.Open(path)
+	loop, err := os.Open(fmt.Sprintf("/dev/loop%d", n))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer loop.Close()
 	config := unix.LoopConfig{Fd: uint32(back.Fd()), Info: unix.LoopInfo64{Offset: offset, Flags: unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO}}
 	if err := unix.IoctlLoopConfigure(int(loop.Fd()), &config); err != nil {
-		return "", fmt.Errorf("loop: %s at %d: %w", device, offset, err)
+		return nil, errors.Join(fmt.Errorf("loop: %s at %d: %w", device, offset, err), loop.Close())
 	}
-
-	if keep, err = os.Open(path); err != nil {
-		return "", err
-	}
-	return path, nil
+	return loop, nil
 }
-
-var keep *os.File
 
 // within runs a program of the system's root.
 func within(args ...string) (status int, err error) {
