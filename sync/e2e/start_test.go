@@ -164,4 +164,24 @@ func TestFirstStartByScannerAlone(t *testing.T) {
 	p.kiosk.stop()
 	p.kiosk.start()
 	p.kiosk.show(card)
+
+	// A command card has it go through the steps again.
+	o := &operator{signIn(t, s, "van-hanh", "-role", "operator", "-scope", "all"), p, ""}
+	o.confirm("/thiet-bi/the-lenh")
+	p.kiosk.scan(o.card("set_up", id, false), "ordered")
+	<-p.kiosk.run.Done()
+	lead()
+	if !at("language") {
+		return
+	}
+	scan(string(guide.No))
+	if !at("network", "scanner") {
+		return
+	}
+	if startStage.FindStringSubmatch(show())[1] == "network" {
+		scan(string(guide.Next))
+	}
+	if at("scanner") && !strings.Contains(show(), "Try the scanner") {
+		t.Errorf("it does not speak English:\n%s", show())
+	}
 }
