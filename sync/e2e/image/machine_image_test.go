@@ -231,7 +231,7 @@ func (m *machine) ask(r request) (answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.probe == nil {
-		m.listen.(*net.TCPListener).SetDeadline(time.Now().Add(3 * time.Minute))
+		m.listen.(*net.TCPListener).SetDeadline(time.Now().Add(slow))
 		conn, err := m.listen.Accept()
 		if err != nil {
 			return answer{}, err
