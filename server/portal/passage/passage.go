@@ -141,4 +141,3 @@ func (p *Pages) inside(r *http.Request, place *qrgate.Place, today qrgate.Day) (
 	in.Near = !in.Full && c.Inside*100 >= limit*int64(c.Warn)
 	return in, nil
 }
-

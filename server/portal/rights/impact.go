@@ -43,7 +43,7 @@ func Nameless() []string {
 		"fleet_samples", "fleet_presences", "fleet_alarms", "fleet_mutes", "fleet_posts",
 		"releases", "rollouts", "release_states",
 		"config_layers", "config_groups", "config_members", "config_documents", "config_state",
-		"association_members", // names of organisations
+		"association_members",                                              // names of organisations
 		"movements", "crowds", "movement_turns", "room_counts", "passages", // cells of ten and more
 		"orders", "sign_raises", "order_parts", "command_cards", "order_uses",
 	}
