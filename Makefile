@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
 APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user systemd wrk zbar-tools
 
-.PHONY: build demo test test-full twin deps soak bench fuzz check pi packages reproducible clean
+.PHONY: build demo test test-full twin image deps soak bench fuzz check pi packages reproducible clean
 
 # Both programs, for this machine.
 build:
@@ -49,6 +49,13 @@ twin:
 	sync/e2e/twin/kernel.sh build/twin
 	go test -tags twin -timeout 30m -v ./sync/e2e/twin
 
+# The image of a kiosk's card for Raspberry Pi 3, 4, 5 and Zero 2, for a box with lamps.
+# Needs apt-get.
+IMAGE := dosfstools kmod mmdebstrap mtools squashfs-tools systemd xz-utils
+image:
+	@dpkg -s $(IMAGE) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(IMAGE); }
+	go run ./sync/e2e/image -out build/image
+
 # Debian's packages that test-full, soak and bench use.
 deps:
 	@dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(APT); }
@@ -80,8 +87,8 @@ fuzz:
 # Form: gofmt, vet, staticcheck, also for the boards whose int is 32 bits wide.
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
-	go vet -tags full,twin ./...
-	go tool staticcheck -tags full,twin ./...
+	go vet -tags full,twin,image ./...
+	go tool staticcheck -tags full,twin,image ./...
 	GOARCH=arm GOARM=6 go vet ./hw/... ./sync/... ./device/...
 
 # qrgate-kiosk for every board, with its size.

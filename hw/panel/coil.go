@@ -9,7 +9,7 @@ import (
 )
 
 // HoldCoil has the file at path locked while the coil has current, so that whoever looks
-// from outside sees it with [CoilHeld]. The kernel takes the lock from a program that is
+// from outside sees it by the lock. The kernel takes the lock from a program that is
 // gone, however it went, as it takes a GPIO line with strict_gpiod. It is called before Run.
 func (r *Recorder) HoldCoil(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -26,21 +26,4 @@ func (r *Recorder) HoldCoil(path string) (io.Closer, error) {
 		r.held = unix.Flock(int(f.Fd()), how) == nil && current
 	}
 	return f, nil
-}
-
-// CoilHeld reports whether a [Recorder] holds the coil of path.
-func CoilHeld(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, fmt.Errorf("panel: coil: %w", err)
-	}
-	defer f.Close()
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err {
-	case nil:
-		return false, nil
-	case unix.EWOULDBLOCK:
-		return true, nil
-	default:
-		return false, fmt.Errorf("panel: coil: %w", err)
-	}
 }

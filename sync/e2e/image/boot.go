@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qrgate/qrgate/device/dist"
 	"github.com/qrgate/qrgate/sync/e2e/initramfs"
 
 	"github.com/qrgate/qrgate/sync/sdcard"
@@ -286,6 +285,10 @@ func sparse(w *io.OffsetWriter, r io.Reader) error {
 // settings puts the file that somebody edits on another machine into the first
 // partition, with the line ends of Windows.
 func (b *build) settings(dir string) error {
-	text := bytes.ReplaceAll(dist.BootFile(), []byte("\n"), []byte("\r\n"))
+	text, err := os.ReadFile("device/dist/qrgate.txt")
+	if err != nil {
+		return err
+	}
+	text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
 	return os.WriteFile(filepath.Join(dir, "qrgate.txt"), text, 0o644)
 }
