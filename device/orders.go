@@ -103,6 +103,7 @@ func (m *machinery) rows() []order.Row {
 		{Kind: wire.OrderUnlock, Message: true, Do: follow(locking(false))},
 		{Kind: wire.OrderEvent, Message: true, Card: true, Do: m.begin},
 		{Kind: wire.OrderSetUp, Card: true, Do: m.setUp},
+		{Kind: wire.OrderNetwork, Card: true, Do: m.network},
 		{Kind: wire.OrderMaintenance, Card: true, Do: follow(func() error { m.table.Maintain(); return nil })},
 	}
 }

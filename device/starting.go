@@ -329,7 +329,18 @@ func (c Config) linkDial() func(ctx context.Context, network, address string) (n
 
 // setUp begins the first start again. The program ends, and its next start leads.
 func (m *machinery) setUp(context.Context, wire.OrderArgs) order.Outcome {
-	if err := start.Write(m.config.walkFile(), start.Repeat()); err != nil {
+	return m.leadAgain(start.Repeat())
+}
+
+// network has whoever held the card up show the code of a wireless network: what stands in
+// such a code is nothing to print on a card. A network that cannot be joined leaves the
+// one that is there.
+func (m *machinery) network(context.Context, wire.OrderArgs) order.Outcome {
+	return m.leadAgain(start.Network())
+}
+
+func (m *machinery) leadAgain(w start.Walk) order.Outcome {
+	if err := start.Write(m.config.walkFile(), w); err != nil {
 		return order.Failed(err)
 	}
 	return order.Outcome{Then: m.stop}

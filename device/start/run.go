@@ -233,7 +233,7 @@ func (r *running) join(ctx context.Context, text string) {
 func (r *running) status(s enrolment.Status) {
 	r.situation.Enrolment = s
 	if s.Stage == enrolment.Joined {
-		r.take(Online)
+		r.take(Joined)
 	}
 }
 

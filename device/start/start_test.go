@@ -54,6 +54,7 @@ func TestTheWayThrough(t *testing.T) {
 			[]guide.Step{2, 3, 3, 3, 3, 3, 3}},
 		{"an entrance that is wired as one", start.Walk{Step: guide.VoiceTest, Lang: "vi"}, start.Parts{Fixed: true}, []start.Event{yes}, []guide.Step{guide.Ready}},
 		{"again", start.Repeat(), everything, []start.Event{no, online, code}, []guide.Step{2, guide.Scanner, guide.LampTest}},
+		{"another network", start.Network(), everything, []start.Event{online, code, yes, start.Joined, next}, []guide.Step{2, 2, 2, 2, 2}},
 		{"a lamp is dark, mended, and the tone is left", start.Walk{Step: guide.LampTest, Lang: "vi"}, everything, []start.Event{no, yes, no, next},
 			[]guide.Step{guide.LampTest, guide.SoundTest, guide.SoundTest, guide.VoiceTest}},
 	} {
@@ -86,12 +87,12 @@ func TestNoOrderOfEventsLeadsAstray(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		has := start.Parts{Lamps: rapid.Bool().Draw(t, "lamps"), Buzzer: rapid.Bool().Draw(t, "buzzer"), Sound: rapid.Bool().Draw(t, "sound")}
-		w := rapid.SampledFrom([]start.Walk{start.Begin(), start.Repeat()}).Draw(t, "begin")
+		w := rapid.SampledFrom([]start.Walk{start.Begin(), start.Repeat(), start.Network()}).Draw(t, "begin")
 		n++
 		path := filepath.Join(dir, fmt.Sprint(n))
 		for range rapid.IntRange(0, 30).Draw(t, "events") {
 			before := w
-			w = w.Next(start.Event(rapid.IntRange(1, 7).Draw(t, "event")), has)
+			w = w.Next(start.Event(rapid.IntRange(1, int(start.Waited)).Draw(t, "event")), has)
 			if w.Step < before.Step || w.Step > guide.Ready || before.Over && !w.Over {
 				t.Fatalf("%+v, then %+v", before, w)
 			}

@@ -32,6 +32,7 @@ type Walk struct {
 	Failed []guide.Step `json:"failed,omitempty"` // tests that were left so
 	Lane   Lane         `json:"lane,omitempty"`
 	Again  bool         `json:"again,omitempty"` // a kiosk that works is set up again, by a command card
+	Alone  bool         `json:"alone,omitempty"` // no other step follows
 	Over   bool         `json:"over,omitempty"`
 }
 
@@ -51,6 +52,11 @@ func Begin() Walk { return Walk{Step: guide.Language, Lang: words.Vietnamese} }
 // Repeat returns the walk of a kiosk that is set up again.
 func Repeat() Walk { return Walk{Step: guide.Language, Lang: words.Vietnamese, Again: true} }
 
+// Network returns the walk of a kiosk that is given another network and nothing else.
+func Network() Walk {
+	return Walk{Step: guide.Network, Lang: words.Vietnamese, Again: true, Alone: true}
+}
+
 // An Event is something that takes a walk on.
 type Event int
 
@@ -61,6 +67,7 @@ const (
 	SaidNext       // leave it
 	Scanned        // any other code was read
 	Online         // there is a network
+	Joined         // the network whose code was shown was joined
 	Enrolled       // this machine is a kiosk
 	Waited         // nobody came for a long time
 )
@@ -122,7 +129,7 @@ func (w Walk) Next(e Event, has Parts) Walk {
 			w.Lang = words.English
 		}
 		return w.on(has)
-	case s == guide.Network && (e == Online || e == SaidNext):
+	case s == guide.Network && (e == Joined || e == SaidNext || e == Online && !w.Alone): // the network that is there is to be left
 		return w.on(has)
 	case s == guide.Scanner && (answered || e == Scanned):
 		return w.on(has)
@@ -149,6 +156,10 @@ func (w Walk) Next(e Event, has Parts) Walk {
 
 // on returns the walk at the next step that there is something to do at.
 func (w Walk) on(has Parts) Walk {
+	if w.Alone {
+		w.Over = true
+		return w
+	}
 	next := w.Step + 1
 	if next == guide.Enrol && w.Again {
 		next++

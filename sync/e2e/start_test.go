@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -52,7 +53,8 @@ func TestFirstStartByScannerAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := s.NewKiosk("new-kiosk", fmt.Sprintf("[screen]\nlisten = %q\n[network]\nwifi = [\"true\"]\n[start]\nwalk = true\nfile = \"\"\n[[serial]]\ndevice = %q\n", face, scanner.Path))
+	joined := filepath.Join(s.Dir, "joined")
+	k, err := s.NewKiosk("new-kiosk", fmt.Sprintf("[screen]\nlisten = %q\n[network]\nwifi = [\"touch\", %q]\n[start]\nwalk = true\nfile = \"\"\n[[serial]]\ndevice = %q\n", face, joined, scanner.Path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,9 +167,25 @@ func TestFirstStartByScannerAlone(t *testing.T) {
 	p.kiosk.start()
 	p.kiosk.show(card)
 
-	// A command card has it go through the steps again.
+	// A command card has it join another network, and the door opens again.
 	o := &operator{signIn(t, s, "van-hanh", "-role", "operator", "-scope", "all"), p, ""}
 	o.confirm("/thiet-bi/the-lenh")
+	p.kiosk.refused("WIFI:T:WPA;S:Nha Ben;P:mua dong 2027;;") // nobody is asked for one
+	p.kiosk.scan(o.card("network", id, false), "ordered")
+	<-p.kiosk.run.Done()
+	lead()
+	if !at("network") {
+		return
+	}
+	os.Remove(joined) // of the first start, where this machine has no network
+	scan("WIFI:T:WPA;S:Nha Ben;P:mua dong 2027;;")
+	p.until("the door is open", func() bool { return strings.Contains(show(), `data-state="starting"`) })
+	if _, err := os.Stat(joined); err != nil {
+		t.Errorf("the network of the card was not joined: %v", err)
+	}
+	p.kiosk.show(card)
+
+	// Another has it go through all steps again.
 	p.kiosk.scan(o.card("set_up", id, false), "ordered")
 	<-p.kiosk.run.Done()
 	lead()

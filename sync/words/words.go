@@ -209,7 +209,7 @@ func Hint(lang Lang, name string) Sentence { return sentence(lang, Key("hint."+n
 // none of its own.
 func Order(lang Lang, k wire.OrderKind) string {
 	switch k {
-	case wire.OrderSelfTest, wire.OrderDirection, wire.OrderUndo, wire.OrderTally, wire.OrderEvent, wire.OrderMaintenance, wire.OrderFloor, wire.OrderSetUp:
+	case wire.OrderSelfTest, wire.OrderDirection, wire.OrderUndo, wire.OrderTally, wire.OrderEvent, wire.OrderMaintenance, wire.OrderFloor, wire.OrderSetUp, wire.OrderNetwork:
 		return Of(lang, Key("order."+k.String()))
 	}
 	return ""

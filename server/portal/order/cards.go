@@ -37,6 +37,7 @@ var cardKinds = []cardKind{
 	{"event", wire.OrderEvent, wire.OrderArgs{}},
 	{"maintenance", wire.OrderMaintenance, wire.OrderArgs{}},
 	{"set_up", wire.OrderSetUp, wire.OrderArgs{}},
+	{"network", wire.OrderNetwork, wire.OrderArgs{}},
 	{"pair", wire.OrderPair, wire.OrderArgs{}},
 }
 
