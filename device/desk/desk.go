@@ -64,6 +64,8 @@ type Desk struct {
 	o  Options
 	me [16]byte
 	no uint64
+
+	server *pairing.Code // whose page had the desk first: a visitor's code leads to no other
 }
 
 // New returns a desk that has no page yet.
@@ -112,7 +114,8 @@ func loopback(host string) bool {
 
 // Run sends what source reads to the page of the code, and then of each further code
 // that the scanner reads from a clerk's screen, until ctx ends. Without a code the
-// first comes from the scanner.
+// first comes from the scanner. Once a page has had the desk, only codes of the same
+// server are followed: a visitor may hold up what looks like a clerk's screen.
 func (d *Desk) Run(ctx context.Context, source scan.Source, code ...pairing.Code) error {
 	scans := make(chan scan.Scan)
 	failed := make(chan error, 1)
@@ -175,7 +178,7 @@ func (t *turn) wait(ctx context.Context) error {
 			return err
 		case s := <-t.scans:
 			if c, err := Check(s.Text); err == nil {
-				t.next = &c
+				t.follow(c)
 			} else if _, seen := t.repeats.Seen(s.Text, s.At); !seen {
 				t.d.o.Say(Waiting)
 			}
@@ -193,6 +196,7 @@ func (t *turn) serve(ctx context.Context) error {
 	if !l.join(ctx) {
 		return ctx.Err()
 	}
+	t.d.server = &l.code
 	defer l.part(ctx)
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -207,8 +211,7 @@ func (t *turn) serve(ctx context.Context) error {
 			more = l.beat(ctx)
 		case s := <-t.scans:
 			if pairing.IsDesk(strings.ToUpper(s.Text)) {
-				if c, err := Check(s.Text); err == nil && c != l.code {
-					t.next = &c
+				if c, err := Check(s.Text); err == nil && c != l.code && t.follow(c) {
 					return nil
 				}
 				continue
@@ -224,6 +227,17 @@ func (t *turn) serve(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// follow takes a code for the next one, and reports whether it is of the server that the
+// desk has had.
+func (t *turn) follow(c pairing.Code) bool {
+	if s := t.d.server; s != nil && (c.Address != s.Address || c.Fingerprint != s.Fingerprint) {
+		t.d.o.Say(Stranger)
+		return false
+	}
+	t.next = &c
+	return true
 }
 
 // Errors of one message.

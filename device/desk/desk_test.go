@@ -217,6 +217,29 @@ func TestServerThatIsNotTheOneOfTheCode(t *testing.T) {
 	}
 }
 
+// A visitor who holds up what a clerk's screen shows takes nobody's desk along.
+func TestCodeOfAnotherServer(t *testing.T) {
+	p, thief := newPortal(t), newPortal(t)
+	roots := p.roots()
+	roots.AddCert(thief.Certificate())
+	s := sit(t, desk.Options{Roots: roots}, p.code(1))
+	s.says(desk.Joined)
+	s.in <- thief.code(1).Desk()
+	s.says(desk.Stranger)
+	s.in <- "papers"
+	if line, text := p.read(t); line != 1 || text != "papers" {
+		t.Errorf("line %d got %q", line, text)
+	}
+	p.status.Store(http.StatusGone)
+	s.in <- "more"
+	s.says(desk.Sent, desk.Parted, desk.Waiting)
+	s.in <- thief.code(2).Desk()
+	s.says(desk.Stranger)
+	if len(thief.scans) > 0 {
+		t.Error("the other server was told something")
+	}
+}
+
 func TestCheck(t *testing.T) {
 	c := pairing.Code{Address: "https://qr.example.vn"}
 	if got, err := desk.Check(" " + strings.ToLower(c.Desk()) + "\n"); err != nil || got != c {

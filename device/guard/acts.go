@@ -52,7 +52,7 @@ func (g *Guard) follow(q *request) {
 	out := http.NewResponseController(q.w)
 	sent := map[string]string{}
 	for {
-		if _, ok := g.sessions.of(q.in.id, false, time.Now()); !ok {
+		if _, ok := g.sessions.of(q.in.id, false, time.Now()); !ok || !g.phones.known(q.secret) {
 			fmt.Fprint(q.w, "event: over\ndata: \n\n")
 			return
 		}
@@ -247,6 +247,13 @@ func (g *Guard) test(q *request) {
 	}{all, out.Faulty || out.State != wire.OrderDone}})
 }
 
+// How much the page writes into the ledger in which time: a telephone that is stuck must
+// not stand in the door's way to its disk.
+const (
+	mostActs = 60
+	actTime  = time.Minute
+)
+
 // How many difficulties the page takes in which time: one that is stuck on a button must
 // not fill the ledger.
 const (
@@ -308,8 +315,10 @@ func (g *Guard) roll(q *request) {
 		c.Rows = append(c.Rows, row)
 	}
 	c.How = g.complete(q.lang, r, known)
-	// It is shown whatever the disk says: somebody may be in there.
-	if _, err := g.Orders.Guard(q.Context(), wire.OrderRoll, func(context.Context) order.Outcome { return order.Outcome{Count: int64(len(r.Rows))} }); err != nil {
+	// It is shown whatever the disk says, and however often: somebody may be in there.
+	if !g.acts.take(mostActs, actTime, time.Now()) {
+		g.Log.Warn("guard's page: too much at once, roll not recorded")
+	} else if _, err := g.Orders.Guard(q.Context(), wire.OrderRoll, func(context.Context) order.Outcome { return order.Outcome{Count: int64(len(r.Rows))} }); err != nil {
 		g.broken(err)
 	}
 	g.render(q, http.StatusOK, "roll", data{D: c})

@@ -58,6 +58,7 @@ type Guard struct {
 
 	streams chan struct{} // a place for each page that follows
 	reports rate
+	acts    rate
 
 	mu       sync.Mutex
 	on       bool

@@ -232,6 +232,10 @@ func (g *Guard) post(fn func(*request)) func(*request) {
 			g.wrong(q, http.StatusForbidden, "error.form")
 			return
 		}
+		if !g.acts.take(mostActs, actTime, time.Now()) {
+			g.wrong(q, http.StatusTooManyRequests, "error.many")
+			return
+		}
 		fn(q)
 	}
 }

@@ -43,6 +43,24 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// A telephone that is stuck does not fill the ledger, and the roll is shown all the same.
+func TestTooMuchAtOnce(t *testing.T) {
+	w := newWorld(t, "")
+	p := w.paired()
+	before := len(w.headers())
+	for range 80 {
+		if code, _ := p.get("/diem-danh"); code != http.StatusOK {
+			t.Fatalf("the roll: %d", code)
+		}
+	}
+	if after := len(w.headers()); after-before > 60 {
+		t.Errorf("%d records of 80 looks", after-before)
+	}
+	if code, page := p.send("/nhap", "none", "1", "people", "1"); code != http.StatusTooManyRequests || !strings.Contains(page, "Xin đợi một phút") {
+		t.Errorf("one more: %d\n%s", code, page)
+	}
+}
+
 // Other sites, names that were pointed at the kiosk, and forms from elsewhere get nothing.
 func TestOtherSites(t *testing.T) {
 	w := newWorld(t, "")

@@ -73,9 +73,9 @@ func (r *Room) Hear(kiosk string, t Told) error {
 	switch {
 	case n == nil:
 		return ErrNeighbour
-	case t.Period < n.period:
-		return nil // of a day that is over
-	case t.Period > n.period:
+	case t.Period < n.period && time.Since(n.at) <= nearFor:
+		return nil // of a day that is over, or it was the other one that was wrong
+	case t.Period != n.period:
 		n.period, n.lives = t.Period, nil
 	}
 	if _, known := n.lives[t.Life]; !known && len(n.lives) >= maxLives {

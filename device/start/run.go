@@ -201,7 +201,6 @@ func (r *running) scanned(ctx context.Context, s scan.Scan, tasks *sync.WaitGrou
 		if r.situation.Enrolment.Stage == enrolment.Joining {
 			return
 		}
-		r.answered = time.Now()
 		tasks.Go(func() { r.join(ctx, s.Text) })
 	default:
 		r.take(Scanned)
@@ -265,9 +264,6 @@ func (r *running) isDoor() error {
 // take takes the walk on, on disk first.
 func (r *running) take(e Event) {
 	now := time.Now()
-	if e != Waited && e != Online {
-		r.answered = now
-	}
 	switch r.situation.Enrolment.Stage {
 	case enrolment.NotCode, enrolment.NoWiFi, enrolment.Refused, enrolment.Ended, enrolment.Shut, enrolment.Other:
 		r.situation.Enrolment = enrolment.Status{} // somebody has read it and goes on
@@ -275,6 +271,9 @@ func (r *running) take(e Event) {
 	was := r.walk
 	if r.walk = r.walk.Next(e, r.Parts); r.walk.Step == was.Step && r.walk.Asked == was.Asked && r.walk.Over == was.Over {
 		return
+	}
+	if e != Waited && e != Online { // a visitor's card that takes nothing on is no answer
+		r.answered = now
 	}
 	r.entered, r.tried, r.line = now, time.Time{}, ""
 	r.keep()

@@ -161,7 +161,11 @@ func TestADoorDoesNotWaitForEver(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "start.json")
 		b := newBench()
 		done := b.run(t.Context(), start.Walk{Step: guide.LampTest, Lang: "vi"}, b.options(path))
-		time.Sleep(start.Patience - time.Second)
+		for range 9 { // visitors try
+			time.Sleep(time.Minute - 2*time.Second)
+			b.scan("QG1SOMEBODYSCARD")
+		}
+		time.Sleep(time.Minute - time.Second)
 		select {
 		case r := <-done:
 			t.Fatalf("over too early: %+v", r)

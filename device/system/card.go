@@ -125,7 +125,7 @@ type Sum struct {
 }
 
 // Install writes a system into a slot that is not the default. Its first sector,
-// without which nothing starts from it, is written when the rest is there. It returns
+// without which nothing starts from it, is written when the rest is there and is right. It returns
 // when the whole was read back from the card and is what was wanted.
 func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 	if d, err := c.Default(); err != nil || d == s {
@@ -136,12 +136,26 @@ func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 		return fmt.Errorf("system: install: %d bytes, a slot has %d", want.Length, size)
 	}
 	in := sdcard.Label(r, s)
-	if err := c.write(at, in, want.Length); err != nil {
+	first, err := c.write(at, in, want.Length)
+	if err != nil {
 		return fmt.Errorf("system: install: %w", err)
 	}
-	if got, err := c.Sum(s, want.Length); err != nil {
-		return err
-	} else if err := in.Once(); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
+	c.forget(at, want.Length)
+	rest := io.NewSectionReader(c.f, at+sector, want.Length-sector)
+	got, err := sum(io.MultiReader(bytes.NewReader(first), rest), s, want.Length)
+	if err != nil {
+		return fmt.Errorf("system: install: %w", err)
+	}
+	if err := in.Once(); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
+		return errors.Join(sdcard.ErrSum, err)
+	}
+	if _, err := c.f.WriteAt(first, at); err != nil {
+		return fmt.Errorf("system: install: %w", err)
+	}
+	if err := c.f.Sync(); err != nil {
+		return fmt.Errorf("system: install: %w", err)
+	}
+	if got, err := c.Sum(s, want.Length); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
 		_, errW := c.f.WriteAt(make([]byte, sector), at)
 		return errors.Join(sdcard.ErrSum, err, errW, c.f.Sync())
 	}
@@ -151,32 +165,30 @@ func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 // flushEvery keeps a slow card from having to write all that the memory holds at once.
 const flushEvery = 16 << 20
 
-func (c *Card) write(at int64, r io.Reader, n int64) error {
+// write writes n bytes but for the first sector, which it returns.
+func (c *Card) write(at int64, r io.Reader, n int64) (first []byte, err error) {
 	if _, err := c.f.WriteAt(make([]byte, sector), at); err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.f.Sync(); err != nil {
-		return err
+		return nil, err
 	}
-	first := make([]byte, sector)
+	first = make([]byte, sector)
 	if _, err := io.ReadFull(r, first); err != nil {
-		return err
+		return nil, err
 	}
 	for done := int64(sector); done < n; {
 		w := io.NewOffsetWriter(c.f, at+done)
 		m, err := io.CopyN(w, r, min(flushEvery, n-done))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := c.f.Sync(); err != nil {
-			return err
+			return nil, err
 		}
 		done += m
 	}
-	if _, err := c.f.WriteAt(first, at); err != nil {
-		return err
-	}
-	return c.f.Sync()
+	return first, nil
 }
 
 // Sum reads the first n bytes of a slot from the card, as they were before they were
@@ -187,9 +199,17 @@ func (c *Card) Sum(s sdcard.Slot, n int64) (Sum, error) {
 		return Sum{}, fmt.Errorf("system: sum: %d bytes, a slot has %d", n, size)
 	}
 	c.forget(at, n)
-	h := sha256.New()
-	if _, err := io.Copy(h, sdcard.Unlabel(io.NewSectionReader(c.f, at, n), s)); err != nil {
+	got, err := sum(io.NewSectionReader(c.f, at, n), s, n)
+	if err != nil {
 		return Sum{}, fmt.Errorf("system: sum: %w", err)
+	}
+	return got, nil
+}
+
+func sum(r io.Reader, s sdcard.Slot, n int64) (Sum, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, sdcard.Unlabel(r, s)); err != nil {
+		return Sum{}, err
 	}
 	return Sum{n, h.Sum(nil)}, nil
 }

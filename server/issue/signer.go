@@ -79,17 +79,18 @@ func (s *Signer) all(ctx context.Context) error {
 	}
 }
 
-// errHopeless marks an order that will not be signed at another time either.
+// errHopeless marks an order that the office is told of, since others wait behind it: what
+// it lacks may come, but not while it waits.
 var errHopeless = errors.New("issue: not an order that can be signed")
 
 // sign returns the answer to one part.
 func (s *Signer) sign(o *issuing.Order, no int, passes []pass.OwnCard) ([]byte, error) {
 	id, key, err := s.Key(o.Purpose)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errHopeless, err)
 	}
 	if id > 255 {
-		return nil, fmt.Errorf("issue: %s key %d does not fit on a pass", o.Purpose, id)
+		return nil, fmt.Errorf("%w: %s key %d does not fit on a pass", errHopeless, o.Purpose, id)
 	}
 	texts, err := signAll(uint8(id), key, passes)
 	if err != nil {

@@ -82,7 +82,28 @@ func run(ctx context.Context) error {
 	}
 	st := k.State()
 	log.Info("card", "disk", me.Disk, "slot", st.Slot, "version", st.Running, "trial", st.Trial)
+	go pin(ctx, log)
 	return k.Run(ctx)
+}
+
+// pin keeps the root of the releases as soon as the kiosk has been enrolled.
+func pin(ctx context.Context, log *slog.Logger) {
+	look := time.NewTicker(10 * time.Second)
+	defer look.Stop()
+	for {
+		_, err := pinned()
+		switch {
+		case err == nil:
+			return
+		case !errors.Is(err, fs.ErrNotExist):
+			log.Error("root of releases not kept", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // open returns a system that the door has fetched, once its signatures are verified

@@ -11,9 +11,10 @@ import (
 // Restrains reports whether a request that is fulfilled keeps data from being used.
 func (k Kind) Restrains() bool { return k == Restriction || k == Objection }
 
-// restrain keeps the data of a person from being used from now on.
+// restrain keeps the data of a person from being used from now on, for as long as the
+// newest request of this kind stands.
 func restrain(t store.Tx, p qrgate.Person, kind Kind, by, request string, now int64) error {
-	_, err := t.Exec("INSERT INTO restraints (person, kind, since, made_by, request) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, kind) DO NOTHING",
+	_, err := t.Exec("INSERT INTO restraints (person, kind, since, made_by, request) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, kind) DO UPDATE SET made_by = excluded.made_by, request = excluded.request",
 		int64(p), string(kind), now, by, request)
 	return err
 }
