@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/sync/guide"
@@ -13,7 +16,7 @@ import (
 // A Manual is the printed guide by which an electrician builds and starts a kiosk.
 type Manual struct {
 	Release  string // of the image that it is about; "" is not said
-	Portal   string // address where kiosks are added; "" leaves a line to write on
+	Portal   string // address where kiosks are added; one that is not Reachable leaves a line to write on
 	HelpLine string
 	Printed  time.Time
 }
@@ -59,13 +62,13 @@ func (d *drawing) text(s string, x, y, width, size float64, f face, c color.RGBA
 
 // guideBand draws the head of a page and returns where it ends.
 func (d *drawing) guideBand(title, about, page string) float64 {
-	const y, height = 9.0, 15.0
+	const y, height = 7.0, 13.0
 	d.fill(brand, roundRect(guideLeft, y, guideWidth, height, 1.6))
-	mark(&d.canvas, guideLeft+2.6, y+2.6, 9.8/12, white, brand)
-	d.middle(title, guideLeft+16, y+1, 120, 7.6, style{face: bold, size: 15 * pt, least: 11 * pt, colour: white}, left)
-	d.middle(about, guideLeft+16, y+8.2, 130, 5.6, style{size: guideText, least: guideSmall, colour: pale}, left)
+	mark(&d.canvas, guideLeft+2.6, y+1.6, 9.8/12, white, brand)
+	d.middle(title, guideLeft+16, y+0.3, 120, 7.6, style{face: bold, size: 15 * pt, least: 11 * pt, colour: white}, left)
+	d.middle(about, guideLeft+16, y+7.0, 130, 5.6, style{size: guideText, least: guideSmall, colour: pale}, left)
 	d.middle(page, guideLeft+guideWidth-44, y, 41, height, style{face: bold, size: 10 * pt, least: guideSmall, colour: white}, right)
-	return y + height + 3.2
+	return y + height + 2
 }
 
 // guideHeading draws a numbered heading and returns where it ends.
@@ -75,67 +78,84 @@ func (d *drawing) guideHeading(number, text string, x, y, width float64) float64
 	return d.set(text, x+6.8, y+0.3, width-6.8, 8, style{face: bold, size: guideHead, least: guideText, colour: brand}, left) + 0.8
 }
 
-// guideFoot says which print this is.
+// guideFoot says whom to call, and which print this is.
 func (d *drawing) guideFoot(m Manual) {
+	const top = 280.5
+	d.fill(grey, rect(guideLeft, top-0.8, guideWidth, 0.15))
+	for i, who := range []string{"Người quản lý:", "Kỹ thuật:"} {
+		x := guideLeft + float64(i)*guideWidth/2
+		d.set(who, x, top, 26, 6, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
+		d.dots(x+26, x+54, top+3.3)
+		d.set("ĐT:", x+56, top, 8, 6, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
+		d.dots(x+63, x+guideWidth/2-4, top+3.3)
+	}
 	said := "QRGate · in ngày " + m.Printed.Format("02/01/2006")
 	if m.Release != "" {
 		said += " · bản " + m.Release
 	}
-	d.set(said, guideLeft, 285.5, 110, 6, style{size: guideSmall, least: guideSmall, colour: soft}, left)
+	d.set(said, guideLeft, top+5.4, 110, 6, style{size: guideSmall, least: guideSmall, colour: soft}, left)
 	if m.HelpLine != "" {
-		d.set(helpTag.VI+": "+m.HelpLine, guideLeft+110, 285.5, guideWidth-110, 6, style{face: bold, size: guideSmall, least: guideSmall, colour: brand}, right)
+		d.set(helpTag.VI+": "+m.HelpLine, guideLeft+110, top+5.4, guideWidth-110, 6, style{face: bold, size: guideText, least: guideSmall, colour: brand}, right)
 	}
 }
 
-// bought is what is bought, and what has been tried of it.
+// bought is what is bought, and of what kind.
 var bought = [...][2]string{
-	{"Máy tính nhỏ", "Raspberry Pi 3, 4, 5 hoặc Zero 2 W, có hộp và tản nhiệt"},
+	{"Máy tính nhỏ", "Raspberry Pi 3, 4, 5; hoặc Zero 2 W ĐÃ HÀN CHÂN, thêm đầu chuyển USB (OTG)"},
 	{"Nguồn của máy", "đúng loại của Raspberry Pi: 5 V, từ 3 A (Pi 5: 5 A)"},
 	{"Thẻ nhớ microSD", "16 GB trở lên, loại bền (High Endurance)"},
-	{"Đầu đọc QR", "loại cắm cổng USB (kiểu COM hoặc kiểu bàn phím)"},
-	{"hoặc camera", "USB UVC có đèn trợ sáng, hoặc camera của Raspberry Pi"},
+	{"Đầu đọc QR", "cắm cổng USB, kiểu COM hay bàn phím; hoặc camera USB (UVC) có đèn"},
 	{"Màn hình, loa", "HDMI 7 inch trở lên; loa USB. Không có: dùng đèn và còi"},
-	{"Ba đèn, một còi", "đỏ, vàng, xanh và còi loại 12 V, dưới 0,4 A; kèm nguồn 12 V"},
-	{"Mạch đệm", "ULN2803 (đèn và còi không nối thẳng vào chân của máy)"},
-	{"Mạch rơ-le 5 V", "1 kênh, kích mức CAO, chịu được tín hiệu 3,3 V"},
-	{"Khóa từ 12 V", "loại HẾT ĐIỆN LÀ MỞ, kèm nguồn 12 V riêng"},
-	{"Nút phá kính", "tiếp điểm thường đóng; bắt buộc ở cửa người đi ra"},
+	{"Ba đèn, một còi", "12 V một chiều, mỗi cái dưới 0,2 A; cột đèn: loại chung cực DƯƠNG"},
+	{"Mạch đệm", "ULN2803 loại 18 chân (đèn, còi không nối thẳng vào chân của máy)"},
+	{"Mạch rơ-le 5 V", "1 kênh, kích mức CAO (cầu nối ở H), đóng được bằng 3,3 V"},
+	{"Khóa từ 12 V", "loại HẾT ĐIỆN LÀ MỞ, dưới 0,6 A; kèm một điốt 1N4007"},
+	{"Hai nguồn 12 V", "một cho đèn, một cho khóa, mỗi cái từ 1 A; cầu chì 1 A cho khóa"},
+	{"Nút phá kính", "có tiếp điểm thường đóng (NC); bắt buộc ở cửa người đi ra"},
+	{"Nút ra", "thường đóng (NC), chịu được 12 V 1 A: lối ra hằng ngày"},
+	{"Nút bảo vệ", "thường hở (NO), loại nhấn nhả"},
+	{"Dây", "dây cắm cái cho hàng chân; dây đôi 0,5 mm² cho khóa; cầu đấu; dây HDMI"},
 }
 
 func (d *drawing) wiringPage(m Manual) error {
 	y := d.guideBand("Lắp máy quét QRGate", "Mua gì, đấu dây thế nào. Dành cho thợ điện, không cần biết Linux.", "Trang 1 / 2")
 	top := d.guideHeading("1", "Cần mua", guideLeft, y, guideWidth)
-	const name, price = 31.0, 37.0
+	const name, price, step = 31.0, 30.0, 4.5
 	d.set("Giá (tự ghi)", guideLeft+guideWidth-price, y+0.8, price, 6, style{size: guideSmall, least: guideSmall, colour: soft}, centre)
 	for i, row := range bought {
-		const step = 5.3
 		at := top + float64(i)*step
 		if i%2 == 0 {
 			d.fill(tint, rect(guideLeft, at, guideWidth, step))
 		}
-		d.middle(row[0], guideLeft+1.5, at, name, step, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
-		d.middle(row[1], guideLeft+name+2, at, guideWidth-name-price-3, step, style{size: guideText, least: guideSmall, colour: ink}, left)
-		d.dots(guideLeft+guideWidth-price+3, guideLeft+guideWidth-8, at+step-1.3)
-		d.middle("đ", guideLeft+guideWidth-7, at, 5, step, style{size: guideText, least: guideSmall, colour: soft}, left)
+		d.middle(row[0], guideLeft+1.5, at, name, step, style{face: bold, size: guideSmall, least: guideSmall, colour: ink}, left)
+		d.middle(row[1], guideLeft+name+2, at, guideWidth-name-price-3, step, style{size: guideSmall, least: guideSmall, colour: ink}, left)
+		d.dots(guideLeft+guideWidth-price+3, guideLeft+guideWidth-8, at+step-1.1)
+		d.middle("đ", guideLeft+guideWidth-7, at, 5, step, style{size: guideSmall, least: guideSmall, colour: soft}, left)
 	}
-	y = top + 5.3*float64(len(bought)) + 2.2
-	d.fill(amber, roundRect(guideLeft, y, guideWidth, 19.4, 1.6))
-	y = d.text("Đã thử đến đâu (nói thật): chưa một đầu đọc, camera hay bo mạch nào được thử bằng máy thật.", guideLeft+2.5, y+1.1, guideWidth-5, guideText, bold, brown)
-	y = d.text("Bằng bản ghi dựng theo tài liệu của hãng: Waveshare, GM65, Zebra, Honeywell, Newland, Datalogic. Bằng máy ảo: đầu đọc USB-COM, FTDI và bàn phím USB; camera USB; đèn, rơ-le, báo cháy. Chỉ mới trên giấy: camera của Raspberry Pi và từng kiểu máy cụ thể. Hãy mua MỘT bộ, thử xong mới mua tiếp.", guideLeft+2.5, y, guideWidth-5, guideSmall, regular, brown) + 4.2
-	y = d.guideHeading("2", "Đấu dây (rút hết nguồn trước khi đấu)", guideLeft, y, guideWidth) + 0.6
+	y = top + step*float64(len(bought)) + 1.4
+	d.fill(amber, roundRect(guideLeft, y, guideWidth, 15.2, 1.6))
+	end := d.text("Đã thử đến đâu (nói thật): chưa thiết bị nào được thử bằng máy thật.", guideLeft+2.5, y+0.7, guideWidth-5, guideSmall, bold, brown)
+	d.tightIn("Mới thử bằng dữ liệu giả lập: đầu đọc Waveshare, GM65, Zebra, Honeywell, Newland, Datalogic. Mới thử bằng máy ảo: đầu đọc USB, camera USB, đèn, rơ-le, báo cháy. Chưa thử: camera của Raspberry Pi (đừng mua). Hãy mua MỘT bộ, thử xong mới mua tiếp.", guideLeft+2.5, end, guideWidth-5, brown)
+	y = d.guideHeading("2", "Đấu dây (rút hết nguồn trước khi đấu)", guideLeft, y+16.4, guideWidth)
 	y = d.wiring(y)
-	y = d.guideHeading("3", "Bốn điều không được sai", guideLeft, y+2.4, guideWidth)
-	for _, s := range []string{
-		"Khóa giữ cửa bằng điện: mất điện, máy treo hay rút thẻ nhớ thì cửa phải MỞ. Thử: rút nguồn của máy, cửa mở ngay.",
-		"Báo cháy và nút phá kính cắt thẳng dây 12 V của khóa, không qua máy. Thử từng cái: cửa phải mở dù máy đang chạy.",
-		"Khóa từ chưa có sẵn điốt: mắc điốt 1N4007 song song với khóa, vạch trắng về phía +12 V, để rơ-le khỏi cháy.",
-		"Tín hiệu của máy chỉ 3,3 V: không đưa 5 V, 12 V hay 220 V vào chân GPIO. Phần 220 V do thợ có chứng chỉ làm.",
-	} {
-		d.fill(lampRed, roundRect(guideLeft+1, y+0.7, 2.4, 2.4, 0.4))
-		y = d.text(s, guideLeft+6.8, y, guideWidth-6.8, guideText, regular, ink) + 0.5
+	y = d.guideHeading("3", "Khóa và lối ra: làm đúng, thử đủ rồi mới bàn giao", guideLeft, y+1.4, guideWidth)
+	for _, s := range mustBe {
+		d.fill(lampRed, roundRect(guideLeft+1, y+0.7, 2.2, 2.2, 0.4))
+		y = d.tight(s, guideLeft+5, y, guideWidth-5) + 0.2
 	}
 	d.guideFoot(m)
 	return nil
+}
+
+// mustBe is what holds nobody in, and how each is tried.
+var mustBe = [...]string{
+	"Bên TRONG cửa có nút ra và nút phá kính, cả hai cắt thẳng +12 V của khóa. Đo nút phá kính: kính còn nguyên thì thông, ấn vào thì hở.",
+	"Không ghi exit = yes: người ra bấm nút ra. Người RA cũng quét mã ở cửa này: ghi exit = yes (mục 4), khi đó mã nào quét cũng mở cửa, kể cả bị từ chối; máy hỏng, bị khóa thì cửa để mở.",
+	"Báo cháy 1 và 2 là hai tiếp điểm khô, thường đóng, RIÊNG nhau của tủ báo cháy. Thử số 1: nối tắt chân 22 với chân 30, bấm thử cháy ở tủ: cửa phải mở. Xong bỏ nối tắt, thử số 2: rút một dây của nó, cửa phải mở.",
+	"Máy treo: khóa có thể CÒN GIỮ đến khi máy tự khởi động lại, khoảng 15 giây (treo cả máy) hay 60 giây (treo chương trình); chưa thử trên bo thật. Lúc nào cũng mở được: báo cháy 1, phá kính, nút ra, rút nguồn khóa, rút nguồn máy.",
+	"Thử như máy treo: nối tắt COM với NO của rơ-le, rồi thử báo cháy 1, phá kính, nút ra: cửa phải mở. Bỏ nối tắt, rút nguồn máy: cửa phải mở.",
+	"Rơ-le: trước khi nối IN, đo IN với GND: không được có 5 V. Điốt 1N4007 song song với khóa, vạch trắng về phía dương.",
+	"Hai nguồn 12 V không nối với nhau. Chân GPIO chỉ chịu 3,3 V: không đưa 5 V, 12 V, 220 V vào. Phần 220 V do thợ có chứng chỉ làm.",
 }
 
 // dots draws a line to write on.
@@ -149,10 +169,10 @@ func (d *drawing) dots(from, to, y float64) {
 
 // writing is how a card is written on Windows.
 var writing = [...]string{
-	"Trên máy Windows, tải tệp ảnh qrgate-….img (hỏi người quản lý) và cài Raspberry Pi Imager (raspberrypi.com/software).",
-	"Cắm thẻ nhớ. Mở Imager: chọn đúng đời máy; ở \"Operating System\" kéo xuống cuối, chọn \"Use custom\" rồi chọn tệp vừa tải; ở \"Storage\" chọn thẻ nhớ.",
-	"Bấm Next. Hỏi tùy chỉnh (customisation): chọn NO. Hỏi xóa thẻ: chọn YES. Đợi báo xong. Windows đòi định dạng ổ đĩa: bấm Hủy.",
-	"Rút thẻ, cắm lại. Trong ổ nhỏ hiện ra, mở qrgate.txt bằng Notepad. ĐÃ ĐẤU DÂY: bỏ dấu # ở dòng wired, ghi những phần đã đấu, ví dụ wired = lamps, buzzer, relay, fire, button. Người cũng đi RA qua cửa này: thêm dòng exit = yes. Cáp mạng, Wi-Fi thường không cần sửa gì. Lưu lại.",
+	"Trên máy Windows: lấy tệp qrgate-screen-….img (máy có màn hình) hoặc qrgate-lamps-….img (chỉ có đèn) từ người quản lý; cài Raspberry Pi Imager (raspberrypi.com/software). RÚT các ổ USB khác, rồi cắm thẻ nhớ.",
+	"Mở Imager: chọn đúng đời máy; ở \"Operating System\" chọn \"Use custom\" (cuối danh sách) rồi chọn tệp; ở \"Storage\" chọn thẻ nhớ. Bấm Next. Hỏi tùy chỉnh (customisation): chọn NO. Hỏi xóa thẻ: YES. Windows đòi định dạng (format): bấm Hủy.",
+	"Rút thẻ, cắm lại. Mở ổ tên QRGATE (không phải QRGATE-SYS), mở qrgate.txt bằng Notepad. Dòng có # ở đầu là chưa dùng: bỏ # thì dùng. Đã đấu dây: wired = lamps, buzzer, relay, fire, button (ba đèn, còi, khóa, báo cháy 2, nút bảo vệ; chỉ ghi phần đã đấu). Để nguyên dòng này: máy không dùng đèn, còi, khóa nào; khóa không có điện. Người ra cũng quét ở đây: exit = yes.",
+	"Mạng: cáp tự nhận địa chỉ thì không sửa gì. Nếu cần: wifi_name = Ten mang · wifi_password = mat khau · địa chỉ cố định: address = 192.168.1.20/24 · gateway = 192.168.1.1 · dns = 8.8.8.8 · proxy = http://10.0.0.1:3128 · SIM 4G: apn = v-internet · sim_pin = 1234. Mỗi mục MỘT DÒNG, bỏ # ở đầu. Lưu lại.",
 	"Cắm thẻ vào máy, cắm đầu đọc, cáp mạng, màn hình, sau cùng cắm nguồn. Đợi một đến hai phút.",
 }
 
@@ -160,38 +180,69 @@ func (d *drawing) startPage(m Manual) error {
 	y := d.guideBand("Ghi thẻ nhớ và bật máy lần đầu", "Không cần bàn phím, không cần chuột: chỉ cần đầu đọc và ba mã ở cuối trang.", "Trang 2 / 2")
 	y = d.guideHeading("4", "Ghi thẻ nhớ trên Windows", guideLeft, y, guideWidth)
 	for i, s := range writing {
-		d.set(fmt.Sprintf("%d.", i+1), guideLeft+1, y, 6, 6, style{face: bold, size: guideText, least: guideText, colour: brand}, left)
-		y = d.text(s, guideLeft+6.8, y, guideWidth-6.8, guideText, regular, ink) + 0.35
+		d.set(fmt.Sprintf("%d.", i+1), guideLeft+0.5, y, 5, 6, style{face: bold, size: guideSmall, least: guideSmall, colour: brand}, left)
+		y = d.tight(s, guideLeft+5, y, guideWidth-5)
 	}
-	y = d.guideHeading("5", "Chín bước lần đầu bật máy (màn hình và giọng nói nói y như vậy)", guideLeft, y+1.6, guideWidth)
-	y = d.nineSteps(m, y)
-	y = d.text("Trang Thêm thiết bị: "+m.page()+". Làm lại các bước về sau: đưa thẻ lệnh \"Cài đặt lại\" (in ở cổng QRGate, mục thẻ lệnh).", guideLeft, y, guideWidth, guideSmall, regular, soft)
-	y = d.guideHeading("6", "Đèn nói gì (vạch màu: lúc đèn sáng; dải bên trái dài 6 giây, bên phải 10 giây, rồi lặp lại)", guideLeft, y+1.6, guideWidth)
+	y = d.guideHeading("5", "Chín bước lần đầu bật máy (màn hình và giọng nói dẫn từng bước)", guideLeft, y+1, guideWidth)
+	y = d.nineSteps(y)
+	for _, s := range [][2]string{
+		{"Mã đăng ký", "lấy ở trang Thêm thiết bị: " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn máy cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ 6: xin mã mới."},
+		{"Bốn từ", "so trên màn hình máy với trang của người quản lý: đúng cả bốn, đúng thứ tự thì đồng ý; khác một từ thì KHÔNG đồng ý, gọi số ở cuối trang. Máy chỉ có đèn không hiện bốn từ (vàng nháy nhanh: đang đợi): chỉ đồng ý khi chính bạn vừa đưa mã và không ai khác thấy mã."},
+		{"KHÔNG", "ở bước 5, 6, 7: máy chỉ chỗ cần xem; sửa xong đưa CÓ, chưa sửa được đưa TIẾP. Phần không lắp, máy tự bỏ qua."},
+		{"TIẾP", "dùng ở bước 2 (mạng để sau), 4, 9 và sau KHÔNG ở bước 5, 6, 7. Từ bước 4, 10 phút không ai trả lời: máy tự vào phục vụ."},
+		{"Thẻ", "in ở trang quản lý QRGate. Thẻ thử: chỉ để thử đầu đọc, không tính ai vào. Thẻ lệnh: bảo máy làm một việc; \"Cài đặt lại\" là làm lại các bước này."},
+	} {
+		const lead = 19.0
+		d.set(s[0], guideLeft, y, lead, 6, style{face: bold, size: guideSmall, least: guideSmall, leading: 1.08, colour: brand}, left)
+		y = d.tight(s[1], guideLeft+lead, y, guideWidth-lead)
+	}
+	y = d.guideHeading("6", "Đèn nói gì (dải màu: lúc đèn sáng; bên trái dài 6 giây, bên phải 10 giây, rồi lặp lại)", guideLeft, y+1, guideWidth)
 	y = d.lampTable(y)
-	if err := d.wallCodes(y + 1.6); err != nil {
+	if err := d.wallCodes(y + 1.2); err != nil {
 		return err
 	}
 	d.guideFoot(m)
 	return nil
 }
 
+// tight sets a paragraph in small letters and returns where the next one begins.
+func (d *drawing) tight(s string, x, y, width float64) float64 {
+	return d.tightIn(s, x, y, width, ink)
+}
+
+func (d *drawing) tightIn(s string, x, y, width float64, c color.RGBA) float64 {
+	return d.set(s, x, y, width, 60, style{size: guideSmall, least: guideSmall, leading: 1.08, colour: c}, left) + 0.4
+}
+
 // page returns where kiosks are added, or a line to write it on.
 func (m Manual) page() string {
-	if m.Portal == "" {
+	if !Reachable(m.Portal) {
 		return "…………………………………………"
 	}
-	return m.Portal + "/thiet-bi/them"
+	return m.Portal + "/thiet-bi/them."
+}
+
+// Reachable reports whether others than the machine that it names itself on can open a
+// portal's address.
+func Reachable(portal string) bool {
+	u, err := url.Parse(portal)
+	if err != nil || u.Hostname() == "" || strings.EqualFold(u.Hostname(), "localhost") {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return err != nil || !a.IsLoopback() && !a.IsUnspecified()
 }
 
 // nineSteps draws what is done at each step.
-func (d *drawing) nineSteps(m Manual, y float64) float64 {
-	const columns, gap, height = 3, 2.5, 20.0
+func (d *drawing) nineSteps(y float64) float64 {
+	const columns, gap = 3, 2.5
+	heights := [...]float64{14.6, 11.4, 14.6} // those of the second row have least to say
 	width := (guideWidth - (columns-1)*gap) / columns
 	for s := guide.Language; s <= guide.Ready; s++ {
 		i := int(s) - 1
-		x, top := guideLeft+float64(i%columns)*(width+gap), y+float64(i/columns)*(height+1.4)
-		d.fill(tint, roundRect(x, top, width, height, 1.4))
-		stepPictures[i](&d.canvas, x+1.8, top+5.2, 9.6/12, brand, tint)
+		x, height := guideLeft+float64(i%columns)*(width+gap), heights[i/columns]
+		d.fill(tint, roundRect(x, y, width, height, 1.4))
+		stepPictures[i](&d.canvas, x+1.5, y+(height-7.6)/2, 7.6/12, brand, tint)
 		key := s.Key()
 		if s == guide.Direction {
 			key += ".in"
@@ -199,48 +250,58 @@ func (d *drawing) nineSteps(m Manual, y float64) float64 {
 		said := guide.Of(words.Vietnamese, key)
 		switch s {
 		case guide.Network:
-			said.Do = "Cắm cáp mạng, hoặc đưa mã Wi-Fi (điện thoại và bộ phát Wi-Fi hiện được) trước đầu đọc."
+			said.Do = "Cắm cáp mạng, hoặc đưa mã Wi-Fi (điện thoại hiện được) trước đầu đọc."
 		case guide.Enrol:
-			said.Do = "Trong 10 phút từ lúc cắm nguồn (quá thì cắm lại), đưa mã ở trang Thêm thiết bị. Bốn từ GIỐNG NHAU thì đồng ý."
-		case guide.LampTest, guide.SoundTest, guide.VoiceTest:
-			said.Do += " Phần không có thì máy tự bỏ qua."
+			said.Do = "Đưa mã ở trang Thêm thiết bị trước đầu đọc. So BỐN TỪ rồi mới đồng ý."
+		case guide.Direction:
+			said.Do = "Đúng: CÓ. Làn để đi ra: KHÔNG. Có khóa mà không ghi exit: máy bỏ qua."
 		case guide.Ready:
 			said.Do = "Màn hình hiện tên địa điểm. Đưa một thẻ thật: đèn xanh là xong."
 		}
-		end := d.set(fmt.Sprintf("%d. %s", s, said.Head), x+13, top+0.9, width-14, 5, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
-		d.set(said.Do, x+13, end, width-14, top+height-end+0.4, style{size: guideSmall, least: guideSmall, leading: 1.14, colour: ink}, left)
+		end := d.set(fmt.Sprintf("%d. %s", s, said.Head), x+10.5, y+0.6, width-11, 5, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
+		d.set(said.Do, x+10.5, end, width-11.5, y+height-end+0.6, style{size: guideSmall, least: guideSmall, leading: 1.08, colour: ink}, left)
+		if i%columns == columns-1 {
+			y += height + 1
+		}
 	}
-	return y + 3*(height+1.4)
+	return y
 }
 
 // lampTable draws the table of the code: on the left an open door, on the right a first
 // start.
 func (d *drawing) lampTable(y float64) float64 {
-	const leftRow, rightRow, gap = 6.9, 9.2, 4.0
+	const oneLine, twoLines, gap = 4.7, 7.1, 4.0
 	width := (guideWidth - gap) / 2
 	right := guideLeft + width + gap
-	d.set("Cửa đang mở phục vụ", guideLeft, y, width, 6, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
-	d.set("Lần đầu bật máy: đếm số nháy NGẮN", right, y, width, 6, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
-	y += 4.8
+	head := style{face: bold, size: guideSmall, least: guideSmall, colour: ink}
+	d.set("Máy đang phục vụ", guideLeft, y, width, 6, head, left)
+	d.set("Lần đầu bật máy: đếm số nháy NGẮN sau nháy dài", right, y, width, 6, head, left)
+	y += 4.2
 	atLeft, atRight := y, y
 	for _, l := range guide.Lamps() {
 		var n int
 		switch {
 		case scanned(l.Signal, "step %d", &n):
 			if n == 3 { // one example for all
-				d.lampRow(l, 10*time.Second, "Vàng, 1 dài rồi nháy: đang chờ ở bước đó (đây: bước 3)", right, atRight, width, rightRow)
-				atRight += rightRow
+				d.lampRow(l, 10*time.Second, "Vàng, 1 dài rồi đếm: đang chờ ở bước đó (đây: bước 3)", right, atRight, width, twoLines)
+				atRight += twoLines
 			}
 		case scanned(l.Signal, "trouble %d", &n):
 			s := guide.Of(words.Vietnamese, guide.Trouble(n).Key())
-			d.lampRow(l, 10*time.Second, fmt.Sprintf("Đỏ %d: %s. %s", n, s.Head, cures[n-1]), right, atRight, width, rightRow)
-			atRight += rightRow
+			d.lampRow(l, 10*time.Second, fmt.Sprintf("Đỏ %d: %s. %s", n, s.Head, cures[n-1]), right, atRight, width, twoLines)
+			atRight += twoLines
 		default:
-			d.lampRow(l, 6*time.Second, doorLamps[l.Signal], guideLeft, atLeft, width, leftRow)
-			atLeft += leftRow
+			height := oneLine
+			if l.Red && l.Amber {
+				height = twoLines
+			}
+			d.lampRow(l, 6*time.Second, doorLamps[l.Signal], guideLeft, atLeft, width, height)
+			atLeft += height
 		}
 	}
-	return max(atLeft, atRight)
+	y = max(atLeft, atRight) + 0.6
+	y = d.tight("Không đèn nào sáng quá hai phút: xem nguồn máy, nguồn đèn, dòng wired. Xanh sáng mãi không tắt: rút nguồn máy, cắm lại; vẫn vậy thì xem mạch đệm.", guideLeft, y, guideWidth)
+	return d.tight("Khi đang phục vụ, mất mạng: đèn vẫn như thường, máy vẫn nhận mã, có mạng thì tự gửi. Đưa mã mà đèn không đổi: rút dây đầu đọc, cắm lại, đợi mười giây; chưa được thì ghi sổ giấy và gọi số ở cuối trang.", guideLeft, y, guideWidth)
 }
 
 // cures is what to do about each trouble, in few words.
@@ -254,20 +315,20 @@ func scanned(s, format string, n *int) bool {
 	return err == nil
 }
 
-// doorLamps is what the lamps of an open door mean, in few words.
+// doorLamps is what the lamps of an open door do and mean, in few words.
 var doorLamps = map[string]string{
-	"ready":      "Sẵn sàng, mời đưa mã",
-	"reading":    "Đang đọc mã",
-	"admitted":   "Mời vào, đã ghi nhận",
-	"again":      "Đã ghi nhận rồi, cứ đi",
-	"refused":    "Chưa qua được: hỏi bảo vệ",
-	"amber":      "Cứ qua, ghi sổ giấy",
-	"full":       "Bên trong đã đủ người",
-	"wrong_lane": "Sai chiều, sang lối kia",
-	"fault":      "Máy hỏng: ghi sổ, gọi thợ",
-	"locked":     "Máy đã ngừng dùng",
-	"ordered":    "Đã làm theo thẻ lệnh",
-	"here":       "Quản lý đang tìm máy này",
+	"ready":      "1 nháy mỗi 3 giây: mời đưa mã",
+	"reading":    "nháy nhanh, đều: đang đọc mã",
+	"admitted":   "xanh, sáng vài giây: mời vào",
+	"again":      "2 nháy rồi nghỉ: đã ghi rồi, cứ đi",
+	"refused":    "nháy đều mỗi giây: hỏi bảo vệ",
+	"amber":      "sáng dài, tắt ngắn: đi, ghi sổ giấy",
+	"full":       "2 dài rồi nghỉ: bên trong đã đủ",
+	"wrong_lane": "3 nháy rồi nghỉ: sang lối kia",
+	"fault":      "đỏ và vàng CÙNG nháy mỗi 2 giây: máy hỏng, ghi sổ, gọi số cuối trang",
+	"locked":     "đỏ và vàng CÙNG sáng, chớp tắt mỗi 3 giây: máy đã ngừng dùng",
+	"ordered":    "1 ngắn 1 dài: đã làm theo thẻ lệnh",
+	"here":       "đỏ và vàng CÙNG nháy đôi: quản lý đang tìm máy này",
 }
 
 // lampRow draws one row: the lamps, their rhythm over some time, and what it means.
@@ -285,7 +346,7 @@ func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, 
 	for i, c := range lit {
 		d.fill(c, circle(x+1.9+float64(i)*3.2, y+height/2, 1.45))
 	}
-	const strip, thick = 36.0, 3.0
+	const strip, thick = 27.0, 2.8
 	sx, sy, sh := x+7.4, y+(height-thick)/2, thick
 	d.fill(tint, rect(sx, sy, strip, sh))
 	mm := func(t time.Duration) float64 { return strip * float64(t) / float64(over) }
@@ -306,14 +367,14 @@ func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, 
 		}
 		d.fill(c, p)
 	}
-	d.middle(means, sx+strip+1.6, y, width-(sx-x)-strip-1.6, height, style{size: guideSmall, least: guideSmall, leading: 1.12, colour: ink}, left)
+	d.middle(means, sx+strip+1.6, y, width-(sx-x)-strip-1.6, height, style{size: guideSmall, least: guideSmall, leading: 1.05, colour: ink}, left)
 }
 
 // wallCodes draws the three codes that answer for whoever has no touch.
 func (d *drawing) wallCodes(y float64) error {
-	const side = 24.0
-	height := side + 8
+	const side, height = 21.0, 32.4
 	d.fill(amber, roundRect(guideLeft, y, guideWidth, height, 1.6))
+	d.set("Đưa MỘT mã trước đầu đọc; lấy tay che hai mã kia.", guideLeft+3, y+1.4, guideWidth-6, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: brown}, centre)
 	say := map[guide.Answer]string{guide.Yes: "đúng, thấy, nghe", guide.No: "sai, không thấy", guide.Next: "bỏ qua, đi tiếp"}
 	x := guideLeft + 4
 	for _, a := range guide.Answers() {
@@ -321,10 +382,10 @@ func (d *drawing) wallCodes(y float64) error {
 		if err != nil {
 			return err
 		}
-		d.code(sym, x+sym.margin(side), y+4, side)
+		d.code(sym, x+sym.margin(side), y+7.6, side)
 		tx := x + side + 2*sym.margin(side) + 1.5
-		d.middle(guide.Text(words.Vietnamese, a.Key()), tx, y+5, 24, 10, style{face: bold, size: 16 * pt, least: 11 * pt, colour: brown}, left)
-		d.set(say[a], tx, y+15, 23, 10, style{size: guideSmall, least: guideSmall, colour: brown}, left)
+		d.middle(guide.Text(words.Vietnamese, a.Key()), tx, y+9.5, 26, 10, style{face: bold, size: 16 * pt, least: 11 * pt, colour: brown}, left)
+		d.set(say[a], tx, y+19, 26, 10, style{size: guideSmall, least: guideSmall, colour: brown}, left)
 		x += 62
 	}
 	return nil

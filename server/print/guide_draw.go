@@ -118,19 +118,19 @@ func pinOf(part string) guide.Pin {
 
 // wiring draws the board's header and what hangs on it, and returns where it ends.
 func (d *drawing) wiring(y float64) float64 {
-	const height = 135.0
+	const height = 107.0
 	d.fill(grey, frame(guideLeft, y, guideWidth, height, 1.6, 0.25))
-	d.header(guideLeft+3, y+3, height-6)
-	terms := d.terminals(guideLeft+34, y+10)
+	d.header(guideLeft+3, y+2, height-4)
+	terms := d.terminals(guideLeft+34, y+8)
 	d.lampsPart(y, terms)
-	d.doorPart(y, terms)
+	d.doorPart(terms)
 	return y + height
 }
 
 // header draws the 40 pins as they lie on the board, and marks those that are used.
 func (d *drawing) header(x, y, height float64) {
 	d.set("Hàng 40 chân của Raspberry Pi", x, y, 26, 9, style{face: bold, size: guideSmall, least: guideSmall, leading: 1.1, colour: ink}, centre)
-	top, step := y+10.5, (height-23)/20
+	top, step := y+10.5, (height-25)/20
 	d.fill(ink, frame(x+7.2, top-1.6, 11.6, 20*step+1.4, 1, 0.35))
 	used := map[int]color.RGBA{2: wirePlus, 14: wireGround, 20: wireGround, 30: wireGround, 34: wireGround}
 	for _, p := range guide.Pins() {
@@ -151,114 +151,138 @@ func (d *drawing) header(x, y, height float64) {
 		d.fill(c, circle(px, py, 1.5))
 		d.middle(fmt.Sprint(n), label, py-2.2, 5.4, 4.4, style{face: bold, size: guideSmall, least: guideSmall, colour: c}, a)
 	}
-	d.fill(ink, rect(x+9.2, top-0.6, 2.6, 0.3))
-	d.set("Chân 1: góc gần thẻ nhớ. Số chẵn: hàng sát mép bo.", x-1.5, top+20*step, 29, 12, style{size: guideSmall, least: guideSmall, leading: 1.06, colour: soft}, centre)
+	d.set("1", x+1, top-0.9, 5.4, 5, style{size: guideSmall, least: guideSmall, colour: soft}, right)
+	d.set("Chân 1: góc gần thẻ nhớ. Số chẵn: hàng sát mép bo.", x-1.5, top+20*step+1.6, 29, 12, style{size: guideSmall, least: guideSmall, leading: 1.06, colour: soft}, centre)
 }
 
 // terminals draws the list of pins from which wires go, and returns where each begins.
 func (d *drawing) terminals(x, y float64) map[string]point {
 	at := map[string]point{}
-	signal := func(part string) (key, label string, c color.RGBA) {
-		p := pinOf(part)
-		return part, fmt.Sprintf("chân %d · %s", p.Header, p.Line), wireSignal
-	}
-	const width, step = 31.0, 8.4
+	const width, step, high = 31.0, 7.2, 5.4
 	row := func(i float64, key, label string, c color.RGBA) {
 		top := y + i*step
-		d.fill(tint, roundRect(x, top, width, 5.6, 0.9))
-		d.fill(c, roundRect(x, top, 1.6, 5.6, 0.5))
-		d.middle(label, x+2.4, top, width-2.6, 5.6, style{face: bold, size: guideSmall, least: guideSmall, colour: c}, left)
-		at[key] = point{x + width, top + 2.8}
+		d.fill(tint, roundRect(x, top, width, high, 0.9))
+		d.fill(c, roundRect(x, top, 1.6, high, 0.5))
+		d.middle(label, x+2.4, top, width-2.6, high, style{face: bold, size: guideSmall, least: guideSmall, colour: c}, left)
+		at[key] = point{x + width, top + high/2}
 	}
-	put := func(i float64, part string) { k, l, c := signal(part); row(i, k, l, c) }
+	put := func(i float64, part string) {
+		p := pinOf(part)
+		row(i, part, fmt.Sprintf("chân %d · %s", p.Header, p.Line), wireSignal)
+	}
 	put(0, "red")
 	put(1, "amber")
 	put(2, "green")
 	put(3, "buzzer")
 	row(4, "ground lamps", "chân 14 · GND", wireGround)
-	row(6.1, "5V", "chân 2 · 5 V", wirePlus)
-	put(7.1, "relay")
-	row(8.1, "ground relay", "chân 20 · GND", wireGround)
-	put(10.2, "fire")
-	row(11.2, "ground fire", "chân 30 · GND", wireGround)
-	put(12.7, "button")
-	row(13.7, "ground button", "chân 34 · GND", wireGround)
+	row(5.9, "5V", "chân 2 · 5 V", wirePlus)
+	put(6.9, "relay")
+	row(7.9, "ground relay", "chân 20 · GND", wireGround)
+	put(9.3, "fire")
+	row(10.3, "ground fire", "chân 30 · GND", wireGround)
+	put(11.7, "button")
+	row(12.7, "ground button", "chân 34 · GND", wireGround)
 	return at
 }
 
-// lampsPart draws the driver, the lamps and the buzzer.
+// pinned sets what a pin of a part is called, on the height of its wire.
+func (d *drawing) pinned(name string, x, width, y float64, a align) {
+	d.middle(name, x, y-2.2, width, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, a)
+}
+
+// note sets a few lines in small letters.
+func (d *drawing) note(s string, x, y, width float64, c color.RGBA) {
+	d.set(s, x, y, width, 60, style{size: guideSmall, least: guideSmall, leading: 1.1, colour: c}, left)
+}
+
+// partLeft and partWide are where the driver and the relay stand.
+const (
+	partLeft = guideLeft + 79.0
+	partWide = 36.0
+)
+
+// lampsPart draws the driver, the lamps and the buzzer. Pins are those of the driver's
+// case with 18 of them.
 func (d *drawing) lampsPart(y float64, at map[string]point) {
-	const x = guideLeft + 82
-	d.part("Mạch đệm ULN2803", "", x, y+3, 34, 48)
-	bottom := point{}
+	const x = partLeft
+	g := at["ground lamps"]
+	d.part("Mạch đệm ULN2803", "", x, y+1.6, partWide, g.y+4-(y+1.6))
+	lx := x + partWide + 20.0
 	for i, part := range []string{"red", "amber", "green", "buzzer"} {
 		p := at[part]
 		d.wire(wireSignal, p, point{x, p.y})
-		d.middle(fmt.Sprintf("IN%d", i+1), x+1.2, p.y-0.4, 10, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, left)
-		d.middle(fmt.Sprintf("OUT%d", i+1), x+20, p.y-0.4, 12.6, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
-		lx := x + 54
-		d.wire(wireSignal, point{x + 34, p.y}, point{lx - 2.6, p.y})
-		name := []string{"đèn ĐỎ", "đèn VÀNG", "đèn XANH", "còi"}[i]
+		d.pinned(fmt.Sprintf("IN%d (%d)", i+1, i+1), x+1.2, 15, p.y, left)
+		d.pinned(fmt.Sprintf("OUT%d (%d)", i+1, 18-i), x+partWide-17.2, 16, p.y, right)
+		d.wire(wireSignal, point{x + partWide, p.y}, point{lx - 2.6, p.y})
 		if part == "buzzer" {
-			d.fill(ink, frame(lx-2.6, p.y-2.4, 5.2, 4.8, 0.8, 0.5))
+			d.fill(ink, frame(lx-2.6, p.y-2.2, 5.2, 4.4, 0.8, 0.5))
 		} else {
-			d.fill([]color.RGBA{lampRed, lampAmber, lampGreen}[i], circle(lx, p.y, 2.6))
+			d.fill([]color.RGBA{lampRed, lampAmber, lampGreen}[i], circle(lx, p.y, 2.4))
 		}
-		d.middle(name, lx-19, p.y-4.9, 15.5, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
-		d.wire(wirePlus, point{lx + 2.6, p.y}, point{lx + 8, p.y})
-		bottom = point{lx + 8, p.y}
+		d.middle([]string{"đèn ĐỎ", "đèn VÀNG", "đèn XANH", "còi"}[i], lx-20, p.y-4.7, 16.8, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
+		d.wire(wirePlus, point{lx + 2.6, p.y}, point{lx + 7, p.y})
 	}
-	g := at["ground lamps"]
 	d.wire(wireGround, g, point{x, g.y})
-	d.middle("GND", x+1.2, g.y-0.4, 10, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, left)
+	d.pinned("GND (9)", x+1.2, 15, g.y, left)
 	// The supply's plus goes to every lamp and to COM, its minus to the driver's ground.
-	d.wire(wirePlus, point{bottom.x, at["red"].y}, point{bottom.x, g.y - 0.6}, point{x + 34, g.y - 0.6})
-	d.middle("COM", x+20, g.y-2.8, 12.6, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
-	d.middle("+12 V", bottom.x+1.2, at["amber"].y-2, 14, 5, style{face: bold, size: guideText, least: guideSmall, colour: wirePlus}, left)
-	d.set("nguồn đèn: dây −12 V nối chung với GND", bottom.x+1.2, at["amber"].y+3, 26, 16, style{size: guideSmall, least: guideSmall, leading: 1.1, colour: soft}, left)
+	d.wire(wirePlus, point{lx + 7, at["red"].y}, point{lx + 7, g.y}, point{x + partWide, g.y})
+	d.pinned("COM (10)", x+partWide-17.2, 16, g.y, right)
+	tx := lx + 8.4
+	width := guideLeft + guideWidth - 1.5 - tx
+	d.wire(wirePlus, point{lx + 7, at["red"].y}, point{tx + 1, at["red"].y})
+	d.middle("+12 V NGUỒN ĐÈN", tx+1.6, at["red"].y-2.5, width-1.6, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: wirePlus}, left)
+	d.note("Cực ÂM (0 V) nguồn đèn: nối vào GND (9) của ULN2803. Đèn, còi: dây dương chung vào +12 V, dây âm vào OUT. Mỗi cái dưới 0,2 A, cả bốn dưới 0,5 A.", tx+0.6, at["red"].y+3.2, width, ink)
 }
 
 // doorPart draws the relay, the lock with what cuts its current, and the inputs.
-func (d *drawing) doorPart(y float64, at map[string]point) {
-	const x = guideLeft + 82
-	top := at["5V"].y - 9.6
-	d.part("Mạch rơ-le 5 V", "", x, top, 34, 31)
+func (d *drawing) doorPart(at map[string]point) {
+	const x = partLeft
+	com, no := at["5V"], at["ground relay"]
+	top := com.y - 7
+	d.part("Mạch rơ-le 5 V", "", x, top, partWide, no.y+3.4-top)
 	for _, t := range []struct {
 		key, name string
 		c         color.RGBA
 	}{{"5V", "VCC", wirePlus}, {"relay", "IN", wireSignal}, {"ground relay", "GND", wireGround}} {
 		p := at[t.key]
 		d.wire(t.c, p, point{x, p.y})
-		d.middle(t.name, x+1.2, p.y-0.3, 10, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, left)
+		d.pinned(t.name, x+1.2, 12, p.y, left)
 	}
-	// 12 V plus, through the alarm's contact and the glass, to COM; from NO to the lock.
-	com, no := point{x + 34, at["5V"].y + 2.4}, point{x + 34, at["ground relay"].y}
-	d.middle("COM", x+20, com.y-2.2, 12.6, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
-	d.middle("NO", x+20, no.y-2.2, 12.6, 4.4, style{size: guideSmall, least: guideSmall, colour: ink}, right)
-	lock := guideLeft + guideWidth - 31
-	d.wire(wirePlus, com, point{x + 44, com.y})
-	d.contact(x+44, com.y, "nút phá kính")
-	d.wire(wirePlus, point{x + 53, com.y}, point{x + 68, com.y})
-	d.contact(x+68, com.y, "báo cháy 1")
-	d.wire(wirePlus, point{x + 77, com.y}, point{x + 88, com.y})
-	d.middle("+12 V", x+89, com.y-2.6, 16, 5, style{face: bold, size: guideText, least: guideSmall, colour: wirePlus}, left)
-	d.part("Khóa từ 12 V", "hết điện là MỞ", lock, no.y-4.4, 28, 11)
-	d.wire(wirePlus, no, point{lock, no.y})
-	d.wire(wireGround, point{lock + 14, no.y + 6.6}, point{lock + 14, no.y + 10.4}, point{lock + 2, no.y + 10.4})
-	d.middle("−12 V của nguồn khóa", lock-38, no.y+7.8, 39, 5, style{size: guideSmall, least: guideSmall, colour: wireGround}, right)
+	// Plus of the lock's supply, through a fuse and three contacts, to COM; from NO to the lock.
+	d.pinned("COM", x+partWide-13.2, 12, com.y, right)
+	d.pinned("NO", x+partWide-13.2, 12, no.y, right)
+	from := x + partWide
+	for i, name := range []string{"nút ra", "phá kính", "báo cháy 1"} {
+		to := x + partWide + 4 + 16.5*float64(i)
+		d.wire(wirePlus, point{from, com.y}, point{to, com.y})
+		d.contact(to, com.y, name)
+		from = to + 9
+	}
+	d.fill(ink, frame(from+8, com.y-1.3, 7, 2.6, 0.4, 0.4))
+	d.wire(wirePlus, point{from, com.y}, point{from + 20, com.y})
+	d.set("cầu chì", from+4, com.y+1.2, 15, 5, style{size: guideSmall, least: guideSmall, colour: ink}, centre)
+	d.middle("+12 V NGUỒN KHÓA", from-17, com.y-7, 37.5, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: wirePlus}, right)
+	lock := guideLeft + guideWidth - 30
+	d.part("Khóa từ 12 V", "hết điện là MỞ", lock, no.y-5, 28, 10.2)
+	d.wire(wirePlus, point{x + partWide, no.y}, point{x + partWide + 3, no.y}, point{x + partWide + 3, no.y - 2.4}, point{lock, no.y - 2.4})
+	d.wire(wireGround, point{lock - 4, no.y + 2.6}, point{lock, no.y + 2.6})
+	d.middle("cực ÂM (0 V) nguồn khóa", lock-47, no.y+0.3, 42, 4.6, style{size: guideSmall, least: guideSmall, colour: wireGround}, right)
 
 	fire, ground := at["fire"], at["ground fire"]
-	d.wire(wireSignal, fire, point{x + 8, fire.y}, point{x + 8, (fire.y+ground.y)/2 - 1})
-	d.wire(wireGround, ground, point{x + 17, ground.y}, point{x + 17, (fire.y+ground.y)/2 - 1})
-	d.contact(x+8, (fire.y+ground.y)/2-1, "")
-	d.text("Báo cháy 2: tiếp điểm thường đóng, không điện áp. Cháy hay đứt dây thì hở: máy nhả khóa. Nhà không có báo cháy: nối tắt báo cháy 1, bỏ báo cháy 2, không ghi fire.", x+24, fire.y-2.4, guideWidth-108, guideSmall, regular, ink)
+	mid := (fire.y + ground.y) / 2
+	d.wire(wireSignal, fire, point{x + 5, fire.y}, point{x + 5, mid})
+	d.wire(wireGround, ground, point{x + 14, ground.y}, point{x + 14, mid})
+	d.contact(x+5, mid, "")
+	const note = x + 20
+	width := guideLeft + guideWidth - 1.5 - note
+	d.note("Báo cháy 2: tiếp điểm khô, thường đóng, KHÁC với báo cháy 1. Cháy hay đứt dây thì hở: máy nhả khóa. Nhà không có tủ báo cháy: nối tắt báo cháy 1, bỏ báo cháy 2, không ghi fire.", note, fire.y-2.7, width, ink)
 
 	button, ground := at["button"], at["ground button"]
-	d.wire(wireSignal, button, point{x + 8, button.y}, point{x + 8, (button.y+ground.y)/2 - 1})
-	d.wire(wireGround, ground, point{x + 17, ground.y}, point{x + 17, (button.y+ground.y)/2 - 1})
-	mid := (button.y+ground.y)/2 - 1
-	d.fill(ink, circle(x+8, mid, 0.9), circle(x+17, mid, 0.9), stroke(x+9, mid-2, x+16, mid-2, 0.6), stroke(x+12.5, mid-2, x+12.5, mid-4, 0.6))
-	d.text("Nút của bảo vệ (thường hở): lần đầu bật máy, bấm ngắn là CÓ; giữ ba giây thì máy nhận mã đăng ký thêm mười phút.", x+24, button.y-2.4, guideWidth-108, guideSmall, regular, ink)
+	mid = (button.y + ground.y) / 2
+	d.wire(wireSignal, button, point{x + 5, button.y}, point{x + 5, mid})
+	d.wire(wireGround, ground, point{x + 14, ground.y}, point{x + 14, mid})
+	d.fill(ink, circle(x+5, mid, 0.9), circle(x+14, mid, 0.9), stroke(x+6, mid-1.8, x+13, mid-1.8, 0.6), stroke(x+9.5, mid-1.8, x+9.5, mid-3.4, 0.6))
+	d.note("Nút bảo vệ (thường hở). Lần đầu bật máy: bấm ngắn là CÓ; giữ ba giây rồi nhả: máy nhận mã đăng ký thêm mười phút. Ngày thường nút không làm gì, KHÔNG mở cửa.", note, button.y-2.7, width, ink)
 }
 
 // contact draws a contact that is closed unless something happens, nine millimetres wide.

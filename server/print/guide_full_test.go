@@ -42,8 +42,13 @@ func TestGuideIsReadBack(t *testing.T) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
+	for _, want := range append(guide.Wired(), "+12 V NGUỒN ĐÈN", "+12 V NGUỒN KHÓA", "Người quản lý:", "Kỹ thuật:", "15 phút", "QRGATE-SYS") {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
 	// What does not fit is cut with this; elsewhere it is in a file's name and where one writes.
-	if strings.Contains(strings.NewReplacer("qrgate-….img", "", "…………………………………………", "").Replace(text), "…") {
+	if strings.Contains(strings.NewReplacer("qrgate-screen-….img", "", "qrgate-lamps-….img", "", "…………………………………………", "").Replace(text), "…") {
 		t.Errorf("something is cut off:\n%s", text)
 	}
 	// Poppler prints pixels of 1/108 inch and cuts them off: 8.5 pt are 12.

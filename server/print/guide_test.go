@@ -37,3 +37,15 @@ func TestGuideIsTheSameEachTime(t *testing.T) {
 	}
 	guideFile(t)
 }
+
+// An address that is the machine's own sends nobody to the portal's page.
+func TestGuideNamesPortalThatOthersReach(t *testing.T) {
+	for portal, want := range map[string]bool{
+		"https://qr.example.vn": true, "http://192.168.1.10:8080": true,
+		"": false, "http://127.0.0.1:8080": false, "http://localhost:8080": false, "http://[::1]:8080": false, "http://0.0.0.0:8080": false, "http://:8080": false, "%": false,
+	} {
+		if got := print.Reachable(portal); got != want {
+			t.Errorf("Reachable(%q) = %v, want %v", portal, got, want)
+		}
+	}
+}
