@@ -186,10 +186,10 @@ func (d *drawing) startPage(m Manual) error {
 	y = d.guideHeading("5", "Chín bước lần đầu bật máy (màn hình và giọng nói dẫn từng bước)", guideLeft, y+1, guideWidth)
 	y = d.nineSteps(y)
 	for _, s := range [][2]string{
-		{"Mã đăng ký", "lấy ở trang Thêm thiết bị: " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn máy cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ 6: xin mã mới."},
+		{"Mã đăng ký", "lấy ở trang " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn máy cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ 6: xin mã mới."},
 		{"Bốn từ", "so trên màn hình máy với trang của người quản lý: đúng cả bốn, đúng thứ tự thì đồng ý; khác một từ thì KHÔNG đồng ý, gọi số ở cuối trang. Máy chỉ có đèn không hiện bốn từ (vàng nháy nhanh: đang đợi): chỉ đồng ý khi chính bạn vừa đưa mã và không ai khác thấy mã."},
 		{"KHÔNG", "ở bước 5, 6, 7: máy chỉ chỗ cần xem; sửa xong đưa CÓ, chưa sửa được đưa TIẾP. Phần không lắp, máy tự bỏ qua."},
-		{"TIẾP", "dùng ở bước 2 (mạng để sau), 4, 9 và sau KHÔNG ở bước 5, 6, 7. Từ bước 4, 10 phút không ai trả lời: máy tự vào phục vụ."},
+		{"TIẾP", "dùng ở bước 2 (mạng để sau), 4, 9 và sau KHÔNG ở 5, 6, 7. Từ bước 4, 10 phút không ai trả lời: máy tự phục vụ."},
 		{"Thẻ", "in ở trang quản lý QRGate. Thẻ thử: chỉ để thử đầu đọc, không tính ai vào. Thẻ lệnh: bảo máy làm một việc; \"Cài đặt lại\" là làm lại các bước này."},
 	} {
 		const lead = 19.0
