@@ -3,13 +3,13 @@ package doors_test
 import (
 	"bytes"
 	"crypto/ed25519"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rooms"
@@ -32,7 +32,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx := t.Context()
-	s, err := store.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
+	s, err := store.Open(ctx, blank.SQLite(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/qrgate/qrgate/server/fleet"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	kept "github.com/qrgate/qrgate/server/store/fleet"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -38,7 +38,7 @@ func (s *server) time() time.Time { return s.now }
 func newServer(t *testing.T) *server {
 	s := &server{t: t, now: now, linked: now.Add(-time.Hour)}
 	var err error
-	if s.s, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: s.time}); err != nil {
+	if s.s, err = store.Open(t.Context(), blank.SQLite(t), store.Options{Now: s.time}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.s.Close() })

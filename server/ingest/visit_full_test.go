@@ -13,13 +13,13 @@ import (
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/qrgate"
-	"github.com/qrgate/qrgate/sync/e2e/pgtest"
+	"github.com/qrgate/qrgate/server/store/blank"
 )
 
 // PostgreSQL's connections die while two servers commit, so that now and then
 // nobody knows what was committed. Phones ask again, and each visit is there once.
 func TestVisitsWhileConnectionsDie(t *testing.T) {
-	w := newWorld(t, engine{"postgres", pgtest.DSN})
+	w := newWorld(t, engine{"postgres", blank.Postgres})
 	servers := []*server{w.another(ingest.Options{Server: "server-1"}), w.another(ingest.Options{Server: "server-2"})}
 	admin, err := sql.Open("pgx", w.dsn)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -39,7 +39,7 @@ func newWorld(t testing.TB, cards int) *world {
 	w := &world{t: t, now: time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone)}
 	now := func() time.Time { return w.now }
 	var err error
-	if w.s, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: now}); err != nil {
+	if w.s, err = store.Open(t.Context(), blank.SQLite(t), store.Options{Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.s.Close() })

@@ -21,6 +21,7 @@ import (
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/issuing"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
@@ -74,7 +75,7 @@ func (r *record) String() string {
 
 func newWorld(t *testing.T, o portal.Options) *world {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
+	s, err := store.Open(t.Context(), blank.SQLite(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func (c *town) settle(i int, s *side) {
 	s.difficulty = d.ID
 	in := register.Introduction{Place: s.place.No, About: "Chào mừng đến " + s.name}
 	c.must(c.reg.SaveIntroduction(ctx, owner, &in))
-	p := register.Picture{Place: s.place.No, Title: "Ảnh " + s.name, Width: 400, Height: 300, JPEG: blank(400, 300)}
+	p := register.Picture{Place: s.place.No, Title: "Ảnh " + s.name, Width: 400, Height: 300, JPEG: grey(400, 300)}
 	c.must(c.reg.AddPicture(ctx, owner, &p))
 	s.picture = p.ID
 	all := events.New(c.store, c.vault, time.Now)
@@ -134,8 +134,8 @@ func (c *town) settle(i int, s *side) {
 	}
 }
 
-// blank returns a picture of nothing.
-func blank(width, height int) []byte {
+// grey returns a picture of nothing.
+func grey(width, height int) []byte {
 	var out bytes.Buffer
 	jpeg.Encode(&out, image.NewGray(image.Rect(0, 0, width, height)), nil) // into memory
 	return out.Bytes()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
@@ -28,7 +29,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "server db.sqlite") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string { return blank.At(t, filepath.Join(t.TempDir(), "server db.sqlite")) }}
 
 // onEach runs a test on every engine.
 func onEach(t *testing.T, fn func(t *testing.T, e engine)) {

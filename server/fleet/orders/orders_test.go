@@ -3,7 +3,6 @@ package orders_test
 import (
 	"context"
 	"crypto/ed25519"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	fleet "github.com/qrgate/qrgate/server/fleet/orders"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/orders"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -57,7 +57,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, line: &line{sent: make(chan []byte, 100)}, now: time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone)}
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: w.clock})
+	s, err := store.Open(t.Context(), blank.SQLite(t), store.Options{Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

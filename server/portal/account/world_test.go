@@ -14,7 +14,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -28,6 +27,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/signin"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 )
@@ -71,7 +71,7 @@ func (w *world) pass(d time.Duration) { w.ahead.Add(int64(d)) }
 func newWorld(t *testing.T, change ...func(*world, *account.Options)) *world {
 	t.Helper()
 	w := &world{t: t, hasher: signin.NewHasher(signin.HashOptions{Params: signin.Params{Time: 1, MemoryKiB: 64, Threads: 1}})}
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: w.time})
+	s, err := store.Open(t.Context(), blank.SQLite(t), store.Options{Now: w.time})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/scanner"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/issuing"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/void"
@@ -73,7 +74,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), ids: map[string]string{}}
 	w.now.Store(time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone).UnixMilli())
 	now := func() time.Time { return time.UnixMilli(w.now.Load()) }
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(w.dir, "qrgate.db"), store.Options{Now: now})
+	s, err := store.Open(t.Context(), blank.At(t, filepath.Join(w.dir, "qrgate.db")), store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

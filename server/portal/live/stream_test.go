@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -370,7 +370,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 // While the database is away, a page says so and no stream begins; neither is
 // an answer with the figures of before.
 func TestNoFiguresWithoutTheDatabase(t *testing.T) {
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{})
+	s, err := store.Open(t.Context(), blank.SQLite(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

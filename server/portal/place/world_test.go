@@ -9,7 +9,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/place"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, ids: map[string]string{}}
 	w.now.Store(time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone).UnixMilli())
 	now := func() time.Time { return time.UnixMilli(w.now.Load()) }
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "qrgate.db"), store.Options{Now: now})
+	s, err := store.Open(t.Context(), blank.SQLite(t), store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

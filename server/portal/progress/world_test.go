@@ -10,7 +10,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/progress"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	rollout "github.com/qrgate/qrgate/server/store/progress"
 	"github.com/qrgate/qrgate/server/store/register"
 )
@@ -61,7 +61,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // sqlite returns the data source name of an empty database.
-func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }
+func sqlite(t testing.TB) string { return blank.SQLite(t) }
 
 // An engine hands out empty databases.
 type engine struct {

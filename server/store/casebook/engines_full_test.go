@@ -2,6 +2,6 @@
 
 package casebook_test
 
-import "github.com/qrgate/qrgate/sync/e2e/pgtest"
+import "github.com/qrgate/qrgate/server/store/blank"
 
-var engines = []engine{sqlite, {"postgres", pgtest.DSN}}
+var engines = []engine{sqlite, {"postgres", blank.Postgres}}

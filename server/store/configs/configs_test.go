@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/qrgate/qrgate/server/fleet/configs"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	kept "github.com/qrgate/qrgate/server/store/configs"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -25,7 +25,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string { return blank.SQLite(t) }}
 
 var today = time.Date(2026, 11, 26, 9, 0, 0, 0, qrgate.Zone)
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/enrolment"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -23,7 +23,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string { return blank.SQLite(t) }}
 
 type world struct {
 	*enrolment.Enrolments

@@ -16,6 +16,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
@@ -318,7 +319,7 @@ func TestHoldersAreNotInTheDatabaseInClear(t *testing.T) {
 	dir := t.TempDir()
 	w := &world{t: t}
 	w.now.Store(1_795_000_000_000)
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(dir, "qrgate.db"), store.Options{Now: w.time})
+	s, err := store.Open(t.Context(), blank.At(t, filepath.Join(dir, "qrgate.db")), store.Options{Now: w.time})
 	w.must(err)
 	w.s, w.Register = s, register.New(s, w.time)
 	c, _ := w.cards()
@@ -347,7 +348,7 @@ func TestHoldersAreNotInTheDatabaseInClear(t *testing.T) {
 func BenchmarkImportCards(b *testing.B) {
 	for range b.N {
 		b.StopTimer()
-		s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "qrgate.db"), store.Options{})
+		s, err := store.Open(b.Context(), blank.SQLite(b), store.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,13 +1,13 @@
 package register_test
 
 import (
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
 )
 
@@ -17,7 +17,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string { return blank.SQLite(t) }}
 
 // A world is a register whose clock the test moves.
 type world struct {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/sync/quota"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -24,7 +24,7 @@ type engine struct {
 	dsn  func(testing.TB) string
 }
 
-var sqlite = engine{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "qrgate.db") }}
+var sqlite = engine{"sqlite", func(t testing.TB) string { return blank.SQLite(t) }}
 
 // A world is a place, number 5, with two kiosks whose server has one clock.
 type world struct {
@@ -110,7 +110,7 @@ func TestTwoGatesShareAPlace(t *testing.T) {
 		}
 		w.beat("gate-0002", &b, 10)
 		got, err := w.Inside(t.Context(), 5, wire.Scope{}, 1, connected)
-		want := rooms.Count{Inside: a.Inside() + b.Inside(), In: 10 + int64(b.In), Told: w.now}
+		want := rooms.Count{Inside: a.Inside() + b.Inside(), In: 10 + int64(b.In), Told: w.now, Warn: wire.DefaultNear}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("Inside: %v\n%s", err, diff)
 		}

@@ -29,6 +29,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 )
 
@@ -135,27 +136,63 @@ var databases atomic.Int64
 // the test ends.
 func DSN(t testing.TB) string {
 	t.Helper()
+	return create(t, "template1")
+}
+
+// Copy returns the data source name of a copy of what fill fills, which is called once
+// in a test's process for each name and leaves no connection open. The copy is dropped
+// when the test ends.
+func Copy(t testing.TB, name string, fill func(dsn string) error) string {
+	t.Helper()
+	made, _ := originals.LoadOrStore(name, sync.OnceValue(func() error {
+		c, err := start()
+		if err == nil {
+			err = c.admin("CREATE DATABASE " + name)
+		}
+		if err == nil {
+			err = fill(dsn(c.dir, name))
+		}
+		return err
+	}))
+	if err := made.(func() error)(); err != nil {
+		t.Fatalf("pgtest: %s: %v", name, err)
+	}
+	return create(t, name)
+}
+
+var originals sync.Map // of name, func() error
+
+func create(t testing.TB, from string) string {
+	t.Helper()
 	c, err := start()
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	name := fmt.Sprintf("test%d", databases.Add(1))
-	admin := func(query string) error {
-		db, err := sql.Open("pgx", dsn(c.dir, "postgres"))
-		if err != nil {
-			return err
+	// Whoever filled the original may still be about to go.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err = c.admin("CREATE DATABASE " + name + " TEMPLATE " + from)
+		if busy := new(pgconn.PgError); !errors.As(err, &busy) || busy.Code != "55006" || time.Now().After(deadline) { // object_in_use
+			break
 		}
-		defer db.Close()
-		_, err = db.Exec(query)
-		return err
 	}
-	if err := admin("CREATE DATABASE " + name); err != nil {
+	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		if err := c.admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("pgtest: %v", err)
 		}
 	})
 	return dsn(c.dir, name)
+}
+
+func (c cluster) admin(query string) error {
+	db, err := sql.Open("pgx", dsn(c.dir, "postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(query)
+	return err
 }
