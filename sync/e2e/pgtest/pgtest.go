@@ -55,7 +55,7 @@ var start = sync.OnceValues(func() (c cluster, err error) {
 	if err != nil {
 		return c, err
 	}
-	initdb := exec.Command(bin+"/initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+	initdb := exec.Command(bin+"/initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = as, c.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return c, fmt.Errorf("initdb: %w\n%s", err, out)
