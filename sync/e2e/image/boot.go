@@ -56,7 +56,8 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("initramfs: %w", err)
 	}
-	cmdline := sdcard.CmdlineStart + " console=tty1 quiet loglevel=4 panic=10 net.ifnames=0 systemd.show_status=false\n"
+	// A Pi 5 would keep the current on a coil whose program was killed.
+	cmdline := sdcard.CmdlineStart + " pinctrl_rp1.persist_gpio_outputs=0 console=tty1 quiet loglevel=4 panic=10 net.ifnames=0 systemd.show_status=false\n"
 	config, err := os.ReadFile(filepath.Join(here, "config.txt"))
 	if err != nil {
 		return "", err
