@@ -182,6 +182,15 @@ func (b *Book) touch(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 		if first = n > 0; err != nil || !first {
 			return err
 		}
+		// The case is this transaction's now. Another server may have traced again since
+		// the run was compared.
+		newest := false
+		if err := t.Each(func(*sql.Rows) error { newest = true; return nil }, "SELECT 1 FROM case_runs WHERE case_id = ? AND no = ? AND fingerprint IS NOT NULL", w.id, w.no); err != nil {
+			return err
+		}
+		if !newest {
+			return ErrChanged
+		}
 		f, err := b.read(t.Each, w.id)
 		if err != nil {
 			return err
