@@ -187,6 +187,7 @@ func TestPageSaysThatTheKioskIsGoneAndComesBack(t *testing.T) {
 	s.Show(kiosk.Answer{State: words.Ready})
 	tab.Look(800, 480, "light")
 	tab.Visit(srv.URL + "/")
+	tab.Wait(`document.body.dataset.state === "ready"`) // or it would not know what to go back to
 	show(tab, s, kiosk.Answer{State: words.Admitted})
 	stop(srv)
 	// Green goes by itself, though nobody says so.
