@@ -69,7 +69,7 @@ type finding struct {
 
 // Nothing serious is in the way of people who hear a page or see it badly, on any
 // page, in either language, in light and dark, on a phone and on a screen, of which a
-// run on any day takes each page twice and a soak all; and no page has to be pushed
+// run on any day takes each page once and a soak all; and no page has to be pushed
 // sideways on the smallest phone. Pages whose packages have axe-core look at them
 // themselves are for a soak too.
 func TestSoakEveryPageByAxe(t *testing.T) {
@@ -94,7 +94,10 @@ func TestSoakEveryPageByAxe(t *testing.T) {
 	runs := 0
 	for _, lang := range []string{"vi", "en"} {
 		who := "nobody yet"
-		for _, l := range all {
+		for n, l := range all {
+			if !soak && (n%2 == 0) != (lang == "vi") {
+				continue
+			}
 			if l.who != who {
 				who = l.who
 				c.enter(tab, who, lang)
