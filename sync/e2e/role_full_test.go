@@ -1,4 +1,4 @@
-//go:build full
+//go:build full && soak
 
 package e2e_test
 
