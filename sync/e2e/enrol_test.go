@@ -30,26 +30,8 @@ var (
 // place by its camera, before which the portal's page is held, once somebody has compared the words, and checks people in; who is revoked is cut off.
 func TestKioskIsEnrolledByItsOwnEyes(t *testing.T) {
 	t.Parallel()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	p, _ := onStage(t, stage.Options{})
+	s := p.stage
 	p.startServers()
 	owner := &organiser{signIn(t, s, "owner.ba")}
 	owner.placeOf("Chợ Đông Ba")

@@ -108,26 +108,9 @@ type walk struct {
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	w := &walk{play: &play{T: t, ctx: t.Context(), stage: s, servers: 1}, base: "http://" + s.Portal, faceOf: map[string]string{}}
+	p, _ := onStage(t, stage.Options{})
+	s := p.stage
+	w := &walk{play: p, base: "http://" + s.Portal, faceOf: map[string]string{}}
 	w.startServers()
 	(&organiser{signIn(t, s, "owner.ba")}).placeOf("Chợ Đông Ba")
 	operator := signIn(t, s, "van-hanh", "-role", "operator")

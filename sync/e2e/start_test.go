@@ -22,26 +22,8 @@ var startStage = regexp.MustCompile(`data-stage="([^"]*)"`)
 // that came out of its box to an open door; the power goes in between.
 func TestFirstStartByScannerAlone(t *testing.T) {
 	t.Parallel()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	p, _ := onStage(t, stage.Options{})
+	s := p.stage
 	p.startServers()
 	owner := &organiser{signIn(t, s, "owner.ba")}
 	owner.placeOf("Chợ Đông Ba")

@@ -182,30 +182,12 @@ func (v *visited) lamps() (greens, reds int) {
 // cut. It does not run yet; config is added to its configuration.
 func atOneDoor(t *testing.T, kiosk, place, config string) (*play, *log) {
 	t.Helper()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := new(log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the programs said at last:\n%s", said.tail(60))
-		}
-	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := stage.New(t.Context(), t.TempDir(), programs, stage.Options{Log: said, Dial: l.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !t.Failed() {
-			t.Error(err)
-		}
-	})
-	p := &play{T: t, ctx: t.Context(), stage: s, servers: 1}
+	p, said := onStage(t, stage.Options{Dial: l.Addr().String()})
+	s := p.stage
 	if p.proxy, err = s.ServeProxy(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
@@ -220,4 +202,31 @@ func atOneDoor(t *testing.T, kiosk, place, config string) (*play, *log) {
 	p.kiosk = &visited{Kiosk: k, t: t, scanner: scanner}
 	p.startServers()
 	return p, said
+}
+
+// onStage returns a play on an empty stage: no server serves yet, and there is no kiosk.
+// What the programs say is shown if the test fails.
+func onStage(t *testing.T, o stage.Options) (*play, *log) {
+	t.Helper()
+	programs, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(log)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the programs said at last:\n%s", said.tail(60))
+		}
+	})
+	o.Log = said
+	s, err := stage.New(t.Context(), t.TempDir(), programs, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	return &play{T: t, ctx: t.Context(), stage: s, servers: 1}, said
 }
