@@ -1,4 +1,4 @@
-//go:build full && soak
+//go:build full
 
 package e2e_test
 
@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,8 @@ func TestServerOfThreeRoles(t *testing.T) {
 	texts := func(pdf []byte, as string) []string {
 		var read []string
 		for _, text := range decode(t, programs.Kiosk, bands(t, raster(t, pdf, filepath.Join(t.TempDir(), as)))) {
-			if c, err := pass.Parse(text); err == nil && c.Kind.Own() {
+			// Where bands overlap a card is read twice; another text of it stays another.
+			if c, err := pass.Parse(text); err == nil && c.Kind.Own() && !slices.Contains(read, text) {
 				read = append(read, text)
 			}
 		}
