@@ -31,6 +31,10 @@ func mountRoot(disk string, slot sdcard.Slot) error {
 	if err := mount("tmpfs", root+"/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=64m"); err != nil {
 		return err
 	}
+	// Sticks are mounted in folders of their own.
+	if err := mount("tmpfs", root+"/media", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755,size=1m"); err != nil {
+		return err
+	}
 	for _, dir := range []string{"etc", "var"} {
 		layer := root + "/run/overlay/" + dir
 		for _, sub := range []string{"/upper", "/work"} {
@@ -168,7 +172,7 @@ func withoutData() error {
 	if err := os.MkdirAll(root+"/run/qrgate-system", 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(root+"/run/qrgate-system/no-data", nil, 0o644)
+	return os.WriteFile(root+system.NoData, nil, 0o644)
 }
 
 // kept are the folders of the root that lie on the data partition.

@@ -3,7 +3,6 @@
 package main_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -42,20 +41,71 @@ func TestCuts(t *testing.T) {
 	m = c.start()
 	m.said(slow, firstStart)
 	w.enrol(m)
-	whole = m.said(slow, "door open")
 	for n := range cuts() {
-		card, err := w.stage.Card(t.Context(), n+1, "")
-		w.must(err)
-		m.scan(card)
-		m.until(slow, fmt.Sprintf("check-in %d is on the server", n+1), func() bool { return w.rows() >= n+1 })
+		w.check(m, n+1)
 		lost := m.cut(r)
 		m = c.start()
-		if n%2 == 0 {
+		if n%2 == 1 {
 			time.Sleep(time.Duration(r.Int64N(int64(whole))))
 			lost += m.cut(r)
 			m = c.start()
 		}
 		whole = m.said(slow, "door open")
 		t.Logf("cut %d, %d sectors unflushed: the door is open again after %s", n+1, lost, whole)
+	}
+}
+
+// TestCutsOfAnUpdate cuts the power at random moments from the first start with a stick
+// that brings a newer system until that one has opened the door. Each time the card must
+// start again, from whichever slot, and open the door.
+func TestCutsOfAnUpdate(t *testing.T) {
+	enrolled := newCard(t, build(t, first)+".img")
+	w := newWorld(t)
+	w.sign(newer, map[string]string{machineOf: build(t, newer) + ".system"})
+	w.serve()
+	m := enrolled.start()
+	m.said(slow, firstStart)
+	w.enrol(m)
+	m.said(slow, "door open")
+	m.run("systemctl", "stop", "qrgate-kiosk") // what it holds is on the card
+	m.kill()
+	stick := w.stick()
+
+	c := enrolled.copy()
+	c.stick = stick
+	begun := time.Now()
+	if !c.start().restarted(2 * slow) {
+		t.Fatal("the card did not try the newer system")
+	}
+	c.start().said(slow, "door open")
+	whole := time.Since(begun)
+	t.Logf("power to the door open in the newer system: %s", whole)
+	r := chance()
+	for n := range cuts() {
+		c := enrolled.copy()
+		c.stick = stick
+		after := time.Duration(r.Int64N(int64(whole)))
+		m := c.lives(after)
+		slot, lost := m.slot, m.cut(r)
+		m = c.start()
+		took := m.said(slow, "door open")
+		t.Logf("cut %d, after %s in slot %s, %d sectors unflushed: the door is open again after %s, in slot %s", n+1, after, slot, lost, took, m.slot)
+		m.kill()
+	}
+}
+
+// lives starts the card, and again whenever it ends by itself, until so much time has
+// passed, and returns its last start.
+func (c *card) lives(most time.Duration) *machine {
+	c.Helper()
+	late := time.After(most)
+	for {
+		m := c.start()
+		select {
+		case <-late:
+			return m
+		case <-m.done:
+			m.restarted(slow)
+		}
 	}
 }

@@ -31,6 +31,7 @@ type card struct {
 	*testing.T
 	layout sdcard.Layout
 	disk   *twin.Disk
+	size   int64
 	dir    string
 	memory int // of the board, in MiB
 	screen bool
@@ -42,20 +43,45 @@ type card struct {
 // newCard writes an image to a card that is larger.
 func newCard(t *testing.T, path string) *card {
 	t.Helper()
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatalf("no image? make image builds it: %v", err)
 	}
-	content := make([]byte, info.Size()+640<<20)
-	f, err := os.Open(path)
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if _, err := io.ReadFull(f, content[:info.Size()]); err != nil {
-		t.Fatal(err)
+	return filled(t, f, info.Size()+640<<20, sdcard.Layout{Start: 32 << 20, System: (info.Size() - 49<<20) / 2, Data: 16 << 20})
+}
+
+// copy returns another card with what is on this one.
+func (c *card) copy() *card {
+	c.Helper()
+	return filled(c.T, io.NewSectionReader(c.disk, 0, c.size), c.size, c.layout)
+}
+
+// filled returns a card of so many bytes that begins with what r has.
+func filled(t *testing.T, r io.Reader, size int64, l sdcard.Layout) *card {
+	t.Helper()
+	content := make([]byte, size)
+	// Memory that is never written to is none: most of a card is empty.
+	piece, zero := make([]byte, 1<<20), make([]byte, 1<<20)
+	for at := 0; ; {
+		n, err := io.ReadFull(r, piece)
+		if !bytes.Equal(piece[:n], zero[:n]) {
+			copy(content[at:], piece[:n])
+		}
+		at += n
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	c := &card{T: t, dir: t.TempDir(), memory: 512, layout: sdcard.Layout{Start: 32 << 20, System: (info.Size() - 49<<20) / 2, Data: 16 << 20}}
+	c := &card{T: t, dir: t.TempDir(), memory: 512, layout: l, size: size}
+	var err error
 	if c.disk, err = twin.NewDisk(content, filepath.Join(c.dir, "nbd")); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +151,9 @@ func (c *card) start() *machine {
 	m.listen, err = net.Listen("tcp", "127.0.0.1:0")
 	c.must(err)
 	words := slices.DeleteFunc(strings.Fields(string(line)), func(w string) bool { return w == "quiet" || strings.HasPrefix(w, "loglevel") })
-	words = append(words, "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
+	// Where the kernel's place is drawn by lot it hides itself from programs, and each call
+	// of it costs an emulated processor all that it had looked up.
+	words = append(words, "nokaslr", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
 	args := []string{
 		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "2", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
 		"-serial", "stdio", "-no-reboot", "-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd.img"), "-append", strings.Join(words, " "),
@@ -222,7 +250,11 @@ func (m *machine) until(most time.Duration, what string, is func() bool) {
 	}
 }
 
-type request struct{ Run, Tunnel []string }
+// A request is what the probe may be asked (probe/main.go).
+type request struct {
+	Run, Room, Tunnel        []string
+	Read, Append, Text, Find string
+}
 
 type answer struct{ Out, Err string }
 
@@ -252,15 +284,19 @@ func (m *machine) ask(r request) (answer, error) {
 	return a, nil
 }
 
-// run runs a program in the machine.
-func (m *machine) run(args ...string) string {
+// must asks the probe, which must be able to.
+func (m *machine) must(r request) string {
 	m.Helper()
-	a, err := m.ask(request{Run: args})
+	a, err := m.ask(r)
 	if err != nil {
-		m.Fatalf("%q in the machine: %v", args, err)
+		m.Fatalf("%+v in the machine: %v", r, err)
 	}
 	return a.Out
 }
+
+func (m *machine) run(args ...string) string { m.Helper(); return m.must(request{Run: args}) }
+
+func (m *machine) read(pattern string) string { m.Helper(); return m.must(request{Read: pattern}) }
 
 // page returns an address of this machine that is the kiosk's page.
 func (m *machine) page() string {

@@ -3,10 +3,16 @@
 package main_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +20,11 @@ import (
 	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
-// sign lets two keepers sign a system, and publishes it.
-func (w *world) sign(version, path string) {
+// machineOf is what systems of these cards are built for.
+const machineOf = "system-arm64-lamps"
+
+// sign lets two keepers sign what was built for machines, and publishes it.
+func (w *world) sign(version string, builds map[string]string) {
 	w.Helper()
 	dir := filepath.Join(w.stage.Dir, "signing")
 	keeper := func(n int) string { return filepath.Join(w.stage.Dir, fmt.Sprint("keeper", n)) }
@@ -24,7 +33,9 @@ func (w *world) sign(version, path string) {
 		run("online", filepath.Join(w.stage.Dir, "online.pem"))
 		run("init", dir, "-online", filepath.Join(w.stage.Dir, "online.pem"), "-to", keeper(1), "-to", keeper(2), "-to", keeper(3))
 	}
-	run("add", dir, version, path, "-arch", "system-arm64-lamps", "-note", "Bản thử")
+	for machine, path := range builds {
+		run("add", dir, version, path, "-arch", machine, "-note", "Bản thử")
+	}
 	for _, n := range []int{3, 1} {
 		run("sign", dir, filepath.Join(keeper(n), fmt.Sprintf("release-keeper-%d.pem", n)))
 	}
@@ -73,7 +84,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	c := newCard(t, build(t, first)+".img")
 	w := newWorld(t)
 	good := build(t, newer) + ".system"
-	w.sign(newer, good)
+	w.sign(newer, map[string]string{machineOf: good})
 	w.serve()
 	m := c.start()
 	m.said(slow, firstStart)
@@ -106,9 +117,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	}
 	m = c.start()
 	m.said(slow, "door open")
-	card, err := w.stage.Card(t.Context(), 1, "")
-	w.must(err)
-	m.scan(card)
+	w.check(m, 1)
 	m.said(slow, "system has proven itself")
 	m.cut(chance())
 	if got := c.chosen(); got != sdcard.B {
@@ -116,7 +125,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	}
 
 	// One that does not start is tried as often as chance could be to blame, and left.
-	w.sign(worse, broken(t, good))
+	w.sign(worse, map[string]string{machineOf: broken(t, good)})
 	c.stick = w.stick()
 	for try := range tries {
 		m = c.start()
@@ -137,4 +146,73 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	}
 	m.said(slow, "returned from a system")
 	m.said(slow, "door open")
+}
+
+// rollOut has an operator bring a version to every kiosk at once.
+func (w *world) rollOut(version string) {
+	w.Helper()
+	operator := *w
+	operator.client.Jar = w.signIn("binh", "-role", "operator")
+	page := operator.get("/dang-nhap/xac-thuc")
+	operator.post("/dang-nhap/xac-thuc", url.Values{"account_code": {code(w.T, secretOf.FindString(page))}, "ve": {"/thiet-bi/phien-ban"}})
+	operator.post("/thiet-bi/phien-ban/dua", url.Values{"ban": {version}, "nhip": {"nhanh"}, "cho": {"0"}, "loi": {"5"}, "ngay": {"1"}})
+	if page := operator.get("/thiet-bi/phien-ban"); !strings.Contains(page, version) {
+		w.Fatalf("nothing is on its way:\n%.4000s", page)
+	}
+}
+
+var secretOf = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
+
+// code is what an app shows for a secret now (RFC 6238).
+func code(t *testing.T, secret string) string {
+	t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(secret, " ", ""))
+	if err != nil || len(key) == 0 {
+		t.Fatalf("no secret in the page: %v", err)
+	}
+	mac := hmac.New(sha1.New, key)
+	binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
+}
+
+// TestTheServerUpdatesProgramAndSystem rolls a version out: the kiosk takes its program,
+// and the system of that version follows.
+func TestTheServerUpdatesProgramAndSystem(t *testing.T) {
+	c := newCard(t, build(t, first)+".img")
+	w := newWorld(t)
+	w.sign(newer, map[string]string{machineOf: build(t, newer) + ".system", "arm64": kiosk(t, newer)})
+	w.serve()
+	m := c.start()
+	m.said(slow, firstStart)
+	// The hours in which a door may be away are now. This is gone at the next start.
+	m.must(request{Append: "/etc/qrgate/kiosk.toml", Text: "\n[update]\nwindow = \"00:00-23:59\"\nspread = \"1ms\"\n"})
+	w.enrol(m)
+	m.said(slow, "door open")
+	w.rollOut(newer)
+	m.said(slow, `msg="version has proven itself" task=launcher version=`+newer)
+	t.Logf("power to the newer program: %s", time.Since(m.begun))
+	if !m.restarted(2 * slow) {
+		t.Fatalf("the card did not try the newer system:\n%s", m.console.tail(40))
+	}
+	t.Logf("power to the newer system's start, from the server: %s", time.Since(m.begun))
+	m = c.start()
+	if m.slot != sdcard.B {
+		t.Fatalf("slot %s is tried, want b", m.slot)
+	}
+	m.said(slow, "door open")
+	w.check(m, 1)
+	m.said(slow, "system has proven itself")
+}
+
+// kiosk builds the program of a version, for the boards.
+func kiosk(t *testing.T, version string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "qrgate-kiosk")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version, "-o", out, "../../../device")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, b)
+	}
+	return out
 }
