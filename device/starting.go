@@ -26,10 +26,12 @@ import (
 	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/start"
+	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/sync/guide"
 	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 type startConfig struct {
@@ -115,7 +117,7 @@ func lead(ctx context.Context, env environment, c Config, w start.Walk, log *slo
 	o := start.Options{
 		Path: c.walkFile(), Parts: c.parts(), Source: sources, Scanners: sources.Health, Panel: lamps, Page: page, WiFi: c.WiFi,
 		Net: online, Clock: func() bool { return time.Now().After(buildTime()) },
-		Code: c.boot.Code, Log: log.With("task", "start"),
+		Code: c.boot.Code, Lost: system.WithoutData(), Log: log.With("task", "start"),
 		Door: func() (start.Door, error) {
 			now, err := configured(env.path)
 			if err != nil {
@@ -298,13 +300,20 @@ func (c Config) useBootFile(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// bootNotice returns what the door's screen tells whoever looks after it: the first
-// mistake in the boot partition's file, or else what otherwise says.
+// bootNotice returns what the door's screen tells whoever looks after it: that the card
+// keeps nothing, or the first mistake in the boot partition's file, or else what otherwise
+// says.
 func (c Config) bootNotice(otherwise func() string) func() string {
-	if len(c.bootFaults) == 0 {
+	said := ""
+	switch {
+	case system.WithoutData():
+		disk := guide.Of(words.Vietnamese, guide.BadDisk.Key())
+		said = disk.Head + ". " + disk.Do
+	case len(c.bootFaults) > 0:
+		said = "qrgate.txt, " + c.bootFaults[0].VI
+	default:
 		return otherwise
 	}
-	said := "qrgate.txt, " + c.bootFaults[0].VI
 	return func() string { return said }
 }
 

@@ -68,6 +68,7 @@ type Options struct {
 	Net   func() (online bool) // whether there is a network
 	Clock func() (believable bool)
 
+	Lost   bool     // what is written is in memory alone: the card has no place for it
 	Faults []string // of the file on the boot partition
 	Code   string   // that stands there: it is taken as if it were scanned
 	Log    *slog.Logger
@@ -322,7 +323,7 @@ func (r *running) trouble(now time.Time, online bool) guide.Trouble {
 	step := r.walk.Step
 	present := slices.ContainsFunc(r.Scanners(), func(h scan.Health) bool { return h.Present })
 	switch {
-	case r.badDisk:
+	case r.badDisk || r.Lost:
 		return guide.BadDisk
 	case !present && now.Sub(r.begun) >= scannerComes:
 		return guide.NoScanner

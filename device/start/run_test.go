@@ -222,6 +222,28 @@ func TestTroublesComeAndGoByThemselves(t *testing.T) {
 	})
 }
 
+// A card without a place for data is said at every step, also by lamps and aloud, and keeps
+// nobody from going on.
+func TestACardThatKeepsNothingIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		o := b.options(filepath.Join(t.TempDir(), "start.json"))
+		o.Lost = true
+		ctx, cancel := context.WithCancel(t.Context())
+		done := b.run(ctx, start.Walk{Step: guide.Scanner, Lang: "vi"}, o)
+		for _, step := range []guide.Step{guide.LampTest, guide.SoundTest} {
+			b.scan(next)
+			if s, line := b.last(); s != panel.Trouble(int(guide.BadDisk)) || line != "trouble.disk" {
+				t.Errorf("at step %s lamps show %s and %q is said", step, s, line)
+			}
+		}
+		cancel()
+		if r := <-done; r.walk.Step != guide.SoundTest {
+			t.Errorf("walk = %+v", r.walk)
+		}
+	})
+}
+
 func TestTheButtonSaysYes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/qrgate/qrgate/sync/sdcard"
@@ -16,6 +17,16 @@ type Me struct {
 	Version string
 	Machine string // of release.Systems
 	Boot    string // id of this start
+}
+
+// NoData is the file by which qrgate-init says that the data partition could not be
+// mounted, and that memory is in its place until the next start.
+const NoData = "/run/qrgate-system/no-data"
+
+// WithoutData reports whether what this start writes is gone after it.
+func WithoutData() bool {
+	_, err := os.Stat(NoData)
+	return err == nil
 }
 
 // Running returns the system that this program runs in. On a machine that was not
@@ -39,7 +50,7 @@ func Running() (Me, error) {
 		case "IMAGE_VERSION":
 			me.Version = value
 		case "IMAGE_ID":
-			me.Machine = "system-arm64-" + strings.TrimPrefix(value, "qrgate-")
+			me.Machine = "system-" + runtime.GOARCH + "-" + strings.TrimPrefix(value, "qrgate-")
 		}
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
