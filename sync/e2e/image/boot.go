@@ -62,6 +62,9 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if b.arch == armhf {
+		config = bytes.Replace(config, []byte("arm_64bit=1"), []byte("arm_64bit=0"), 1)
+	}
 	for name, content := range map[string][]byte{"initrd.img": initrd, "cmdline.txt": []byte(cmdline), "config.txt": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return "", err
@@ -87,6 +90,9 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 			continue
 		}
 		content, err := os.ReadFile(from)
+		if err == nil && filepath.Ext(to) == ".dtb" {
+			content, err = b.board(ctx, from)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -167,7 +173,7 @@ func (b *build) initrd(ctx context.Context, k kernel) ([]byte, error) {
 
 func (b *build) goBuild(ctx context.Context, out, source string) error {
 	c := b.command(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", fmt.Sprintf("-s -w -X main.version=%s -X main.built=%d", b.version, b.made.Unix()), "-o", out, source)
-	c.Env = append(c.Env, "GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0")
+	c.Env = append(c.Env, "GOOS=linux", "GOARCH="+b.arch.goarch, "GOARM=7", "GOARM64=v8.0")
 	if text, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", source, err, text)
 	}

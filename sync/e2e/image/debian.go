@@ -9,19 +9,19 @@ import (
 	"syscall"
 )
 
-// debian makes the Debian that a variant stands on, in the cache, unless it is there.
-func debian(ctx context.Context, cache, variant string) error {
-	done := filepath.Join(cache, "parts", variant, "root.tar")
-	if _, err := os.Stat(done); err == nil {
+// debian makes the Debian that an image stands on, in the cache, unless it is there.
+func (b *build) debian(ctx context.Context) error {
+	if _, err := os.Stat(b.parts("root.tar")); err == nil {
 		return nil
 	}
 	script, err := filepath.Abs(filepath.Join(here, "base.sh"))
 	if err != nil {
 		return err
 	}
-	c := exec.CommandContext(ctx, "sh", script, cache, variant)
+	args := []string{"sh", script, b.cache, b.variant, b.arch.deb, b.name()}
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
 	if os.Geteuid() != 0 {
-		c = exec.CommandContext(ctx, "unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--pid", "--fork", "--mount-proc", "sh", script, cache, variant)
+		c = exec.CommandContext(ctx, "unshare", append([]string{"--user", "--map-root-user", "--map-auto", "--mount", "--pid", "--fork", "--mount-proc"}, args...)...)
 	} else {
 		c.SysProcAttr = inside()
 	}

@@ -4,15 +4,16 @@
 //
 //	go run ./sync/e2e/image -out build/image            # boxes with lamps only
 //	go run ./sync/e2e/image -out build/image -screen    # with a browser
+//	go run ./sync/e2e/image -out build/image -arch armhf # for a Pi 2, with lamps only
 //
 // It promises that the same commit and the same packages of Debian give the same
 // bytes; which packages these were is written beside the image. How a card is laid out
 // is package system's matter (device/system).
 //
-// Needs Debian's packages mmdebstrap, squashfs-tools, dosfstools, mtools, kmod, systemd
-// and xz-utils, and apt-get; root, or a user with a range of numbers in /etc/subuid and
-// the package uidmap. No program of the other architecture is run, and no board is
-// needed.
+// Needs Debian's packages mmdebstrap, squashfs-tools, dosfstools, mtools, kmod, systemd,
+// device-tree-compiler and xz-utils, and apt-get; root, or a user with a range of numbers
+// in /etc/subuid and the package uidmap. No program of the other architecture is run, and
+// no board is needed.
 package main
 
 import (
@@ -45,11 +46,19 @@ func run(ctx context.Context) error {
 	out := flag.String("out", "build/image", "folder of the images")
 	cache := flag.String("cache", "build/image/cache", "folder of what comes from Debian")
 	screen := flag.Bool("screen", false, "with a browser for a screen")
+	deb := flag.String("arch", arm64.deb, "of the boards, as Debian names it: arm64, or armhf for a Pi 2")
 	version := flag.String("version", "", "of the system and the program; empty asks git")
 	made := flag.Int64("time", 0, "of the commit, in Unix seconds; 0 asks git")
 	probe := flag.Bool("probe", false, "with a program that does what a test says, for tests alone")
 	flag.Parse()
-	b := build{out: *out, variant: "lamps", version: *version, made: time.Unix(*made, 0), probe: *probe}
+	b := build{out: *out, variant: "lamps", arch: arm64, version: *version, made: time.Unix(*made, 0), probe: *probe}
+	switch *deb {
+	case arm64.deb:
+	case armhf.deb:
+		b.arch = armhf
+	default:
+		return fmt.Errorf("no boards of %q", *deb)
+	}
 	if *screen {
 		b.variant = "screen"
 	}
@@ -87,17 +96,34 @@ func run(ctx context.Context) error {
 type build struct {
 	out, cache, work string
 	variant          string
+	arch             arch
 	version          string
 	made             time.Time
 	probe            bool
 }
 
+// An arch is what boards run, as Debian and as Go name it.
+type arch struct{ deb, goarch string }
+
+var (
+	arm64 = arch{"arm64", "arm64"}
+	armhf = arch{"armhf", "arm"}
+)
+
+// name says which image it is; that of most boards is called by its variant alone.
+func (b *build) name() string {
+	if b.arch == arm64 {
+		return b.variant
+	}
+	return b.variant + "-" + b.arch.deb
+}
+
 func (b *build) parts(name ...string) string {
-	return filepath.Join(append([]string{b.cache, "parts", b.variant}, name...)...)
+	return filepath.Join(append([]string{b.cache, "parts", b.name()}, name...)...)
 }
 
 func (b *build) all(ctx context.Context) error {
-	if err := debian(ctx, b.cache, b.variant); err != nil {
+	if err := b.debian(ctx); err != nil {
 		return err
 	}
 	k, err := b.kernel(ctx)
@@ -112,7 +138,7 @@ func (b *build) all(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
-	base := filepath.Join(b.out, fmt.Sprintf("qrgate-%s-%s", b.variant, b.version))
+	base := filepath.Join(b.out, fmt.Sprintf("qrgate-%s-%s", b.name(), b.version))
 	if b.probe {
 		base += "-probe"
 	}

@@ -74,10 +74,12 @@ func (b *build) pour(w io.Writer, over layer) error {
 			return err
 		}
 		name := clean(h.Name)
-		if _, replaced := over[name]; replaced && h.Typeflag != tar.TypeDir || unwanted(name) {
+		e, replaced := over[name]
+		both := h.Typeflag == tar.TypeDir && e.Typeflag == tar.TypeDir
+		if replaced && !both || unwanted(name) {
 			continue
 		}
-		if h.Typeflag == tar.TypeDir {
+		if both {
 			delete(over, name) // Debian knows better whose it is
 		}
 		if err := out.WriteHeader(h); err != nil {
@@ -132,9 +134,12 @@ func unwanted(name string) bool {
 			return true
 		}
 	}
+	if strings.Contains(name, "/perl-base/unicore/") {
+		return true
+	}
 	for _, p := range []string{
 		"dev/", "var/cache/", "var/log/", "var/lib/apt/", "var/lib/dpkg/info/", "usr/share/bash-completion/", "usr/share/zsh/",
-		"usr/share/lintian/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "usr/lib/aarch64-linux-gnu/perl-base/unicore/", "usr/share/sounds/",
+		"usr/share/lintian/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "usr/share/sounds/",
 	} {
 		if strings.HasPrefix(name, "usr/share/doc/") && path.Base(name) != "copyright" && path.Ext(name) != "" {
 			return true
@@ -247,7 +252,7 @@ func (b *build) addFirmware(_ context.Context, _ kernel, l layer) error {
 // base.sh (users) and addOwn (units).
 func (b *build) addKiosk(ctx context.Context, _ kernel, l layer) error {
 	dir := filepath.Join(b.work, "deb")
-	if err := b.must(ctx, "go", "run", "./sync/e2e/pack", "-only", "qrgate-kiosk", "-arch", "arm64", "-version", b.version, "-time", fmt.Sprint(b.made.Unix()), "-out", dir); err != nil {
+	if err := b.must(ctx, "go", "run", "./sync/e2e/pack", "-only", "qrgate-kiosk", "-arch", b.arch.deb, "-version", b.version, "-time", fmt.Sprint(b.made.Unix()), "-out", dir); err != nil {
 		return err
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -351,6 +356,9 @@ func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
 		l.dirs(dir + "/x")
 		l[dir] = entry{Header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o700, Uid: who, Gid: who}}
 	}
+	// What a script of Debian's base-files makes of two of its folders.
+	l.link("var/run", "/run")
+	l.link("var/lock", "/run/lock")
 	l.file("etc/os-release", 0o644, fmt.Appendf(nil, "PRETTY_NAME=\"QRGate %[1]s\"\nNAME=QRGate\nID=debian\nVERSION_ID=13\nVERSION_CODENAME=trixie\nIMAGE_ID=qrgate-%[2]s\nIMAGE_VERSION=%[1]s\n", b.version, b.variant))
 	return nil
 }
