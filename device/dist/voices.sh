@@ -51,6 +51,7 @@ mkdir -p "$out"
 for s in language network enrol scanner lamps sound voice direction.in direction.out ready; do
 	sentence "step.$s" "step.$s"
 done
+sentence awaited awaited
 for a in lamps sound voice; do
 	sentence "advice.$a" "advice.$a"
 done

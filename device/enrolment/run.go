@@ -52,8 +52,10 @@ func (s Status) Signal() panel.Signal {
 	switch s.Stage {
 	case Waiting, Joined:
 		return panel.Ready
-	case Asking, Joining, Words, Done:
+	case Asking, Joining, Done:
 		return panel.Reading
+	case Words: // the server has signed that it waits for the key of this machine and no other
+		return panel.Awaited
 	case NotCode, Refused, Ended, Shut, Other, NoWiFi:
 		return panel.Refused
 	}

@@ -27,6 +27,7 @@ const (
 	cableComes   = 20 * time.Second
 	sayAgain     = 30 * time.Second // what is waited for, to whom has no screen
 	lampStands   = time.Second
+	lightAgain   = 2 * time.Second // what lamps show and drop by themselves, while it lasts
 	toneEvery    = 3 * time.Second
 	toneStands   = 2 * time.Second
 	voiceEvery   = 8 * time.Second
@@ -91,6 +92,7 @@ type running struct {
 	spoken  time.Time
 	signal  panel.Signal
 	signals bool // signal is shown
+	lit     time.Time
 	tried   time.Time
 	lamp    int
 }
@@ -362,7 +364,7 @@ func (r *running) try(v View, now time.Time) {
 			again = voiceEvery
 		}
 	}
-	if v.signal != r.signal || !r.signals {
+	if v.signal != r.signal || !r.signals || v.signal == panel.Reading && now.Sub(r.lit) >= lightAgain {
 		r.light(v.signal)
 	}
 	switch {
@@ -381,7 +383,7 @@ func (r *running) try(v View, now time.Time) {
 }
 
 func (r *running) light(s panel.Signal) {
-	r.signal, r.signals = s, true
+	r.signal, r.signals, r.lit = s, true, time.Now()
 	r.Panel.Show(s)
 }
 

@@ -2,18 +2,22 @@ package start_test
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/start"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
 	"github.com/qrgate/qrgate/sync/guide"
+	"github.com/qrgate/qrgate/sync/pairing"
 	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 // A bench is what a walk works with, and somebody who takes it.
@@ -100,6 +104,18 @@ func (b *bench) run(ctx context.Context, w start.Walk, o start.Options) <-chan r
 	return done
 }
 
+// times returns how often lamps were told to show a signal.
+func (b *bench) times(s panel.Signal) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, one := range b.shown {
+		if one == s {
+			n++
+		}
+	}
+	return n
+}
+
 // scan holds a code before the scanner, which reads it twice, and waits until it was acted on.
 func (b *bench) scan(texts ...string) {
 	for _, text := range texts {
@@ -153,6 +169,35 @@ func TestByScannerAloneAndAcrossPowerCuts(t *testing.T) {
 		if r.err != nil || !r.walk.Over || start.Left(path) != start.Turned {
 			t.Errorf("Run = %+v, %v; the lane: %v", r.walk, r.err, start.Left(path))
 		}
+	})
+}
+
+// silent is a server that never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// A panel drops what is no standing signal after some seconds: whoever has no screen must
+// not take the kiosk for one that waits for a code while it asks the server.
+func TestLampsSayThatTheServerIsAskedAsLongAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := newBench(), t.TempDir()
+		o := b.options(filepath.Join(dir, "start.json"))
+		o.Kiosk = enrolment.New(filepath.Join(dir, "identity"), enrolment.Options{Client: &http.Client{Transport: silent{}, Timeout: time.Minute}}, quiet)
+		o.Gate = enrolment.NewGate(func() time.Duration { return 0 })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := b.run(ctx, start.Walk{Step: guide.Enrol, Lang: words.Vietnamese}, o)
+		b.scan(pairing.Code{Address: "https://qr.example.vn"}.String())
+		asked := b.times(panel.Reading)
+		time.Sleep(10 * panel.DefaultReset)
+		if got, want := b.times(panel.Reading)-asked, 10; got < want {
+			t.Errorf("lamps were shown %d times in %v that the server is asked, want %d at least", got, 10*panel.DefaultReset, want)
+		}
+		cancel()
+		<-done
 	})
 }
 

@@ -214,6 +214,9 @@ func TestEveryViewIsSaidShownAndSignalled(t *testing.T) {
 		if slices.Contains([]panel.Signal{panel.Admitted, panel.Again, panel.Amber}, v.Signal()) {
 			t.Errorf("%s: the lamps show %s, which opens the door", name, v.Signal())
 		}
+		if waits := name == "enrolment-words"; (v.Signal() == panel.Awaited) != waits || waits && v.Line() != string(guide.AwaitedKey) {
+			t.Errorf("%s: the lamps show %s and %q is spoken", name, v.Signal(), v.Line())
+		}
 		if line := v.Line(); line == "" && !strings.HasPrefix(name, "enrolment-") {
 			t.Errorf("%s is not spoken", name)
 		} else if _, err := dist.StartVoices().Open(line + ".wav"); line != "" && err != nil {
@@ -235,7 +238,7 @@ func TestPageShowsNoMarkupOfOthers(t *testing.T) {
 
 // The printed guide and the lamps agree.
 func TestTheGuideSaysWhatTheLampsDo(t *testing.T) {
-	signals := map[string]panel.Signal{}
+	signals := map[string]panel.Signal{panel.Awaited.String(): panel.Awaited}
 	for _, s := range panel.Signals() {
 		signals[s.String()] = s
 	}

@@ -105,6 +105,9 @@ func (w Walk) enrolling(v View, s Situation) View {
 	for i, lang := range w.langs() {
 		v.Head[i] = Said{lang, enrolment.Sentence(lang, stage)}
 	}
+	if stage == enrolment.Words {
+		v.line = string(guide.AwaitedKey)
+	}
 	if t := troubleOf(stage); t != 0 {
 		v.Bad, v.signal, v.line = true, panel.Trouble(int(t)), string(t.Key())
 	}

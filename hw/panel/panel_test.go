@@ -783,15 +783,17 @@ func TestSetUpIsToldFromAnyAnswer(t *testing.T) {
 	for _, s := range panel.Signals() {
 		seen[rhythm(s)] = s
 	}
+	signals := []panel.Signal{panel.Awaited}
 	for n := 1; n <= 9; n++ {
-		for _, s := range []panel.Signal{panel.Step(n), panel.Trouble(n)} {
-			if other, ok := seen[rhythm(s)]; ok {
-				t.Errorf("%v and %v flash alike", s, other)
-			}
-			seen[rhythm(s)] = s
-			if _, _, green := s.Lamps(); green || s.Beep() != nil {
-				t.Errorf("%v: green lamp %v, sound %v; want neither", s, green, s.Beep())
-			}
+		signals = append(signals, panel.Step(n), panel.Trouble(n))
+	}
+	for _, s := range signals {
+		if other, ok := seen[rhythm(s)]; ok {
+			t.Errorf("%v and %v flash alike", s, other)
+		}
+		seen[rhythm(s)] = s
+		if _, _, green := s.Lamps(); green || s.Beep() != nil {
+			t.Errorf("%v: green lamp %v, sound %v; want neither", s, green, s.Beep())
 		}
 	}
 	bubble(t, func(t *testing.T) {
@@ -800,7 +802,7 @@ func TestSetUpIsToldFromAnyAnswer(t *testing.T) {
 		c.Egress = true
 		p := newPanel(t, c)
 		defer start(t, p)()
-		for _, s := range []panel.Signal{panel.Step(2), panel.Trouble(1), panel.TryGreen} {
+		for _, s := range []panel.Signal{panel.Step(2), panel.Trouble(1), panel.Awaited, panel.TryGreen} {
 			p.Show(panel.Ready)
 			pass(panel.MaxOpen)
 			p.Show(s)

@@ -34,6 +34,7 @@ const (
 	TryRed Signal = 32 + iota // one lamp alone, to see whether it lights
 	TryAmber
 	TryGreen
+	Awaited // the server has this very machine before it, and waits until somebody agrees
 
 	steps    Signal = 64 // and the number of the step
 	troubles Signal = 96
@@ -141,6 +142,7 @@ func withSetUp(all [256]look) [256]look {
 		s := TryRed + Signal(i)
 		all[s] = look{name: [...]string{"try_red", "try_amber", "try_green"}[i], lamps: l, standing: true, frees: true}
 	}
+	all[Awaited] = look{name: "awaited", lamps: amber, blink: ms(800, 300, 200, 300, 800, 1100), standing: true, frees: true}
 	for n := 1; n <= maxCounted; n++ {
 		all[Step(n)] = look{name: "step " + strconv.Itoa(n), lamps: amber, blink: counted(1, n), standing: true, frees: true}
 		all[Trouble(n)] = look{name: "trouble " + strconv.Itoa(n), lamps: red, blink: counted(2, n), standing: true, frees: true}

@@ -101,11 +101,11 @@ func (d *drawing) guideFoot(m Manual) {
 
 // bought is what is bought, and of what kind.
 var bought = [...][2]string{
-	{"Máy tính nhỏ", "Raspberry Pi 3, 4, 5; hoặc Zero 2 W ĐÃ HÀN CHÂN, thêm đầu chuyển USB (OTG)"},
+	{"Máy tính nhỏ", "Raspberry Pi 3, 4, 5; hoặc Zero 2 W ĐÃ HÀN CHÂN, thêm bộ chia USB (OTG)"},
 	{"Nguồn của máy", "đúng loại của Raspberry Pi: 5 V, từ 3 A (Pi 5: 5 A)"},
 	{"Thẻ nhớ microSD", "16 GB trở lên, loại bền (High Endurance)"},
 	{"Đầu đọc QR", "cắm cổng USB, kiểu COM hay bàn phím; hoặc camera USB (UVC) có đèn"},
-	{"Màn hình, loa", "HDMI 7 inch trở lên; loa USB. Không có: dùng đèn và còi"},
+	{"Màn hình, loa", "HDMI từ 7 inch (dây: đầu micro ở Pi 4, 5; mini ở Zero); loa USB. Không có: đèn, còi"},
 	{"Ba đèn, một còi", "12 V một chiều, mỗi cái dưới 0,2 A; cột đèn: loại chung cực DƯƠNG"},
 	{"Mạch đệm", "ULN2803 loại 18 chân (đèn, còi không nối thẳng vào chân của máy)"},
 	{"Mạch rơ-le 5 V", "1 kênh, kích mức CAO (cầu nối ở H), đóng được bằng 3,3 V"},
@@ -114,7 +114,7 @@ var bought = [...][2]string{
 	{"Nút phá kính", "có tiếp điểm thường đóng (NC); bắt buộc ở cửa người đi ra"},
 	{"Nút ra", "thường đóng (NC), chịu được 12 V 1 A: lối ra hằng ngày"},
 	{"Nút bảo vệ", "thường hở (NO), loại nhấn nhả"},
-	{"Dây", "dây cắm cái cho hàng chân; dây đôi 0,5 mm² cho khóa; cầu đấu; dây HDMI"},
+	{"Dây", "dây cắm cái (hàng chân); dây đôi 0,5 mm² (khóa); cầu đấu; dây mạng; đầu đọc thẻ"},
 }
 
 func (d *drawing) wiringPage(m Manual) error {
@@ -172,7 +172,7 @@ var writing = [...]string{
 	"Trên máy Windows: lấy tệp qrgate-screen-….img (máy có màn hình) hoặc qrgate-lamps-….img (chỉ có đèn) từ người quản lý; cài Raspberry Pi Imager (raspberrypi.com/software). RÚT các ổ USB khác, rồi cắm thẻ nhớ.",
 	"Mở Imager: chọn đúng đời máy; ở \"Operating System\" chọn \"Use custom\" (cuối danh sách) rồi chọn tệp; ở \"Storage\" chọn thẻ nhớ. Bấm Next. Hỏi tùy chỉnh (customisation): chọn NO. Hỏi xóa thẻ: YES. Windows đòi định dạng (format): bấm Hủy.",
 	"Rút thẻ, cắm lại. Mở ổ tên QRGATE (không phải QRGATE-SYS), mở qrgate.txt bằng Notepad. Dòng có # ở đầu là chưa dùng: bỏ # thì dùng. Đã đấu dây: wired = lamps, buzzer, relay, fire, button (ba đèn, còi, khóa, báo cháy 2, nút bảo vệ; chỉ ghi phần đã đấu). Để nguyên dòng này: máy không dùng đèn, còi, khóa nào; khóa không có điện. Người ra cũng quét ở đây: exit = yes.",
-	"Mạng: cáp tự nhận địa chỉ thì không sửa gì. Nếu cần: wifi_name = Ten mang · wifi_password = mat khau · địa chỉ cố định: address = 192.168.1.20/24 · gateway = 192.168.1.1 · dns = 8.8.8.8 · proxy = http://10.0.0.1:3128 · SIM 4G: apn = v-internet · sim_pin = 1234. Mỗi mục MỘT DÒNG, bỏ # ở đầu. Lưu lại.",
+	"Mạng: cáp tự nhận địa chỉ thì không sửa gì. Nếu cần: wifi_name = Ten mang · wifi_password = mat khau · địa chỉ cố định: address = 192.168.1.20/24 · gateway = 192.168.1.1 · dns = 8.8.8.8 · proxy = http://10.0.0.1:3128 · SIM 4G: apn = v-internet · sim_pin = 1234. Mỗi mục MỘT DÒNG, bỏ # ở đầu. Lưu lại. Sau này máy báo Đỏ 7: xem lại các dòng đã bỏ #.",
 	"Cắm thẻ vào máy, cắm đầu đọc, cáp mạng, màn hình, sau cùng cắm nguồn. Đợi một đến hai phút.",
 }
 
@@ -186,8 +186,8 @@ func (d *drawing) startPage(m Manual) error {
 	y = d.guideHeading("5", "Chín bước lần đầu bật máy (màn hình và giọng nói dẫn từng bước)", guideLeft, y+1, guideWidth)
 	y = d.nineSteps(y)
 	for _, s := range [][2]string{
-		{"Mã đăng ký", "lấy ở trang " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn máy cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ 6: xin mã mới."},
-		{"Bốn từ", "so trên màn hình máy với trang của người quản lý: đúng cả bốn, đúng thứ tự thì đồng ý; khác một từ thì KHÔNG đồng ý, gọi số ở cuối trang. Máy chỉ có đèn không hiện bốn từ (vàng nháy nhanh: đang đợi): chỉ đồng ý khi chính bạn vừa đưa mã và không ai khác thấy mã."},
+		{"Mã đăng ký", "lấy ở trang " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn, cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ nháy đều: sai mã. Đỏ 6: xin mã mới."},
+		{"Bốn từ", "so trên màn hình máy với trang của người quản lý: đúng cả bốn, đúng thứ tự thì đồng ý; khác một từ thì KHÔNG đồng ý, gọi số ở cuối trang. Máy chỉ có đèn: chỉ đồng ý khi bạn vừa đưa mã và đèn VÀNG sáng DÀI, NGẮN, DÀI rồi nghỉ: máy chủ đang đợi đúng máy này. Máy khác đã dùng mã thì máy này báo Đỏ 6."},
 		{"KHÔNG", "ở bước 5, 6, 7: máy chỉ chỗ cần xem; sửa xong đưa CÓ, chưa sửa được đưa TIẾP. Phần không lắp, máy tự bỏ qua."},
 		{"TIẾP", "dùng ở bước 2 (mạng để sau), 4, 9 và sau KHÔNG ở 5, 6, 7. Từ bước 4, 10 phút không ai trả lời: máy tự phục vụ."},
 		{"Thẻ", "in ở trang quản lý QRGate. Thẻ thử: chỉ để thử đầu đọc, không tính ai vào. Thẻ lệnh: bảo máy làm một việc; \"Cài đặt lại\" là làm lại các bước này."},
@@ -256,7 +256,7 @@ func (d *drawing) nineSteps(y float64) float64 {
 		case guide.Direction:
 			said.Do = "Đúng: CÓ. Làn để đi ra: KHÔNG. Có khóa mà không ghi exit: máy bỏ qua."
 		case guide.Ready:
-			said.Do = "Màn hình hiện tên địa điểm. Đưa một thẻ thật: đèn xanh là xong."
+			said.Do = "Hiện tên địa điểm. Đợi 20 giây máy mở cửa, rồi đưa một thẻ thật: đèn xanh là xong."
 		}
 		end := d.set(fmt.Sprintf("%d. %s", s, said.Head), x+10.5, y+0.6, width-11, 5, style{face: bold, size: guideText, least: guideSmall, colour: ink}, left)
 		d.set(said.Do, x+10.5, end, width-11.5, y+height-end+0.6, style{size: guideSmall, least: guideSmall, leading: 1.08, colour: ink}, left)
@@ -288,7 +288,14 @@ func (d *drawing) lampTable(y float64) float64 {
 			}
 		case scanned(l.Signal, "trouble %d", &n):
 			s := guide.Of(words.Vietnamese, guide.Trouble(n).Key())
-			d.lampRow(l, 10*time.Second, fmt.Sprintf("Đỏ %d: %s. %s", n, s.Head, cures[n-1]), right, atRight, width, twoLines)
+			said, height := fmt.Sprintf("Đỏ %d: %s. %s", n, s.Head, cures[n-1]), twoLines
+			if d.measure(regular, said)*guideSmall <= lampSays(width) {
+				height = oneLine
+			}
+			d.lampRow(l, 10*time.Second, said, right, atRight, width, height)
+			atRight += height
+		case l.Signal == "awaited":
+			d.lampRow(l, 10*time.Second, "Vàng dài, ngắn, dài: máy chủ đang đợi đúng máy này, đồng ý được", right, atRight, width, twoLines)
 			atRight += twoLines
 		default:
 			height := oneLine
@@ -300,13 +307,13 @@ func (d *drawing) lampTable(y float64) float64 {
 		}
 	}
 	y = max(atLeft, atRight) + 0.6
-	y = d.tight("Không đèn nào sáng quá hai phút: xem nguồn máy, nguồn đèn, dòng wired. Xanh sáng mãi không tắt: rút nguồn máy, cắm lại; vẫn vậy thì xem mạch đệm.", guideLeft, y, guideWidth)
-	return d.tight("Khi đang phục vụ, mất mạng: đèn vẫn như thường, máy vẫn nhận mã, có mạng thì tự gửi. Đưa mã mà đèn không đổi: rút dây đầu đọc, cắm lại, đợi mười giây; chưa được thì ghi sổ giấy và gọi số ở cuối trang.", guideLeft, y, guideWidth)
+	y = d.tight("Không đèn nào sáng quá hai phút: xem nguồn máy, nguồn đèn, dòng wired. Xanh sáng mãi: cắm lại nguồn, xem mạch đệm.", guideLeft, y, guideWidth)
+	return d.tight("Khi đang phục vụ, mất mạng: đèn vẫn như thường, máy vẫn nhận mã, có mạng thì tự gửi. Đưa mã mà đèn không đổi, hay đèn báo Đỏ 3: rút dây đầu đọc, cắm lại, đợi mười giây; chưa được thì ghi sổ giấy và gọi số ở cuối trang.", guideLeft, y, guideWidth)
 }
 
 // cures is what to do about each trouble, in few words.
 var cures = [guide.Troubles]string{
-	"Cắm chặt cáp.", "Xem mật khẩu, đưa lại mã.", "Cắm lại dây.", "Xem mạng, đợi.", "Cứ làm tiếp.", "Lấy mã mới.", "Sửa dòng máy báo.", "Thay thẻ nhớ.",
+	"Cắm chặt cáp.", "Xem mật khẩu, đưa lại mã.", "Cắm lại.", "Xem mạng, đợi.", "Làm tiếp.", "Lấy mã mới.", "Sửa dòng máy báo.", "Thay thẻ nhớ.",
 }
 
 // scanned reads a number out of a signal's name.
@@ -318,7 +325,7 @@ func scanned(s, format string, n *int) bool {
 // doorLamps is what the lamps of an open door do and mean, in few words.
 var doorLamps = map[string]string{
 	"ready":      "1 nháy mỗi 3 giây: mời đưa mã",
-	"reading":    "nháy nhanh, đều: đang đọc mã",
+	"reading":    "nháy nhanh, đều: đang đọc mã, đợi",
 	"admitted":   "xanh, sáng vài giây: mời vào",
 	"again":      "2 nháy rồi nghỉ: đã ghi rồi, cứ đi",
 	"refused":    "nháy đều mỗi giây: hỏi bảo vệ",
@@ -330,6 +337,15 @@ var doorLamps = map[string]string{
 	"ordered":    "1 ngắn 1 dài: đã làm theo thẻ lệnh",
 	"here":       "đỏ và vàng CÙNG nháy đôi: quản lý đang tìm máy này",
 }
+
+// Where the rhythm of a row stands, and how wide it is.
+const (
+	lampStrip     = 7.4
+	lampStripWide = 27.0
+)
+
+// lampSays is how wide the words of a row are.
+func lampSays(width float64) float64 { return width - lampStrip - lampStripWide - 1.6 }
 
 // lampRow draws one row: the lamps, their rhythm over some time, and what it means.
 func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, width, height float64) {
@@ -346,15 +362,15 @@ func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, 
 	for i, c := range lit {
 		d.fill(c, circle(x+1.9+float64(i)*3.2, y+height/2, 1.45))
 	}
-	const strip, thick = 27.0, 2.8
-	sx, sy, sh := x+7.4, y+(height-thick)/2, thick
-	d.fill(tint, rect(sx, sy, strip, sh))
-	mm := func(t time.Duration) float64 { return strip * float64(t) / float64(over) }
+	const thick = 2.8
+	sx, sy, sh := x+lampStrip, y+(height-thick)/2, thick
+	d.fill(tint, rect(sx, sy, lampStripWide, sh))
+	mm := func(t time.Duration) float64 { return lampStripWide * float64(t) / float64(over) }
 	for i, c := range lit {
 		h := sh / float64(len(lit))
 		top := sy + float64(i)*h
 		if len(l.Blink) == 0 {
-			d.fill(c, rect(sx, top, strip, h))
+			d.fill(c, rect(sx, top, lampStripWide, h))
 			continue
 		}
 		var p path
@@ -367,7 +383,7 @@ func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, 
 		}
 		d.fill(c, p)
 	}
-	d.middle(means, sx+strip+1.6, y, width-(sx-x)-strip-1.6, height, style{size: guideSmall, least: guideSmall, leading: 1.05, colour: ink}, left)
+	d.middle(means, x+width-lampSays(width), y, lampSays(width), height, style{size: guideSmall, least: guideSmall, leading: 1.05, colour: ink}, left)
 }
 
 // wallCodes draws the three codes that answer for whoever has no touch.

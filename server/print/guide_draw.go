@@ -231,7 +231,7 @@ func (d *drawing) lampsPart(y float64, at map[string]point) {
 	width := guideLeft + guideWidth - 1.5 - tx
 	d.wire(wirePlus, point{lx + 7, at["red"].y}, point{tx + 1, at["red"].y})
 	d.middle("+12 V NGUỒN ĐÈN", tx+1.6, at["red"].y-2.5, width-1.6, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: wirePlus}, left)
-	d.note("Cực ÂM (0 V) nguồn đèn: nối vào GND (9) của ULN2803. Đèn, còi: dây dương chung vào +12 V, dây âm vào OUT. Mỗi cái dưới 0,2 A, cả bốn dưới 0,5 A.", tx+0.6, at["red"].y+3.2, width, ink)
+	d.note("Cực ÂM (0 V) nguồn đèn: nối vào GND (9) của ULN2803. Đèn, còi: dây dương chung vào +12 V, dây âm vào OUT. Mỗi cái dưới 0,2 A, cả bốn dưới 0,5 A. Chân 1: bên trái vết khuyết, đếm ngược chiều kim đồng hồ.", tx+0.6, at["red"].y+3.2, width, ink)
 }
 
 // doorPart draws the relay, the lock with what cuts its current, and the inputs.

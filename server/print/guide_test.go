@@ -10,7 +10,7 @@ import (
 	"github.com/qrgate/qrgate/server/print"
 )
 
-var manual = print.Manual{Release: "1.4.0", HelpLine: "19001075", Printed: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)}
+var manual = print.Manual{Release: "1.4.0", Portal: "https://diem-danh.soyte.thuathienhue.gov.vn", HelpLine: "19001075", Printed: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)}
 
 func guideFile(t *testing.T) string {
 	t.Helper()

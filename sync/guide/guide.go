@@ -123,6 +123,11 @@ const (
 	HintKey   words.Key = "answer.hint" // how to answer
 	StepOfKey words.Key = "step.of"     // placeholders "step" and "steps"
 	FailedKey words.Key = "failed"      // tests that were left; placeholder "what"
+
+	// AwaitedKey is said, and lamps show it, where no screen has the four words: the server
+	// has signed that it waits for the key of this machine. Whoever asked with another key
+	// before would have had this machine refused.
+	AwaitedKey words.Key = "awaited"
 )
 
 //go:embed vi.txt

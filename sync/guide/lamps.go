@@ -32,6 +32,7 @@ func Lamps() []Lamp {
 	for n := 1; n <= Steps; n++ {
 		all = append(all, Lamp{Signal: "step " + strconv.Itoa(n), Amber: true, Blink: counted(1, n)})
 	}
+	all = append(all, Lamp{Signal: "awaited", Amber: true, Blink: ms(800, 300, 200, 300, 800, 1100)})
 	for n := 1; n <= Troubles; n++ {
 		all = append(all, Lamp{Signal: "trouble " + strconv.Itoa(n), Red: true, Blink: counted(2, n)})
 	}
