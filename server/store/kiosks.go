@@ -299,3 +299,19 @@ func (s *Store) kiosksIn(ctx context.Context, state qrgate.KioskState) ([]string
 	}
 	return all, nil
 }
+
+// GateNames returns the name of each kiosk's gate, by the kiosk's id: the newest under
+// which it has delivered.
+func (s *Store) GateNames(ctx context.Context) (map[string]string, error) {
+	names := map[string]string{}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var id, gate string
+		err := r.Scan(&id, &gate)
+		names[id] = gate
+		return err
+	}, "SELECT k.id, g.gate FROM gates g JOIN kiosks k ON k.no = g.kiosk_no WHERE k.kind = 0 ORDER BY g.no")
+	if err != nil {
+		return nil, fmt.Errorf("store: names of gates: %w", err)
+	}
+	return names, nil
+}

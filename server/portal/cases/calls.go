@@ -11,6 +11,8 @@ import (
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // A callsPage is whom to call.
@@ -23,18 +25,47 @@ type callsPage struct {
 	All      int
 	Before   string
 	After    string
-	Phones   int // of the shown who have none
-	Letters  bool
 	Withheld int // people whose data the case must not use without a reason
 }
 
 type callRow struct {
 	*known
-	Status    casebook.Status
-	Last      *attemptRow
-	Together  bool // with the one before
-	Version   int
-	Reachable bool
+	Near     *nearness // nil of whom the latest run does not find
+	Status   casebook.Status
+	Last     *attemptRow
+	Together bool // with the one before
+	Version  int
+}
+
+// A nearness is when somebody was near last, which says until when they are watched.
+type nearness struct {
+	Day    string
+	Last   int64 // Unix milliseconds
+	Sure   bool
+	Place  bool // of an outbreak's place: nobody is surer than others
+	Family bool // came by a family's card: there may be others whom it does not name
+}
+
+// nearest tells when somebody whom a run has found was near last, at the latest that
+// is possible.
+func nearest(v *page.View, run *casebook.Run, m *met) *nearness {
+	n := &nearness{Place: m.c == nil}
+	if m.c != nil {
+		n.Sure = m.c.Sureness == trace.Certain
+		for i := range m.c.Shared {
+			n.see(&m.c.Shared[i].Stay, m.c.Shared[i].Within.Latest)
+		}
+	}
+	for _, s := range m.stays {
+		n.see(s, s.Out.Latest)
+	}
+	n.Last = min(n.Last, run.At.UnixMilli())
+	n.Day = weekday(v, qrgate.DayOfMilli(n.Last))
+	return n
+}
+
+func (n *nearness) see(s *trace.Stay, until int64) {
+	n.Last, n.Family = max(n.Last, until), n.Family || s.Pass == pass.Family
 }
 
 type countRow struct {
@@ -54,7 +85,8 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
-	if err := p.ranked(ctx, me, h.ID, list); err != nil {
+	near, err := p.ranked(ctx, v, h.ID, list)
+	if err != nil {
 		return err
 	}
 	d := &callsPage{head: h}
@@ -100,11 +132,7 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	}
 	for i := range shown {
 		c := &shown[i]
-		row := callRow{known: knownOf(&cards[i]), Status: c.Status, Version: c.Version, Together: i > 0 && c.Household == shown[i-1].Household}
-		row.Reachable = row.Phone != "" || row.GuardianPhone != ""
-		if !row.Reachable {
-			d.Phones++
-		}
+		row := callRow{known: knownOf(&cards[i]), Near: near[c.Ref], Status: c.Status, Version: c.Version, Together: i > 0 && c.Household == shown[i-1].Household}
 		if len(c.Attempts) > 0 {
 			who, err := p.accountName(ctx, v, c.Attempts[0].By)
 			if err != nil {
@@ -118,14 +146,19 @@ func (p *Pages) calls(w http.ResponseWriter, r *http.Request, v *page.View) erro
 }
 
 // ranked brings the households of a call list into the order of whom the latest run
-// ranks first in them; those who wait stay before the others.
-func (p *Pages) ranked(ctx context.Context, by, id string, list []casebook.Call) error {
-	run, err := p.book.Run(ctx, by, id, 0)
+// ranks first in them; those who wait stay before the others. It returns when each was
+// near last.
+func (p *Pages) ranked(ctx context.Context, v *page.View, id string, list []casebook.Call) (map[casebook.Ref]*nearness, error) {
+	run, err := p.book.Run(ctx, v.Who.Account.ID, id, 0)
 	if errors.Is(err, qrgate.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	near := map[casebook.Ref]*nearness{}
+	for _, m := range metIn(run) {
+		near[m.ref] = nearest(v, run, &m)
 	}
 	rank := map[casebook.Ref]int{}
 	for i, r := range run.Refs() {
@@ -146,7 +179,7 @@ func (p *Pages) ranked(ctx context.Context, by, id string, list []casebook.Call)
 	slices.SortStableFunc(list, func(a, b casebook.Call) int {
 		return cmp.Or(cmp.Compare(first(&a), first(&b)), cmp.Compare(home[a.Household], home[b.Household]), cmp.Compare(a.Household, b.Household), cmp.Compare(rank[a.Ref], rank[b.Ref]))
 	})
-	return nil
+	return near, nil
 }
 
 // letterCode is what somebody says on the telephone for the office to find them:

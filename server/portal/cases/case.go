@@ -182,6 +182,7 @@ type showPage struct {
 	Officer  bool
 	Now      time.Time
 	States   []casebook.State
+	Diseases []option   // that it may turn out to be
 	Last     qrgate.Day // last day of the window
 	Withheld int        // people whose data the case must not use without a reason
 }
@@ -220,6 +221,11 @@ func (p *Pages) showPage(r *http.Request, v *page.View, h *head) (*showPage, err
 	for _, s := range casebook.States() {
 		if s != h.State {
 			d.States = append(d.States, s)
+		}
+	}
+	for _, q := range trace.Profiles() {
+		if q.ID != h.Case.Profile {
+			d.Diseases = append(d.Diseases, option{q.ID, diseaseName(v, q.ID)})
 		}
 	}
 	if h.Place != (qrgate.Spot{}) {
@@ -347,6 +353,23 @@ func (p *Pages) setState(w http.ResponseWriter, r *http.Request, v *page.View) e
 			return nil
 		}
 		return p.book.SetState(r.Context(), v.Who.Account.ID, h.ID, n, casebook.State(s))
+	})
+}
+
+// setProfile says which disease it has turned out to be.
+func (p *Pages) setProfile(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.change(w, r, v, "profile", "cases.profile.set", func(h *head, form *page.Form, n int) error {
+		var ids []string
+		for _, q := range trace.Profiles() {
+			if q.ID != h.Case.Profile {
+				ids = append(ids, q.ID)
+			}
+		}
+		id := form.Choice("cases.profile", true, ids...)
+		if !form.OK() {
+			return nil
+		}
+		return p.book.SetProfile(r.Context(), v.Who.Account.ID, h.ID, n, id)
 	})
 }
 

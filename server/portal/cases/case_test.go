@@ -43,7 +43,7 @@ func TestCaseFromOpeningToCallList(t *testing.T) {
 	lan.want(200, lan.get(at+"/lich-trinh"), "Chợ Đông Ba", "Bến xe phía Bắc", "từ 13:59 đến 14:05", "không ai thấy ra", "Máy ở cửa", "thẻ cá nhân", "máy đọc tại cửa", "<svg", "đáng ngờ")
 
 	// Contacts.
-	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Thị Bình", "Chắc chắn", "Lê Thị Chi", "Chung số điện thoại", "Không có điện thoại", "tel:&#43;84914222333", "Kết quả chưa đủ", "1 trong", "im lặng từ 26/11/2026 07:00 (2 giờ)", "không rõ còn giữ bao nhiêu")
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Thị Bình", "Chắc chắn", "Lê Thị Chi", "chung số điện thoại", "Không có điện thoại", "tel:&#43;84914222333", "Kết quả chưa đủ", "1 trong", "im lặng từ 26/11/2026 07:00 (2 giờ)", "không rõ còn giữ bao nhiêu")
 	lan.want(200, lan.get(at+"/goi"), "Phạm Dũng", "Cần gọi")
 }
 

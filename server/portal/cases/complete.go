@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,8 +10,11 @@ import (
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/store/coverage"
 	"github.com/qrgate/qrgate/server/trace"
 	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A missingGate is one from which check-ins of the traced time may still come, or
@@ -30,9 +34,29 @@ type completeness struct {
 	Refused  int
 	Unread   int
 	Paper    int
-	Unopened int
-	Doubted  []doubted
+	// When the first and the last of those were written, in Unix milliseconds.
+	PaperFrom, PaperTo int64
+	Unopened           int
+	Doubted            []doubted
+	// Covered is how many of those who passed the doors were recorded, at the places
+	// where somebody counts them, on the days that were asked about.
+	Covered []covered
+	// Elsewhere is at how many kiosks of other places something may still wait of the
+	// traced person.
+	Elsewhere int
 }
+
+// A covered is what the doors of a place counted.
+type covered struct {
+	At            qrgate.Spot
+	People, Scans int64
+}
+
+// Percent is how many of a hundred who passed were recorded.
+func (c covered) Percent() int { return int(min(c.Scans, c.People) * 100 / max(c.People, 1)) }
+
+// Scanned is how many codes were held up, read or not.
+func (c *completeness) Scanned() int { return c.Admitted + c.Unnamed + c.Amber + c.Refused }
 
 // A doubted is check-ins of one gate that were left out because they are doubtful in
 // the same way.
@@ -86,8 +110,53 @@ func (c *completeness) Holds() (n uint64) {
 // justNow is how long a kiosk that works may be silent: it beats more often.
 const justNow = 10 * time.Minute
 
-// complete returns what a trace of places over some time could not know.
-func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Rules, at map[qrgate.Spot]bool, from, to time.Time) (*completeness, error) {
+// asked are the places of a trace with the days of each that matter; of none all do.
+type asked map[qrgate.Spot]map[qrgate.Day]bool
+
+// askedOf are the places of stays.
+func askedOf(stays []trace.Stay) asked {
+	at := asked{}
+	for i := range stays {
+		s := &stays[i]
+		if at[s.At] == nil {
+			at[s.At] = map[qrgate.Day]bool{}
+		}
+		first, last := qrgate.DayOfMilli(s.In.Earliest), qrgate.DayOfMilli(s.Out.Latest)
+		for d := first; d <= min(last, first+qrgate.Day(casebook.MaxWindow/(24*time.Hour))); d++ {
+			at[s.At][d] = true
+		}
+	}
+	return at
+}
+
+// cover returns what the doors of the places counted.
+func (p *Pages) cover(ctx context.Context, at asked, from, to time.Time) (all []covered, err error) {
+	counts := coverage.New(p.o.Store)
+	for spot, days := range at {
+		if spot.No == 0 {
+			continue
+		}
+		rows, err := counts.OfPlace(ctx, spot.No, qrgate.DayOf(from), qrgate.DayOf(to))
+		if err != nil {
+			return nil, err
+		}
+		c := covered{At: spot}
+		for _, r := range rows {
+			if r.Lane.Direction != wire.Out && (len(days) == 0 || days[r.Day]) {
+				c.People, c.Scans = c.People+r.People, c.Scans+r.Scans
+			}
+		}
+		if c.People > 0 {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b covered) int { return cmp.Or(a.Percent()-b.Percent(), cmp.Compare(a.At.No, b.At.No)) })
+	return all, nil
+}
+
+// complete returns what a trace of places over some time could not know. elsewhere
+// asks for the kiosks of all other places too.
+func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Rules, at asked, from, to time.Time, elsewhere bool) (*completeness, error) {
 	c := &completeness{Unopened: found.Unopened, Doubted: leftOut(found.Doubted, rules)}
 	now := p.f.Now()
 	kiosks, err := p.o.Store.Kiosks(ctx)
@@ -109,7 +178,14 @@ func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Ru
 		}
 		held = append(held, one)
 	}
-	var gates []trace.Gate
+	doors, err := p.o.Store.GateNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Covered, err = p.cover(ctx, at, from, to); err != nil {
+		return nil, err
+	}
+	var gates, others []trace.Gate
 	known := map[string]bool{}
 	for i := range kiosks {
 		k := &kiosks[i]
@@ -117,27 +193,48 @@ func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Ru
 		if spot.No == 0 {
 			spot.Name = k.Place
 		}
-		if !at[spot] || store.IsPhones(k.ID) {
+		if store.IsPhones(k.ID) {
 			continue
 		}
-		g := trace.Gate{Kiosk: k.ID, At: spot, Added: milli(k.Added), Revoked: k.State == qrgate.KioskRevoked, Beat: milli(k.Contact)}
+		g := trace.Gate{Kiosk: k.ID, At: spot, Gate: doors[k.ID], Added: milli(k.Added), Revoked: k.State == qrgate.KioskRevoked, Beat: milli(k.Contact)}
 		if b := k.Beat; b != nil {
 			known[k.ID] = true
 			g.Epoch, g.Queued, g.Newest, g.Unrecorded = b.Epoch, min(b.Queued, 1<<40), b.Last, b.Unrecorded
+			if b.Oldest > 0 && b.Oldest < g.Beat {
+				g.Oldest = g.Beat - b.Oldest
+			}
 		}
-		gates = append(gates, g)
+		if at[spot] != nil {
+			gates = append(gates, g)
+		} else {
+			others = append(others, g)
+		}
 	}
 	c.Kiosks = len(gates)
 	if last := now.Add(-justNow); to.After(last) {
 		to = last
 	}
-	for _, d := range trace.Complete(when.Interval{Earliest: from.UnixMilli(), Latest: to.UnixMilli()}, gates, held, found.Scans) {
+	window := when.Interval{Earliest: from.UnixMilli(), Latest: to.UnixMilli()}
+	if elsewhere {
+		for _, d := range trace.Complete(window, others, held, nil) {
+			// One that was never heard of may not hang yet.
+			if d.State == trace.Silent || d.State == trace.Behind {
+				c.Elsewhere++
+			}
+		}
+	}
+	for _, d := range trace.Complete(window, gates, held, found.Scans) {
 		c.Admitted += d.Scans.Admitted
 		c.Unnamed += d.Scans.Unnamed
 		c.Amber += d.Scans.Amber
 		c.Refused += d.Scans.Refused
 		c.Unread += d.Scans.Unread
-		c.Paper += d.Scans.Paper
+		if d.Scans.Paper > 0 {
+			if c.Paper == 0 || d.Scans.PaperFrom < c.PaperFrom {
+				c.PaperFrom = d.Scans.PaperFrom
+			}
+			c.Paper, c.PaperTo = c.Paper+d.Scans.Paper, max(c.PaperTo, d.Scans.PaperTo)
+		}
 		if d.State != trace.Delivered {
 			c.Missing = append(c.Missing, missingGate{d, known[d.Kiosk]})
 		}

@@ -23,9 +23,9 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 		return nil, err
 	}
 	res := &casebook.Result{Ring: task.Ring, Of: task.Of, Place: len(task.Persons) == 0, Read: rows}
-	at := map[qrgate.Spot]bool{}
+	at := asked{}
 	if res.Place {
-		at[task.At] = true
+		at[task.At] = map[qrgate.Day]bool{}
 		res.Stays = slices.DeleteFunc(stays, func(s trace.Stay) bool {
 			return s.Person == 0 || len(s.Doubts) > 0 && !task.Rules.Restored[s.Entry] && !task.Rules.Restored[s.Exit]
 		})
@@ -33,15 +33,13 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 		if len(task.Chosen) > 0 {
 			stays = slices.DeleteFunc(stays, func(s trace.Stay) bool { return !slices.Contains(task.Chosen, idOf(&s)) })
 		}
-		for i := range stays {
-			at[stays[i].At] = true
-		}
+		at = askedOf(stays)
 		res.Stays = stays
 		if res.Found, err = t.Contacts(ctx, stays, task.Profile, task.Rules); err != nil {
 			return nil, err
 		}
 	}
-	c, err := p.complete(ctx, &res.Found, task.Rules, at, task.From, task.To)
+	c, err := p.complete(ctx, &res.Found, task.Rules, at, task.From, task.To, !res.Place)
 	if err == nil {
 		res.Completeness, err = c.bytes()
 	}
@@ -158,7 +156,9 @@ type contactRow struct {
 	Place    bool // of an outbreak's place: nobody is surer than others
 	Long     string
 	Shared   []sharedRow
-	Together bool // they came with the traced person
+	Together bool  // they came with the traced person
+	Family   bool  // by a family's card: it does not name who came along
+	Last     int64 // until when they were near at the latest, Unix milliseconds
 	New      bool
 	Changed  bool
 }
@@ -167,6 +167,7 @@ type contactRow struct {
 type sharedRow struct {
 	Of       int // number of the traced person's stay
 	Day      string
+	On       qrgate.Day
 	Place    spotName
 	Within   string
 	Long     string
@@ -215,6 +216,9 @@ type completenessView struct {
 	*completeness
 	Rows   []missingRow
 	Doubts []doubtedRow
+	// Said are the shares of what could not be used, the hours of paper and how many
+	// of those who passed the doors were recorded.
+	Said []string
 }
 
 // A doubtedRow is doubtful check-ins that did not count.
@@ -252,7 +256,33 @@ func (p *Pages) completenessView(ctx context.Context, v *page.View, names spots,
 		}
 		d.Doubts = append(d.Doubts, doubtedRow{g, i, s.Name})
 	}
-	return d, nil
+	d.Said, err = p.sayUnused(ctx, v, names, c)
+	return d, err
+}
+
+// sayUnused tells what share of the scans says nothing of anybody, when paper was
+// written, and who passed the doors without a scan.
+func (p *Pages) sayUnused(ctx context.Context, v *page.View, names spots, c *completeness) (said []string, err error) {
+	if all := c.Scanned(); all > 0 && c.Refused+c.Unread+c.Amber > 0 {
+		said = append(said, v.T("cases.complete.share", "refused", sayShare(v, c.Refused, all), "unread", sayShare(v, c.Unread, all), "amber", sayShare(v, c.Amber, all)))
+	}
+	if c.Paper > 0 {
+		said = append(said, v.T("cases.complete.paper", "n", page.Number(c.Paper), "from", sayStamp(c.PaperFrom), "to", sayStamp(c.PaperTo)))
+	}
+	for _, g := range c.Covered {
+		s, err := p.name(ctx, v, names, g.At)
+		if err != nil {
+			return nil, err
+		}
+		said = append(said, v.T("cases.complete.covered", "place", s.Name, "percent", g.Percent(), "people", page.Number(g.People), "scans", page.Number(g.Scans)))
+	}
+	if len(c.Covered) == 0 && c.Kiosks > 0 {
+		said = append(said, v.T("cases.complete.uncovered"))
+	}
+	if c.Elsewhere > 0 {
+		said = append(said, v.T("cases.complete.elsewhere", "n", page.Number(c.Elsewhere)))
+	}
+	return said, nil
 }
 
 // sayDelivery tells what is missing of a gate, in the order of how much it matters.
@@ -476,6 +506,8 @@ func (p *Pages) contactRows(ctx context.Context, v *page.View, h *head, run *cas
 			known: knownOf(&cards[i]), Status: casebook.ToCall, Place: m.c == nil, Together: together[m.person],
 			New: run.Difference.Since > 0 && slices.Contains(run.Difference.New, m.person), Changed: slices.Contains(run.Difference.Changed, m.person),
 		}
+		near := nearest(v, run, &m)
+		row.Family, row.Last = near.Family, near.Last
 		if c := homes[m.ref]; c != nil {
 			row.Status, row.Version = c.Status, c.Version
 		}
@@ -498,7 +530,7 @@ func (p *Pages) contactRows(ctx context.Context, v *page.View, h *head, run *cas
 				return nil, err
 			}
 			row.Shared = append(row.Shared, sharedRow{
-				Day: at.Day, Place: at.Place, Within: v.T("cases.in_out", "in", at.In, "out", at.Out), Long: at.Long, Gate: at.Gate, Guess: s.Inferred, Source: at.Source, Who: at.Who, There: at.There,
+				Day: at.Day, On: at.On, Place: at.Place, Within: v.T("cases.in_out", "in", at.In, "out", at.Out), Long: at.Long, Gate: at.Gate, Guess: s.Inferred, Source: at.Source, Who: at.Who, There: at.There,
 			})
 		}
 		rows[i] = row
@@ -513,7 +545,7 @@ func (p *Pages) sharedRow(ctx context.Context, v *page.View, names spots, s *tra
 	}
 	on := qrgate.DayOfMilli(s.Within.Earliest)
 	return sharedRow{
-		Of: s.Of + 1, Day: weekday(v, on), Place: place, Within: sayWhen(v, s.Within, on), Long: sayBounds(v, s.Least, s.Most), Sure: s.Sureness == trace.Certain,
+		Of: s.Of + 1, Day: weekday(v, on), On: on, Place: place, Within: sayWhen(v, s.Within, on), Long: sayBounds(v, s.Least, s.Most), Sure: s.Sureness == trace.Certain,
 		Gate: s.Stay.Gate, SameGate: s.SameGate, Guess: s.Stay.Inferred, Source: sourceKey(s.Stay.Source), Who: identityKey(&s.Stay), There: presenceKey(s.Stay.Presence),
 	}, nil
 }

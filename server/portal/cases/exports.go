@@ -30,6 +30,7 @@ type exportPage struct {
 	Formats  []option
 	People   int
 	Traced   time.Time
+	Second   int // number of the run, of a second ring; else 0
 	Withheld int // who are not in the file: their data must not be used
 }
 
@@ -41,9 +42,12 @@ func (p *Pages) exportPage(r *http.Request, v *page.View, h *head, form *page.Fo
 	for _, f := range formats {
 		d.Formats = append(d.Formats, option{f, v.T("cases.export.as." + f)})
 	}
-	run, err := p.book.Run(r.Context(), v.Who.Account.ID, h.ID, 0)
+	run, _, err := p.latest(r, v, h.ID)
 	if err != nil {
 		return nil, err
+	}
+	if run.Ring == 2 {
+		d.Second = run.No
 	}
 	d.People, d.Traced, d.Withheld = len(run.Refs()), run.At, run.Withheld
 	return d, nil
@@ -64,7 +68,8 @@ func (p *Pages) exportForm(w http.ResponseWriter, r *http.Request, v *page.View)
 	return v.Render(w, "cases_export", d)
 }
 
-// export sends a file of everybody whom the latest run found. What for is asked
+// export sends a file of everybody whom the latest run found, or that which is asked
+// for, as of a second ring. What for is asked
 // and written down before anybody is opened.
 func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	h, err := p.seen(r, v)
@@ -96,7 +101,7 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 		return err
 	}
 	defer done()
-	run, err := p.book.Run(ctx, me, h.ID, 0)
+	run, _, err := p.latest(r, v, h.ID)
 	if err != nil {
 		return err
 	}
@@ -126,7 +131,11 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
-	page.Send(w, kind, h.Number+"."+as, out.Bytes())
+	name := h.Number
+	if run.Ring == 2 {
+		name += "-vong-2-" + strconv.Itoa(run.No)
+	}
+	page.Send(w, kind, name+"."+as, out.Bytes())
 	return nil
 }
 
@@ -152,7 +161,8 @@ func (p *Pages) exported(ctx context.Context, v *page.View, h *head, run *casebo
 	for i := range rows {
 		rows[i].No = i + 1
 	}
-	if h.Index != (casebook.Ref{}) {
+	// Whom somebody of the second ring met is no contact of the case.
+	if h.Index != (casebook.Ref{}) && run.Ring == 1 {
 		cards, err := p.book.Cards(ctx, me, h.ID, h.Index)
 		if err != nil {
 			return nil, nil, err
@@ -168,7 +178,7 @@ var columns = []struct {
 	width float64
 }{
 	{"no", 6}, {"code", 12}, {"name", 28}, {"born", 8}, {"sex", 8}, {"phone", 16}, {"whose", 14}, {"guardian", 24}, {"guardian_phone", 16}, {"address", 40}, {"commune", 26},
-	{"sure", 14}, {"long", 22}, {"where", 60}, {"status", 18},
+	{"sure", 14}, {"long", 22}, {"where", 60}, {"status", 18}, {"last", 14}, {"note", 26},
 }
 
 func contactTable(v *page.View, rows []contactRow) table {
@@ -201,11 +211,18 @@ func contactTable(v *page.View, rows []contactRow) table {
 		}
 		var where []string
 		for _, s := range r.Shared {
-			line := s.Place.Name + ", " + s.Day + " " + s.Within
+			line := s.Place.Name + ", " + sayDate(v, s.On) + " " + s.Within
 			if s.Gate != "" {
 				line += ", " + v.T("cases.gate.of", "gate", s.Gate)
 			}
 			where = append(where, line)
+		}
+		var notes []string
+		if r.Together {
+			notes = append(notes, v.T("cases.is.together"))
+		}
+		if r.Family {
+			notes = append(notes, v.T("cases.is.family"))
 		}
 		street := r.Street
 		if street == "" && r.Commune == "" {
@@ -214,6 +231,7 @@ func contactTable(v *page.View, rows []contactRow) table {
 		t.Rows = append(t.Rows, []string{
 			strconv.Itoa(r.No), shortCode(r.Code), r.Name, born, sex, r.Shown(), whose, r.Guardian, r.ShownGuardian(), street, r.Commune,
 			sure, r.Long, strings.Join(where, " / "), v.T("cases.status." + string(r.Status)),
+			dayOf(qrgate.DayOfMilli(r.Last)), strings.Join(notes, ", "),
 		})
 	}
 	return t
@@ -241,7 +259,7 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 			if err != nil {
 				return err
 			}
-			stays.Rows = append(stays.Rows, []string{strconv.Itoa(i + 1), s.Day, s.Place.Name, s.In, s.Out, s.Long, s.Gate, v.T(s.Source), v.T(s.There)})
+			stays.Rows = append(stays.Rows, []string{strconv.Itoa(i + 1), sayDate(v, s.On), s.Place.Name, s.In, s.Out, s.Long, s.Gate, v.T(s.Source), v.T(s.There)})
 		}
 	}
 	about := table{Title: v.T("cases.sheet.about"), Widths: []float64{36, 60}}
@@ -263,6 +281,9 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 			about.Rows = append(about.Rows, []string{g.Kiosk + ", " + g.Place, strings.Join(g.Said, "; ")})
 		}
 		add("cases.sheet.unnamed", strconv.Itoa(c.Unnamed+c.Amber))
+		for _, line := range c.Said {
+			about.Rows = append(about.Rows, []string{"", line})
+		}
 	}
 	contacts := contactTable(v, rows)
 	if run.Place {
@@ -287,6 +308,7 @@ func (p *Pages) sormas(ctx context.Context, v *page.View, h *head, run *casebook
 		f.Cases = append(f.Cases, sormasCase{theCase.UUID, h.Number, disease, details, class, "IN_COUNTRY", reported, sormasRef{person.UUID}})
 	}
 	people := map[string]sormasPerson{}
+	traced := run.At.UnixMilli()
 	for i := range rows {
 		person := sormasPersonOf(h.ID, rows[i].Code, rows[i].known)
 		people[rows[i].Code] = person
@@ -295,7 +317,8 @@ func (p *Pages) sormas(ctx context.Context, v *page.View, h *head, run *casebook
 	names := spots{}
 	events := map[qrgate.Spot]int{}
 	event := func(at qrgate.Spot, from, to int64) (sormasRef, error) {
-		begin, end := moment(from).UTC().Truncate(time.Second), moment(to).UTC().Truncate(time.Second)
+		// What may still go on ends, for who imports it, when it was traced.
+		begin, end := moment(min(from, traced)).UTC().Truncate(time.Second), moment(min(to, traced)).UTC().Truncate(time.Second)
 		if i, ok := events[at]; ok {
 			e := &f.Events[i]
 			if begin.Before(e.Start) {
@@ -335,7 +358,7 @@ func (p *Pages) sormas(ctx context.Context, v *page.View, h *head, run *casebook
 				return err
 			}
 			at[spot] = true
-			f.Participants = append(f.Participants, sormasParticipant{sormasID(e.UUID, "participant", row.Code), e, person, text})
+			f.Participants = append(f.Participants, sormasParticipant{UUID: sormasID(e.UUID, "participant", row.Code), Event: e, Person: person, Text: text})
 			return nil
 		}
 		if m.c != nil {
@@ -358,11 +381,27 @@ func (p *Pages) sormas(ctx context.Context, v *page.View, h *head, run *casebook
 		if m.c.Sureness == trace.Certain {
 			class = "CONFIRMED"
 		}
+		first, last = min(first, traced), min(last, traced)
 		f.Contacts = append(f.Contacts, sormasContact{
 			UUID: sormasID(h.ID, "contact", row.Code), Case: theCase, Person: sormasRef{person.UUID}, Disease: disease, Details: details,
-			First: moment(first).UTC().Truncate(time.Second), Last: moment(last).UTC().Truncate(time.Second), Reported: run.At.UTC().Truncate(time.Second),
+			Several: qrgate.DayOfMilli(first) != qrgate.DayOfMilli(last), First: moment(first).UTC().Truncate(time.Second), Last: moment(last).UTC().Truncate(time.Second), Reported: run.At.UTC().Truncate(time.Second),
 			Class: class, Status: "ACTIVE", Text: row.Long,
 		})
+	}
+	if index == nil {
+		return f.bytes()
+	}
+	// The case was at each of these places too, which is why they are events.
+	seen := map[qrgate.Spot]bool{}
+	for i := range run.Stays {
+		at := run.Stays[i].At
+		n, met := events[at]
+		if !met || seen[at] {
+			continue
+		}
+		seen[at] = true
+		e := sormasRef{f.Events[n].UUID}
+		f.Participants = append(f.Participants, sormasParticipant{UUID: sormasID(e.UUID, "participant", index.Code), Event: e, Person: f.Persons[0], Case: &theCase})
 	}
 	return f.bytes()
 }

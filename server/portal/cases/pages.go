@@ -84,6 +84,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "POST /ca-benh/{id}/khan-cap", Allow: officer, Handler: p.breakGlass},
 		{Pattern: "POST /ca-benh/{id}/han-che", Allow: officer, Handler: p.useRestricted},
 		{Pattern: "POST /ca-benh/{id}/tinh-trang", Allow: officer, Handler: p.setState},
+		{Pattern: "POST /ca-benh/{id}/benh", Allow: officer, Handler: p.setProfile},
 		{Pattern: "POST /ca-benh/{id}/thoi-han", Allow: officer, Handler: p.extend},
 		{Pattern: "POST /ca-benh/{id}/khoang", Allow: officer, Handler: p.setWindow},
 

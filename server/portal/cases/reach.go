@@ -131,7 +131,8 @@ func (p *Pages) send(ctx context.Context, v *page.View, h *head, ref casebook.Re
 	if p.o.Text == nil || phone == "" {
 		return errNoWay
 	}
-	return p.o.Text.Text(ctx, phone, v.T("cases.sms.text", "line", p.o.HelpLine, "code", code))
+	// In the language of who gets it, not of the officer's pages.
+	return p.o.Text.Text(ctx, phone, text.Of(text.Vietnamese, "cases.sms.text", "line", p.o.HelpLine, "code", code))
 }
 
 // inBoth says a text in both languages, for whoever reads it.
@@ -236,7 +237,7 @@ func (p *Pages) letters(w http.ResponseWriter, r *http.Request, v *page.View) er
 }
 
 // lettersTo returns whom to write and what is known of them: of a whole list those
-// without a telephone.
+// without a telephone who have an address.
 func (p *Pages) lettersTo(ctx context.Context, by string, h *head, calls []casebook.Call, silent bool) ([]casebook.Call, []casebook.Card, error) {
 	var to []casebook.Call
 	var all []casebook.Card
@@ -251,7 +252,9 @@ func (p *Pages) lettersTo(ctx context.Context, by string, h *head, calls []caseb
 			return nil, nil, err
 		}
 		for i := range some {
-			if silent && (cards[i].Phone != "" || cards[i].GuardianPhone != "" || cards[i].Name == "") || len(to) == maxLetters {
+			// A letter that no postman can bring would take them off the list of those to call.
+			lost := cards[i].Name == "" || knownOf(&cards[i]).Where() == ""
+			if silent && (cards[i].Phone != "" || cards[i].GuardianPhone != "" || lost) || len(to) == maxLetters {
 				continue
 			}
 			to, all = append(to, some[i]), append(all, cards[i])

@@ -44,6 +44,9 @@ func TestLateCheckinsAreShownExactly(t *testing.T) {
 	lan.want(200, lan.get("/ca-benh"), "Có lượt đến muộn")
 	lan.want(200, lan.get(at+"/thay-doi"), "Thêm 1 người", "Võ Thị Muộn", "Đổi 1 người", "Lê Thị Chi", "Trước:", "Bây giờ:")
 	lan.want(200, lan.get(at+"/tiep-xuc"), "thêm 1, bớt 0, đổi 1 người", "Máy chủ")
+	// Whom the server has found by itself can be called at once.
+	lan.want(200, lan.get(lan.contact(at, "Võ Thị Muộn")), "0988 000 111", "Chưa ai gọi")
+	lan.want(200, lan.get(at+"/goi?xem=to_call"), "Võ Thị Muộn")
 }
 
 func TestCallsNoticesAndLetters(t *testing.T) {

@@ -73,12 +73,29 @@ func sayAgo(v *page.View, ms int64) string {
 	return sayLong(v, ms)
 }
 
+// sayShare tells so many of all in per cent.
+func sayShare(v *page.View, n, all int) string {
+	if n > 0 && n*100 < all {
+		return v.T("cases.share.small")
+	}
+	return v.T("cases.share", "n", n*100/max(all, 1))
+}
+
+// sayStamp is a moment with its day and year.
+func sayStamp(ms int64) string { return moment(ms).Format("15:04 02/01/2006") }
+
 func dayOf(d qrgate.Day) string { return d.Start().Format("02/01/2006") }
 
 // weekday is the day as people say it: Thứ Sáu 20/11.
 func weekday(v *page.View, d qrgate.Day) string {
 	t := d.Start()
 	return v.T("cases.weekday."+strconv.Itoa(int(t.Weekday()))) + " " + t.Format("02/01")
+}
+
+// sayDate is weekday with its year, for files that outlast it.
+func sayDate(v *page.View, d qrgate.Day) string {
+	t := d.Start()
+	return v.T("cases.weekday."+strconv.Itoa(int(t.Weekday()))) + " " + t.Format("02/01/2006")
 }
 
 // shortDay is weekday where there is little room: T6 20/11.

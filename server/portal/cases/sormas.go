@@ -71,6 +71,7 @@ type (
 		Person   sormasRef `json:"person"`
 		Disease  string    `json:"disease"`
 		Details  string    `json:"diseaseDetails,omitempty"`
+		Several  bool      `json:"multiDayContact"`
 		First    time.Time `json:"firstContactDate"`
 		Last     time.Time `json:"lastContactDate"`
 		Reported time.Time `json:"reportDateTime"`
@@ -83,6 +84,7 @@ type (
 		Event  sormasRef    `json:"event"`
 		Person sormasPerson `json:"person"`
 		Text   string       `json:"involvementDescription,omitempty"`
+		Case   *sormasRef   `json:"resultingCase,omitempty"` // of who was there and is the case
 	}
 	sormasFile struct {
 		Persons      []sormasPerson      `json:"persons"`
@@ -133,8 +135,11 @@ func sormasSex(s string) string {
 // sormasPersonOf writes a person. Vietnamese write the family name first.
 func sormasPersonOf(room, code string, k *known) sormasPerson {
 	last, first, more := strings.Cut(k.Name, " ")
-	if !more {
-		first, last = last, ""
+	switch {
+	case last == "": // it takes no person without a name
+		last, first = "?", shortCode(code)
+	case !more:
+		last, first = "?", last
 	}
 	p := sormasPerson{UUID: sormasID(room, "person", code), First: first, Last: last, Sex: sormasSex(k.Sex), Born: k.Born, Health: k.Insurance}
 	if k.Street != "" || k.Commune != "" {

@@ -74,6 +74,7 @@ type stayRow struct {
 	ID      string
 	Anchor  string
 	Day     string
+	On      qrgate.Day
 	Place   spotName
 	In, Out string // empty where nobody saw it
 	Long    string
@@ -100,7 +101,7 @@ func (p *Pages) stayRow(ctx context.Context, v *page.View, names spots, s *trace
 		on = qrgate.DayOfMilli(s.Out.Earliest)
 	}
 	row := stayRow{
-		ID: idText(idOf(s)), Day: weekday(v, on), Place: place, Gate: s.Gate, Left: s.Left,
+		ID: idText(idOf(s)), Day: weekday(v, on), On: on, Place: place, Gate: s.Gate, Left: s.Left,
 		Source: sourceKey(s.Source), Who: identityKey(s), There: presenceKey(s.Presence), Guess: s.Inferred, NoEntry: s.NoEntry, With: s.With != 0,
 	}
 	if row.Left == row.Gate {

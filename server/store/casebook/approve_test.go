@@ -61,8 +61,10 @@ func TestApproval(t *testing.T) {
 		_, err = w.Task(ctx, "lan", c.ID)
 		w.refuses("Task of a refused case", err, casebook.ErrApproval)
 		w.refuses("glass of a refused case", w.BreakGlass(ctx, "lan", c.ID, 4, why), casebook.ErrApproval)
-		w.must(w.Ask(ctx, "lan", c.ID, 4))
-		w.must(w.Decide(ctx, "duc", c.ID, 5, true))
+		w.must(w.SetWindow(ctx, "lan", c.ID, 4, c.From.Add(time.Hour), c.To))
+		w.refuses("glass of a refused case with another window", w.BreakGlass(ctx, "lan", c.ID, 5, why), casebook.ErrApproval)
+		w.must(w.Ask(ctx, "lan", c.ID, 5))
+		w.must(w.Decide(ctx, "duc", c.ID, 6, true))
 		if d := cmp.Diff([]casebook.Kind{casebook.Decided, casebook.Decided}, w.kinds("lan")); d != "" {
 			t.Errorf("who asked is told (-want +got):\n%s", d)
 		}
@@ -70,12 +72,12 @@ func TestApproval(t *testing.T) {
 		w.must(err)
 
 		// What was approved is what is traced.
-		w.must(w.SetWindow(ctx, "lan", c.ID, 6, c.From.AddDate(0, 0, -1), c.To))
+		w.must(w.SetWindow(ctx, "lan", c.ID, 7, c.From.AddDate(0, 0, -1), c.To))
 		_, err = w.Task(ctx, "lan", c.ID)
 		w.refuses("Task of a wider window", err, casebook.ErrApproval)
-		w.must(w.Ask(ctx, "lan", c.ID, 7))
-		w.must(w.Decide(ctx, "duc", c.ID, 8, true))
-		w.must(w.SetPlace(ctx, "lan", c.ID, 9, qrgate.Spot{No: 3}))
+		w.must(w.Ask(ctx, "lan", c.ID, 8))
+		w.must(w.Decide(ctx, "duc", c.ID, 9, true))
+		w.must(w.SetPlace(ctx, "lan", c.ID, 10, qrgate.Spot{No: 3}))
 		_, err = w.Task(ctx, "lan", c.ID)
 		w.refuses("Task of another index", err, casebook.ErrApproval)
 	})

@@ -206,9 +206,9 @@ func (b *Book) save(t store.Tx, f *file) error {
 	if err != nil {
 		return err
 	}
-	n, err := t.Exec(`UPDATE cases SET state = ?, changed = ?, ends = ?, approval = ?, decided_by = ?, decided = ?, runs = ?, late = ?, version = version + 1, sealed = ?
+	n, err := t.Exec(`UPDATE cases SET state = ?, profile = ?, changed = ?, ends = ?, approval = ?, decided_by = ?, decided = ?, runs = ?, late = ?, version = version + 1, sealed = ?
 		WHERE id = ? AND version = ?`,
-		string(f.State), b.now().UnixMilli(), f.Ends.UnixMilli(), string(f.Approval), f.DecidedBy, orNull(f.Decided), f.Runs, orNull(f.Late), sealed, f.ID, f.Version)
+		string(f.State), f.Profile, b.now().UnixMilli(), f.Ends.UnixMilli(), string(f.Approval), f.DecidedBy, orNull(f.Decided), f.Runs, orNull(f.Late), sealed, f.ID, f.Version)
 	if err == nil && n == 0 {
 		err = ErrChanged
 	}

@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/register"
@@ -61,21 +63,28 @@ type Call struct {
 	Status  Status
 	Changed time.Time
 	Version int
-	// Household is the same of contacts who share a telephone, theirs or a
-	// relative's; alone it says nothing.
+	// Household is the same of contacts who share a telephone, theirs, a relative's or
+	// a guardian's, or the number of a house; alone it says nothing.
 	Household string
 	Attempts  []Attempt // the latest first
+
+	phone, home string // what makes the household
 }
 
 type callBody struct {
-	Household string
+	Household string // of a telephone, or of one contact alone
+	Home      string `cbor:",omitempty"` // of an address
 	Attempts  []Attempt
 }
 
 // AddCalls puts contacts on the call list of a case, and returns how many were not
 // on it yet.
 func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added int, err error) {
-	f, err := b.persons(b.reading(ctx), by, id)
+	return b.addCalls(ctx, by, id, refs, b.persons)
+}
+
+func (b *Book) addCalls(ctx context.Context, by, id string, refs []Ref, load func(q query, by, id string) (*file, error)) (added int, err error) {
+	f, err := load(b.reading(ctx), by, id)
 	persons := make([]qrgate.Person, len(refs))
 	for i, r := range refs {
 		if err == nil {
@@ -106,12 +115,12 @@ func (b *Book) AddCalls(ctx context.Context, by, id string, refs []Ref) (added i
 	// Sealed before the transaction, for check-ins wait while it lasts.
 	sealed := make([][]byte, len(refs))
 	for i, r := range refs {
-		if sealed[i], err = seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]])}); err != nil {
+		if sealed[i], err = seal(f.key, fieldCall(r), callBody{Household: b.household(f, r, details[persons[i]]), Home: b.home(f, details[persons[i]])}); err != nil {
 			return 0, fmt.Errorf("casebook: add calls: %w", err)
 		}
 	}
 	err = b.write(ctx, "add calls", func(t store.Tx) error {
-		if _, err := b.persons(t.Each, by, id); err != nil {
+		if _, err := load(t.Each, by, id); err != nil {
 			return err
 		}
 		added = 0
@@ -146,6 +155,55 @@ func (b *Book) household(f *file, r Ref, d *register.PersonDetails) string {
 	}
 	id := b.v.Identity(pass.Unknown, "household\x00"+f.ID+"\x00"+phone)
 	return hex.EncodeToString(id[:8])
+}
+
+// home returns what the people of one house have in common in this case, "" where the
+// address does not begin with its number: a hamlet or a lane is no household.
+func (b *Book) home(f *file, d *register.PersonDetails) string {
+	if d == nil || d.Details.Area == "" {
+		return ""
+	}
+	street := strings.TrimPrefix(area.Fold(d.Street), "so ")
+	if street == "" || street[0] < '0' || street[0] > '9' || !strings.Contains(street, " ") {
+		return ""
+	}
+	id := b.v.Identity(pass.Unknown, "home\x00"+f.ID+"\x00"+d.Details.Area+"\x00"+street)
+	return hex.EncodeToString(id[:8])
+}
+
+// households gives those one household who share it with somebody, by telephone or by
+// address.
+func households(all []Call) {
+	var first []int            // of each household, the number of one that it is part of
+	number := map[string]int{} // of a household by what it has in common
+	root := func(n int) int {
+		for first[n] != n {
+			n = first[n]
+		}
+		return n
+	}
+	of := func(key string) int {
+		n, ok := number[key]
+		if !ok {
+			n = len(first)
+			number[key], first = n, append(first, n)
+		}
+		return root(n)
+	}
+	for i := range all {
+		a := of(all[i].Household)
+		if all[i].home != "" {
+			first[of("home "+all[i].home)] = a
+		}
+	}
+	name := map[int]string{}
+	for i := range all {
+		n := of(all[i].Household)
+		if name[n] == "" {
+			name[n] = all[i].Household
+		}
+		all[i].Household = name[n]
+	}
 }
 
 // Calls returns the call list of a case: households together, and those first of
@@ -202,10 +260,11 @@ func calls(q query, f *file, where string, args ...any) ([]Call, error) {
 		copy(c.Ref[:], reference)
 		var body callBody
 		err := unseal(f.key, fieldCall(c.Ref), sealed, &body)
-		c.Household, c.Attempts = body.Household, body.Attempts
+		c.phone, c.home, c.Household, c.Attempts = body.Household, body.Home, body.Household, body.Attempts
 		all = append(all, c)
 		return err
 	}, "SELECT reference, status, made, version, sealed FROM case_calls WHERE case_id = ? AND "+where+" ORDER BY reference", append([]any{f.ID}, args...)...)
+	households(all)
 	return all, err
 }
 
@@ -244,7 +303,7 @@ func (b *Book) Called(ctx context.Context, by, id string, who Ref, version int, 
 		}
 		a.By, a.At = by, now
 		attempts := append([]Attempt{a}, c.Attempts...)
-		sealed, err := seal(f.key, fieldCall(who), callBody{c.Household, attempts[:min(len(attempts), maxAttempts)]})
+		sealed, err := seal(f.key, fieldCall(who), callBody{c.phone, c.home, attempts[:min(len(attempts), maxAttempts)]})
 		if err != nil {
 			return err
 		}

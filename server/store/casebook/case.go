@@ -292,6 +292,32 @@ func (b *Book) SetPurpose(ctx context.Context, by, id string, version int, purpo
 	})
 }
 
+// SetProfile says which disease it is, as a laboratory names it after a suspicion, and
+// asks about as many days as that needs. Who may see persons was decided of the
+// disease before: the case is approved again unless the disease now is one for which
+// nobody need approve and somebody has; then it goes on with the days that it has.
+func (b *Book) SetProfile(ctx context.Context, by, id string, version int, profile string) error {
+	return b.change(ctx, "set disease of case", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
+		p, ok := trace.FindProfile(profile)
+		if !ok || p.ID == f.Profile {
+			return "", fmt.Errorf("profile: %w", qrgate.ErrInvalid)
+		}
+		note := f.Profile + " to " + p.ID
+		f.Profile = p.ID
+		if f.Approval == Approved && !p.Approve {
+			return note, nil
+		}
+		if p.Approve && f.Approval == NotNeeded {
+			f.Approval = Needed
+		}
+		f.unapprove()
+		if from := time.UnixMilli(f.body.To).AddDate(0, 0, -p.Days).UnixMilli(); from < f.body.From {
+			f.body.From = from
+		}
+		return note, nil
+	})
+}
+
 // SetWindow changes the time that a case asks about. It is approved again.
 func (b *Book) SetWindow(ctx context.Context, by, id string, version int, from, to time.Time) error {
 	return b.change(ctx, "set window of case", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
@@ -337,9 +363,11 @@ func (b *Book) SetPlace(ctx context.Context, by, id string, version int, at qrga
 	})
 }
 
-// unapprove is for when a case is no longer the one that somebody approved.
+// unapprove is for when a case is no longer the one that somebody approved. One that
+// was refused stays so until it is asked for again: otherwise a change of a day would
+// let the glass be broken.
 func (f *file) unapprove() {
-	if f.Approval != NotNeeded {
+	if f.Approval != NotNeeded && f.Approval != Refused {
 		f.Approval, f.DecidedBy, f.Decided = Needed, "", time.Time{}
 	}
 }

@@ -139,6 +139,7 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 			"SetState":  func(by, id string) error { return w.SetState(ctx, by, id, v, casebook.Confirmed) },
 			"Extend":    func(by, id string) error { return w.Extend(ctx, by, id, v, w.time().Add(time.Hour)) },
 			"Purpose":   func(by, id string) error { return w.SetPurpose(ctx, by, id, v, why) },
+			"Disease":   func(by, id string) error { return w.SetProfile(ctx, by, id, v, "measles") },
 			"Window":    func(by, id string) error { return w.SetWindow(ctx, by, id, v, w.time().Add(-time.Hour), w.time()) },
 			"SetIndex":  func(by, id string) error { return w.SetIndex(ctx, by, id, v, ref) },
 			"SetPlace":  func(by, id string) error { return w.SetPlace(ctx, by, id, v, qrgate.Spot{No: 1}) },
@@ -173,6 +174,51 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 		}
 		if err := all["Case"]("tinh", c.ID); err != nil {
 			t.Errorf("an officer of everywhere: %v", err)
+		}
+	})
+}
+
+// A laboratory names the disease: the case asks about as many days as that needs, and
+// is approved again where somebody has to look at it anew.
+func TestDiseaseOfACase(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.holder(an)
+		set := func(c *casebook.Case, profile string) *casebook.Case {
+			t.Helper()
+			w.must(w.SetProfile(ctx, "lan", c.ID, w.get("lan", c.ID).Version, profile))
+			return w.get("lan", c.ID)
+		}
+		days := func(c *casebook.Case) int { return int(c.To.Sub(c.From).Hours()) / 24 }
+
+		c := set(w.open("lan"), "measles")
+		if c.Profile != "measles" || c.Approval != casebook.Needed || days(c) != 21 {
+			t.Errorf("a suspicion that is measles = %s, %s, %d days; want that somebody approves it of 21 days", c.Profile, c.Approval, days(c))
+		}
+		c = set(w.approved(), "measles")
+		if c.Approval != casebook.Approved || days(c) != 14 || !c.Open {
+			t.Errorf("an approved suspicion that is measles = %s of %d days, want as it was approved", c.Approval, days(c))
+		}
+		if task, err := w.Task(ctx, "lan", c.ID); err != nil || task.Profile.ID != "measles" {
+			t.Errorf("Task = %+v, %v", task, err)
+		}
+		if c = set(c, "tuberculosis"); c.Approval != casebook.Needed || days(c) != 21 || c.Open {
+			t.Errorf("tuberculosis = %s of %d days, want that somebody approves it of 21", c.Approval, days(c))
+		}
+		w.refuses("no disease", w.SetProfile(ctx, "lan", c.ID, c.Version, "jealousy"), qrgate.ErrInvalid)
+		w.refuses("the same", w.SetProfile(ctx, "lan", c.ID, c.Version, "tuberculosis"), qrgate.ErrInvalid)
+		w.refuses("stale", w.SetProfile(ctx, "lan", c.ID, c.Version-1, "measles"), casebook.ErrChanged)
+
+		c, err := w.Open(ctx, "lan", casebook.Opening{State: casebook.Confirmed, Profile: "influenza", Purpose: why})
+		w.must(err)
+		if c = set(c, "measles"); c.Approval != casebook.NotNeeded || days(c) != 21 {
+			t.Errorf("influenza that is measles = %s of %d days", c.Approval, days(c))
+		}
+		if c = set(c, "suspected"); c.Approval != casebook.Needed || c.Open {
+			t.Errorf("measles that is unknown = %s, want that somebody approves it", c.Approval)
+		}
+		if rows := w.audit(register.AuditQuery{Action: "set disease of case"}); len(rows) != 5 || rows[0].Note != "suspected to measles" {
+			t.Errorf("written down are %+v", rows)
 		}
 	})
 }

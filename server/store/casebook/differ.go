@@ -9,7 +9,8 @@ import (
 )
 
 // join makes one contact of those who are one human, as the case or everybody
-// knows, and leaves out who is the traced person.
+// knows, also at an outbreak's place and of who came together, and leaves out who is
+// the traced person.
 func (b *Book) join(q query, f *file, r *Result) error {
 	pairs, err := merged(q)
 	if err != nil {
@@ -44,6 +45,21 @@ func (b *Book) join(q query, f *file, r *Result) error {
 		all[i] = sum(all[i], c)
 	}
 	r.Found.Contacts = all
+	r.Found.Parties = slices.Clone(r.Found.Parties)
+	for i := range r.Found.Parties {
+		persons := slices.Clone(r.Found.Parties[i].Persons)
+		for j, p := range persons {
+			persons[j] = one(p)
+		}
+		slices.Sort(persons)
+		r.Found.Parties[i].Persons = slices.DeleteFunc(slices.Compact(persons), func(p qrgate.Person) bool { return self != 0 && p == one(self) })
+	}
+	if r.Place {
+		r.Stays = slices.Clone(r.Stays)
+		for i := range r.Stays {
+			r.Stays[i].Person = one(r.Stays[i].Person)
+		}
+	}
 	return nil
 }
 

@@ -276,12 +276,18 @@ func (b *Book) personObject(p qrgate.Person) string {
 	return "person " + hex.EncodeToString(id[:])
 }
 
+// Note writes down that somebody did something with a person that is of no case, so
+// that [Book.Looks] tells of it.
+func (b *Book) Note(ctx context.Context, by, action string, p qrgate.Person) error {
+	return b.write(ctx, action, func(t store.Tx) error { return t.Audit(by, action, b.personObject(p), "") })
+}
+
 // A Look is that somebody saw a person, or where they were.
 type Look struct {
 	At     time.Time
 	By     string // account
-	Action string // "see person", "trace person", "call person", "merge person" or "unmerge person"
-	Case   string // id
+	Action string // "see person", "trace person", "call person", "merge person", "unmerge person" or what [Book.Note] was told
+	Case   string // id, empty if none was the reason
 	Number string // of the case
 }
 

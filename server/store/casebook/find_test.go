@@ -114,7 +114,7 @@ func TestCardOfNobodyKnown(t *testing.T) {
 	})
 }
 
-// Who shares a telephone is one household, in one case alone.
+// Who shares a telephone or the number of a house is one household, in one case alone.
 func TestHouseholds(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
@@ -122,10 +122,18 @@ func TestHouseholds(t *testing.T) {
 		wife, _ := w.holder(register.Details{Name: "Lê Thị Hoà", Born: 1950, Phone: "+84914000111", Identity: "046150009999"})
 		child, _ := w.holder(register.Details{Name: "Lê Văn Bé", Born: 2019, Guardian: "Lê Thị Hoà", GuardianPhone: "+84914000111", Identity: "046219009999"})
 		other, _ := w.holder(register.Details{Name: "Võ Văn Tám", Born: 1980, Identity: "046080009999"})
+		at := func(name, phone, street, identity string) qrgate.Person {
+			p, _ := w.holder(register.Details{Name: name, Born: 1970, Phone: phone, Area: phuXuan.ID, Street: street, Identity: identity})
+			return p
+		}
+		// Three of one house: two with a telephone each, and a third who shares the
+		// second one's and says no street. Of a hamlet nobody is of one house.
+		father, mother, son := at("Lý Văn Cả", "+84914000222", "7 Nguyễn Trãi", "046070000001"), at("Lý Thị Hai", "+84914000333", "số 7  nguyen trai", "046070000002"), at("Lý Văn Ba", "+84914000333", "", "046070000003")
+		near, far := at("Hồ Thị Một", "", "thôn 3", "046070000004"), at("Hồ Thị Hai", "", "thôn 3", "046070000005")
 		var households [2][]string
 		for i := range households {
 			c := w.approved()
-			run, err := w.SaveRun(ctx, "lan", c.ID, result(met(wife, 10), met(other, 10), met(child, 10)))
+			run, err := w.SaveRun(ctx, "lan", c.ID, result(met(wife, 10), met(other, 10), met(child, 10), met(father, 10), met(mother, 10), met(son, 10), met(near, 10), met(far, 10)))
 			w.must(err)
 			_, err = w.AddCalls(ctx, "lan", c.ID, run.Refs())
 			w.must(err)
@@ -138,6 +146,23 @@ func TestHouseholds(t *testing.T) {
 			households[i] = []string{by[run.Ref(wife)], by[run.Ref(child)], by[run.Ref(other)]}
 			if h := households[i]; h[0] != h[1] || h[0] == h[2] || h[2] == "" {
 				t.Errorf("households are %v, want mother and child together", h)
+			}
+			x, y, z := by[run.Ref(father)], by[run.Ref(mother)], by[run.Ref(son)]
+			if x != y || y != z || x == households[i][0] || by[run.Ref(near)] == by[run.Ref(far)] {
+				t.Errorf("of one house are %q, %q and %q, of a hamlet %q and %q", x, y, z, by[run.Ref(near)], by[run.Ref(far)])
+			}
+			// A call does not part them.
+			for _, call := range calls {
+				w.must(w.Called(ctx, "lan", c.ID, call.Ref, call.Version, casebook.Attempt{Status: casebook.Reached}))
+			}
+			again, err := w.Calls(ctx, "lan", c.ID)
+			if d := cmp.Diff(len(calls), len(again)); d != "" || err != nil {
+				t.Errorf("after calls (-want +got):\n%s%v", d, err)
+			}
+			for _, call := range again {
+				if by[call.Ref] != call.Household {
+					t.Errorf("after a call the household is %q, want %q", call.Household, by[call.Ref])
+				}
 			}
 		}
 		if households[0][0] == households[1][0] {

@@ -93,13 +93,13 @@ func (b *Book) alike(ctx context.Context, by, id string, of Ref) (*file, []qrgat
 		return nil, nil, err
 	}
 	others := make([]qrgate.Person, 0, len(list))
-	household := map[qrgate.Person]string{}
+	telephone := map[qrgate.Person]string{}
 	for i := range list {
 		p, err := f.person(list[i].Ref)
 		if err != nil {
 			return nil, nil, err
 		}
-		household[p] = list[i].Household
+		telephone[p] = list[i].phone
 		others = append(others, p)
 	}
 	details, err := b.people.DetailsOf(ctx, append(others, one)...)
@@ -111,8 +111,8 @@ func (b *Book) alike(ctx context.Context, by, id string, of Ref) (*file, []qrgat
 		all = append(all, index)
 	}
 	for _, p := range others {
-		sharesHome := household[p] != "" && household[p] == household[one]
-		if p != one && p != f.body.Index && len(all) < MaxFound && (sharesHome || alike(details[p], details[one])) {
+		shares := telephone[p] != "" && telephone[p] == telephone[one]
+		if p != one && p != f.body.Index && len(all) < MaxFound && (shares || alike(details[p], details[one])) {
 			all = append(all, p)
 		}
 	}

@@ -132,8 +132,14 @@ func TestPlace(t *testing.T) {
 		if d := cmp.Diff(want, run.Difference); d != "" || len(run.Refs()) != 2 {
 			t.Errorf("difference (-want +got):\n%s%v", d, run.Refs())
 		}
-		w.refuses("another place", w.SetPlace(ctx, "lan", c.ID, 4, qrgate.Spot{No: 2}), qrgate.ErrConflict)
-		w.refuses("a person", w.SetIndex(ctx, "lan", c.ID, 4, run.Ref(5)), qrgate.ErrConflict)
+		// Two cards of one human are one who was there.
+		w.must(w.Merge(ctx, "lan", c.ID, w.get("lan", c.ID).Version, run.Ref(5), run.Ref(7), false))
+		joined, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Place: true, Stays: []trace.Stay{stay(5, 1), stay(7, 3), stay(0, 4)}})
+		if d := cmp.Diff([]casebook.Ref{run.Ref(5)}, joined.Refs()); d != "" || err != nil {
+			t.Errorf("who was there after merging (-want +got):\n%s%v", d, err)
+		}
+		w.refuses("another place", w.SetPlace(ctx, "lan", c.ID, w.get("lan", c.ID).Version, qrgate.Spot{No: 2}), qrgate.ErrConflict)
+		w.refuses("a person", w.SetIndex(ctx, "lan", c.ID, w.get("lan", c.ID).Version, run.Ref(5)), qrgate.ErrConflict)
 	})
 }
 

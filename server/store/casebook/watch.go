@@ -24,7 +24,8 @@ type WatchOptions struct {
 	// a day is enough.
 	Full bool
 	// Again traces once more, reading through the recorder: then the difference is
-	// kept, and who opened the case is told if there is one.
+	// kept, who is new stands on the call list, and who opened the case is told if
+	// there is one.
 	Again func(ctx context.Context, task *Task, rows *Recorder) (*Result, error)
 }
 
@@ -236,7 +237,11 @@ func (b *Book) again(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 		return err
 	}
 	result.Read = recorder
-	_, err = b.saveRun(ctx, "", w.id, result, b.self)
+	if run, err = b.saveRun(ctx, "", w.id, result, b.self); err != nil {
+		return err
+	}
+	// Whom nobody has called yet waits on the list before an officer has read of it.
+	_, err = b.addCalls(ctx, "", w.id, run.Refs(), b.self)
 	return err
 }
 

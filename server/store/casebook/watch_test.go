@@ -242,6 +242,10 @@ func TestWatchTracesAgain(t *testing.T) {
 		if d := cmp.Diff(casebook.Difference{Since: 1, New: []qrgate.Person{4}}, run.Difference); d != "" || run.By != "" {
 			t.Errorf("the difference (-want +got):\n%s of %q", d, run.By)
 		}
+		calls, err := w.Calls(t.Context(), "lan", x.c.ID)
+		if err != nil || !slices.ContainsFunc(calls, func(c casebook.Call) bool { return c.Ref == run.Ref(4) && c.Status == casebook.ToCall }) {
+			t.Errorf("who is new is not to be called: %+v, %v", calls, err)
+		}
 		told := w.kinds("lan")
 		slices.Sort(told)
 		if d := cmp.Diff([]casebook.Kind{casebook.Decided, casebook.Different, casebook.LateCheckins}, told); d != "" {
