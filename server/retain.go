@@ -48,7 +48,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 	cases, gatherings := casebook.New(s, days, time.Now), events.New(s, days, time.Now)
 	g.keeper = retention.New(retention.Parts{
 		Store: s, Rights: g.rights, Register: register.New(s, time.Now), Vault: days, Sign: sign, Log: env.log.With("task", "retention"),
-		Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere,
+		Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere, Told: cases.Note,
 		Looks: func(ctx context.Context, p qrgate.Person) ([]retention.Look, error) {
 			all, err := cases.Looks(ctx, p)
 			looks := make([]retention.Look, len(all))

@@ -45,6 +45,9 @@ type Parts struct {
 	Uninvite func(ctx context.Context, by string, match func(name, phone string) bool) error
 	// Looks returns who has seen a person, the latest first; nil if nobody can.
 	Looks func(context.Context, qrgate.Person) ([]Look, error)
+	// Told writes down that somebody did something with a person, where Looks finds
+	// it; nil if that is not known of persons.
+	Told func(ctx context.Context, by, action string, p qrgate.Person) error
 }
 
 // Options are the optional parts of a Keeper. The zero value is right.

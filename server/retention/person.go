@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention/proof"
@@ -81,6 +83,34 @@ const dossierVersion = 1
 // a foreign pass says; qrgate.ErrNotFound if nothing is held of them.
 func (k *Keeper) Find(ctx context.Context, kind pass.Kind, number string) (qrgate.Person, error) {
 	return k.Register.Cards(k.Vault).PersonOf(ctx, kind, number)
+}
+
+// Knows reports whether somebody who asks about a person says something else of them
+// than the number by which they were found: the year of birth, another number, or of
+// who has only ever given a telephone and a name, that name. A number alone stands on
+// a card that was found, or in a friend's telephone.
+func (k *Keeper) Knows(ctx context.Context, p qrgate.Person, by pass.Kind, said string) (bool, error) {
+	known, err := k.Register.Cards(k.Vault).DetailsOf(ctx, p)
+	d := known[p]
+	if err != nil || d == nil {
+		return false, err
+	}
+	plain := strings.ToUpper(strings.NewReplacer(" ", "", ".", "", "-", "").Replace(said))
+	same := func(kind pass.Kind, number string) bool { return by != kind && number != "" && number == plain }
+	if phone, ok := page.Phone(said); ok && by != pass.Phone && (phone == d.Phone || phone == d.GuardianPhone) {
+		return true, nil
+	}
+	return d.Born != 0 && plain == strconv.Itoa(d.Born) || same(pass.CCCD, d.Identity) || same(pass.BHYT, d.Insurance) ||
+		d.Born == 0 && d.Name != "" && area.Fold(said) == area.Fold(d.Name), nil
+}
+
+// Tell writes down that somebody is told who has looked at them, as what others see
+// of them is.
+func (k *Keeper) Tell(ctx context.Context, by string, p qrgate.Person) error {
+	if k.Told == nil {
+		return k.Register.Looked(ctx, by, "tell looks", "")
+	}
+	return k.Told(ctx, by, "tell looks", p)
 }
 
 // Export returns all that is held of a person. by is the account that sees it, and

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -405,36 +406,86 @@ func (p *Pages) askLooks(w http.ResponseWriter, _ *http.Request, v *page.View) e
 	return v.Render(w, "rights-seen", looksPage{Form: page.NewForm(nil), Numbered: options(v, "rights.number.", numbered...)})
 }
 
+// What one clerk may ask within an hour: whoever is not the person guesses.
+const (
+	toldPerHour    = 30
+	refusedPerHour = 5
+)
+
+// tellLooks tells a holder who has looked at them, on the word of a clerk who has seen
+// a paper and only if the holder knows more of themselves than one number.
 func (p *Pages) tellLooks(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	f, err := page.ReadForm(r)
 	if err != nil {
 		return err
 	}
+	ctx, me := r.Context(), v.Who.Account.ID
 	d := looksPage{Form: f, Numbered: options(v, "rights.number.", numbered...)}
-	if f.Choice("rights.number_kind", true, numbered...) == "" {
+	kind := f.Choice("rights.number_kind", true, numbered...)
+	if kind == "" {
 		f.Text("rights.number", 60, true)
 	}
+	second := f.Text("rights.second", 100, true)
 	if f.Choice("rights.checked", false, "1") == "" {
 		f.Fail("rights.checked", "rights.wrong.checked")
 	}
-	person, err := p.find(r, f)
-	if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+	status, err := p.mayTell(ctx, me, f)
+	if err != nil {
 		return err
 	}
-	if !f.OK() {
-		return v.RenderStatus(w, http.StatusUnprocessableEntity, "rights-seen", d)
+	var person qrgate.Person
+	if f.OK() {
+		if person, err = p.find(r, f); err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+			return err
+		}
 	}
-	if err := p.Register.Looked(r.Context(), v.Who.Account.ID, "tell looks", ""); err != nil {
-		return err
-	}
-	if d.Asked, d.Known = true, person != 0; d.Known {
-		looks, err := p.Keeper.LooksAt(r.Context(), person)
+	if person != 0 {
+		knows, err := p.Keeper.Knows(ctx, person, numbers[kind], second)
 		if err != nil {
 			return err
 		}
-		for _, l := range looks {
-			d.Lines = append(d.Lines, toldLook{l, said(v, "rights.look.", l.Action)})
+		if !knows {
+			if err := p.Register.Looked(ctx, me, "refuse looks", ""); err != nil {
+				return err
+			}
+			f.Fail("rights.second", "rights.wrong.second")
 		}
 	}
+	if !f.OK() {
+		return v.RenderStatus(w, status, "rights-seen", d)
+	}
+	if d.Asked, d.Known = true, person != 0; !d.Known {
+		if err := p.Register.Looked(ctx, me, "tell looks", ""); err != nil {
+			return err
+		}
+		return v.Render(w, "rights-seen", d)
+	}
+	looks, err := p.Keeper.LooksAt(ctx, person)
+	if err == nil {
+		err = p.Keeper.Tell(ctx, me, person)
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range looks {
+		d.Lines = append(d.Lines, toldLook{l, said(v, "rights.look.", l.Action)})
+	}
 	return v.Render(w, "rights-seen", d)
+}
+
+// mayTell fails a form of who has asked too often, and returns the status of a page
+// that refuses.
+func (p *Pages) mayTell(ctx context.Context, by string, f *page.Form) (int, error) {
+	since := p.f.Now().Add(-time.Hour)
+	for action, most := range map[string]int{"tell looks": toldPerHour, "refuse looks": refusedPerHour} {
+		n, err := p.Rights.Tries(ctx, by, action, since)
+		if err != nil {
+			return 0, err
+		}
+		if n >= most {
+			f.Fail("rights.second", "rights.wrong.often")
+			return http.StatusTooManyRequests, nil
+		}
+	}
+	return http.StatusUnprocessableEntity, nil
 }

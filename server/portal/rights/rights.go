@@ -199,7 +199,7 @@ func (p *Pages) looks(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		if err != nil {
 			return err
 		}
-		l := lookLine{LookCount: c, Name: name, Said: said(v, "rights.look.", c.Action), Asked: c.Action == "export person" || c.Action == "tell looks"}
+		l := lookLine{LookCount: c, Name: name, Said: said(v, "rights.look.", c.Action), Asked: c.Action == "export person" || c.Action == "tell looks" || c.Action == "refuse looks"}
 		if c.Case != 0 {
 			l.Number = fmt.Sprintf("CB-%d-%06d", c.Year, c.Case)
 		}

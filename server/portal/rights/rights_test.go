@@ -233,27 +233,51 @@ func TestWrongRequests(t *testing.T) {
 	}
 }
 
-// A holder learns who looked, and the asking is written down.
+// A holder learns who looked, who knows more of themselves than one number, and the
+// asking is written down.
 func TestWhoLooked(t *testing.T) {
 	w := newWorld(t)
 	w.holder("Nguyễn Thị Hoa", "+84905111222")
-	ask := url.Values{"rights.number_kind": {"phone"}, "rights.number": {"0905111222"}}
-	if code, _, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask); code != 422 {
+	const path = "/bao-ve-du-lieu/ai-da-xem"
+	ask := url.Values{"rights.number_kind": {"phone"}, "rights.number": {"0905111222"}, "rights.second": {"1980"}}
+	if code, _, _ := w.post("hoa", path, ask); code != 422 {
 		t.Errorf("without looking at a paper = %d, want 422", code)
 	}
 	ask.Set("rights.checked", "1")
-	code, body, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask)
+	code, body, _ := w.post("hoa", path, ask)
 	if code != 200 || !strings.Contains(body, "Cán bộ an") || !strings.Contains(body, "CB-2026-000001") {
 		t.Errorf("who looked = %d %s", code, body)
 	}
 	ask.Set("rights.number", "0905999999")
-	if code, body, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", ask); code != 200 || !strings.Contains(body, "Không lưu dữ liệu") {
+	if code, body, _ := w.post("hoa", path, ask); code != 200 || !strings.Contains(body, "Không lưu dữ liệu") {
 		t.Errorf("of nobody = %d", code)
 	}
-	told := 0
-	err := w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&told) }, "SELECT COUNT(*) FROM audit WHERE action = 'tell looks' AND actor = 'hoa'")
-	if err != nil || told != 2 {
-		t.Errorf("%d askings are written down, %v", told, err)
+	rows := func(action string) (n int) {
+		t.Helper()
+		w.must(w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM audit WHERE action = ? AND actor = 'hoa'", action))
+		return n
+	}
+	if told := rows("tell looks"); told != 2 {
+		t.Errorf("%d askings are written down, want 2", told)
+	}
+	// The number again, the name that stands on the card, and guesses of the year: a
+	// card that was found tells nobody, and after a few nobody is asked.
+	ask.Set("rights.number", "0905111222")
+	for i, second := range []string{"", "0905 111 222", "Nguyễn Thị Hoa", "1979", "1981", "46", "1980"} {
+		ask.Set("rights.second", second)
+		want := 422
+		if i == 6 {
+			want = 429
+		}
+		if code, body, _ := w.post("hoa", path, ask); code != want || strings.Contains(body, "Cán bộ an") {
+			t.Errorf("who says %q = %d, want %d", second, code, want)
+		}
+	}
+	if refused := rows("refuse looks"); refused != 5 {
+		t.Errorf("%d wrong answers are written down, want 5", refused)
+	}
+	if _, body, _ := w.get("lan", "/bao-ve-du-lieu/tra-cuu"); !strings.Contains(body, "không đúng người") {
+		t.Error("the data-protection officer does not see who guesses")
 	}
 }
 

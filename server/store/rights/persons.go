@@ -129,7 +129,7 @@ type LookCount struct {
 }
 
 // lookActions are the actions of audit rows that say that somebody saw a person.
-var lookActions = []any{"see person", "trace person", "export person", "tell looks", "use restricted data"}
+var lookActions = []any{"see person", "trace person", "export person", "tell looks", "refuse looks", "use restricted data"}
 
 // Looks returns who has seen persons since a time, by officer, action and case, the
 // most first.
@@ -141,8 +141,15 @@ func (r *Rights) Looks(ctx context.Context, since time.Time, most int) (all []Lo
 		return err
 	}, `SELECT e.actor, COALESCE(c.year, 0), COALESCE(c.no, 0), e.action, COUNT(*), MIN(e.at), MAX(e.at)
 		FROM audit e LEFT JOIN cases c ON e.note = 'case ' || c.id
-		WHERE e.action IN (?, ?, ?, ?, ?) AND e.at >= ? GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 7 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
+		WHERE e.action IN (?, ?, ?, ?, ?, ?) AND e.at >= ? GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 7 DESC LIMIT ?`, append(append([]any{}, lookActions...), since.UnixMilli(), most)...)
 	return all, wrap("looks", err)
+}
+
+// Tries returns how often somebody has done something since a time.
+func (r *Rights) Tries(ctx context.Context, by, action string, since time.Time) (n int, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) },
+		"SELECT COUNT(*) FROM audit WHERE actor = ? AND at > ? AND action = ?", by, since.UnixMilli(), action)
+	return n, wrap("tries", err)
 }
 
 // ProofOf returns the signed file of what was erased at a request, or
