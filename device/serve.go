@@ -272,7 +272,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	carried := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand}
 	notice := startCarrying(ctx, tasks, c, carried, log.With("task", "carry"))
-	face.Reconfigure(func(o *screen.Options) { o.Notice = own.bootNotice(s.notice(notice)) })
+	face.Reconfigure(func(o *screen.Options) { o.Notice = own.bootNotice(blindNotice(door, s.notice(notice))) })
 	s.startCodes(ctx, tasks, codes, carried, sender, face)
 	count.tell(heart, face)
 	count.start(ctx, tasks, heart)
@@ -287,6 +287,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	tasks.Go(func() error { return s.orders.Run(ctx, link) })
 	tasks.Go(func() error { return forget(ctx, s.sealer) })
 	tasks.Go(func() error { return notify.Run(ctx, alive) })
+	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
 	if c.Screen.listen != "" {
 		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
 	}

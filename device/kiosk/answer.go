@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/sync/guide"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 	"github.com/qrgate/qrgate/sync/words"
@@ -52,12 +53,23 @@ var signals = map[words.State]panel.Signal{
 // Signal returns what the panel shows with an answer of the given state.
 func Signal(s words.State) panel.Signal { return signals[s] }
 
+// noScanner is what lamps count out while no scanner can read, as they do at a first start.
+var noScanner = panel.Trouble(int(guide.NoScanner))
+
+// signal is Signal of this door as it is.
+func (k *Kiosk) signal(s words.State) panel.Signal {
+	if s == words.Ready && k.blind {
+		return noScanner
+	}
+	return Signal(s)
+}
+
 // tell gives one answer everywhere. The panel comes first: it opens the door.
 func (k *Kiosk) tell(a Answer) {
 	if k.hand != nil {
 		*k.hand = a
 	}
-	k.Panel.Show(Signal(a.State))
+	k.Panel.Show(k.signal(a.State))
 	for _, f := range k.Faces {
 		f.Show(a)
 	}

@@ -90,6 +90,7 @@ type Kiosk struct {
 	last   party
 	taken  taken
 	faulty bool // Fault stands
+	blind  bool // no scanner can read
 	hand   *Answer
 	// A code that a guard types is no try at the screen.
 	guardTries tries

@@ -83,15 +83,39 @@ func (k *Kiosk) Stand() {
 	k.stand()
 }
 
-func (k *Kiosk) stand() {
-	state := words.Ready
+func (k *Kiosk) stand() { k.tell(Answer{State: k.standing()}) }
+
+func (k *Kiosk) standing() words.State {
 	switch {
 	case k.locked():
-		state = words.Locked
+		return words.Locked
 	case k.faulty:
-		state = words.Fault
+		return words.Fault
 	}
-	k.tell(Answer{State: state})
+	return words.Ready
+}
+
+// SetBlind says whether no scanner can read a code. While it is so, lamps that would ask
+// for one count out that trouble, which holds a way out open; a screen goes on, for codes
+// are typed there. While somebody is being answered it changes nothing and is to be said again.
+func (k *Kiosk) SetBlind(blind bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.blind == blind {
+		return
+	}
+	switch k.Panel.Health().Signal {
+	case panel.Ready, panel.Fault, panel.Locked, noScanner:
+		k.blind = blind
+		k.Panel.Show(k.signal(k.standing()))
+	}
+}
+
+// Blind returns what SetBlind was last told, as far as it was taken.
+func (k *Kiosk) Blind() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.blind
 }
 
 // Here shows for a moment which kiosk this is, unless somebody is being answered, and
@@ -100,7 +124,7 @@ func (k *Kiosk) Here() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch k.Panel.Health().Signal {
-	case panel.Ready, panel.Fault, panel.Locked, panel.Here:
+	case panel.Ready, panel.Fault, panel.Locked, panel.Here, noScanner:
 		k.tell(Answer{State: words.Here})
 		return true
 	}
