@@ -8,15 +8,18 @@
 package passage
 
 import (
+	"context"
 	"embed"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/configs"
 	"github.com/qrgate/qrgate/server/store/coverage"
 	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -30,12 +33,13 @@ type Pages struct {
 	f        *page.Frame
 	coverage *coverage.Coverage
 	rooms    *rooms.Rooms
+	configs  *configs.Configs
 }
 
 // New returns the page in f.
 func New(f *page.Frame, s *store.Store) *Pages {
 	f.Add(files, "pages/*.html")
-	return &Pages{f, coverage.New(s), rooms.New(s, f.Now)}
+	return &Pages{f, coverage.New(s), rooms.New(s, f.Now), configs.New(s, f.Now)}
 }
 
 var (
@@ -138,6 +142,36 @@ func (p *Pages) inside(r *http.Request, place *qrgate.Place, today qrgate.Day) (
 	limit := int64(place.Capacity)
 	in := &inside{People: page.Number(max(c.Inside, 0)), Limit: page.Number(limit), Told: c.Told.In(qrgate.Zone).Format("15:04 02/01"), Silent: c.Silent}
 	in.Full = c.Inside >= limit
-	in.Near = !in.Full && c.Inside*100 >= limit*int64(c.Warn)
+	near, err := p.near(r.Context(), place.No)
+	if err != nil {
+		return nil, err
+	}
+	in.Near = !in.Full && c.Inside*100 >= limit*near
 	return in, nil
+}
+
+// near returns from how many of a hundred of its limit on a place is nearly full: what its
+// kiosks are set to show, the earliest if they differ.
+func (p *Pages) near(ctx context.Context, place uint32) (int64, error) {
+	kiosks, err := p.configs.OfPlace(ctx, place)
+	if err != nil {
+		return 0, err
+	}
+	var shares []int64
+	for _, k := range kiosks {
+		for _, v := range k.Values() {
+			if v.Key != "door.near_full" {
+				continue
+			}
+			n, err := strconv.ParseInt(v.Value, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			shares = append(shares, n)
+		}
+	}
+	if len(shares) == 0 {
+		return wire.DefaultNear, nil
+	}
+	return slices.Min(shares), nil
 }

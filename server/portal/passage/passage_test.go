@@ -6,11 +6,13 @@ import (
 	"testing"
 	"time"
 
+	layers "github.com/qrgate/qrgate/server/fleet/configs"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/server/portal/passage"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/configs"
 )
 
 func newWorld(t *testing.T) *pagetest.World {
@@ -70,6 +72,27 @@ func TestPlace(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(body)
+	}
+}
+
+// The page says nearly full from where the place's kiosks do.
+func TestNearlyFullIsWhatItsKiosksSay(t *testing.T) {
+	w := newWorld(t)
+	fill(t, w)
+	at := fmt.Sprintf("/dia-diem/%d/do-phu", w.Place.No)
+	kept := configs.New(w.Store, time.Now)
+	for i, tt := range []struct {
+		layer layers.LayerID
+		share string
+		near  bool
+	}{{layers.Everywhere, "95", false}, {layers.Place(w.Place.No), "60", true}, {layers.Kiosk("dong-ba-gate-1"), "94", false}} {
+		_, err := kept.Save(t.Context(), configs.Change{Layer: tt.layer, Settings: layers.Settings{"door.near_full": tt.share}, By: "owner", Why: "thử"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body, _ := w.Get("owner", at); strings.Contains(body, "Sắp đủ người") != tt.near {
+			t.Errorf("%d: 468 of 500 inside, %s says %s %%: nearly full is %v", i, tt.layer, tt.share, !tt.near)
+		}
 	}
 }
 

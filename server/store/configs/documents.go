@@ -93,6 +93,15 @@ func (c *Configs) Kiosks(ctx context.Context) ([]Kiosk, error) {
 	return all, nil
 }
 
+// OfPlace returns the kiosks of a place that may deliver.
+func (c *Configs) OfPlace(ctx context.Context, no uint32) ([]Kiosk, error) {
+	all, err := kiosks(c.outside(ctx), "k.state = ? AND k.place_no = ?", int64(qrgate.KioskActive), int64(no))
+	if err != nil {
+		return nil, fmt.Errorf("configs: kiosks of place %d: %w", no, err)
+	}
+	return all, nil
+}
+
 // Kiosk returns one kiosk, or qrgate.ErrNotFound.
 func (c *Configs) Kiosk(ctx context.Context, id string) (Kiosk, error) {
 	all, err := kiosks(c.outside(ctx), "k.id = ?", id)

@@ -107,13 +107,11 @@ type Count struct {
 	In     int64 // who came in, in this period
 	Told   time.Time
 	Silent int // kiosks that have not told lately
-	Warn   int // of a hundred of the limit, from which on the place is nearly full
 }
 
 // Inside returns what is known of a scope in a period.
 func (r *Rooms) Inside(ctx context.Context, place uint32, s wire.Scope, period int64, connected time.Duration) (c Count, err error) {
 	now := r.now()
-	c.Warn = wire.DefaultNear
 	err = r.s.Read(ctx, func(rows *sql.Rows) error {
 		var t quota.Tally
 		var told time.Time

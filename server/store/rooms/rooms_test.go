@@ -110,7 +110,7 @@ func TestTwoGatesShareAPlace(t *testing.T) {
 		}
 		w.beat("gate-0002", &b, 10)
 		got, err := w.Inside(t.Context(), 5, wire.Scope{}, 1, connected)
-		want := rooms.Count{Inside: a.Inside() + b.Inside(), In: 10 + int64(b.In), Told: w.now, Warn: wire.DefaultNear}
+		want := rooms.Count{Inside: a.Inside() + b.Inside(), In: 10 + int64(b.In), Told: w.now}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("Inside: %v\n%s", err, diff)
 		}
