@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 	"github.com/qrgate/qrgate/sync/words"
 )
 
@@ -34,6 +35,21 @@ func startCarrying(ctx context.Context, tasks *errgroup.Group, c Config, d carry
 	watch := carry.NewWatch(d, c.Sticks, log)
 	tasks.Go(func() error { return watch.Run(ctx) })
 	return func() string { return watch.Notice(words.Vietnamese) }
+}
+
+// takeBeside returns what takes all but receipts of what was carried here: what else
+// comes by the link, and the settings.
+func (s *station) takeBeside(heart *agent.Agent) func(context.Context, []byte) bool {
+	return func(ctx context.Context, envelope []byte) bool {
+		if heart.Hand(ctx, envelope) {
+			return true
+		}
+		if _, err := wire.OpenConfig(envelope, s.id.Kiosk, s.id.Keys().Signer(wire.ForConfig)); err != nil {
+			return false
+		}
+		s.kept.Take(envelope) // and tells why it is refused
+		return true
+	}
 }
 
 // export carries check-ins to a folder and takes the receipts that lie there, whether
@@ -64,7 +80,7 @@ func export(ctx context.Context, env environment) error {
 	if r.Refused > 0 {
 		fmt.Fprintf(env.stderr, "qrgate-kiosk export: %d receipts do not verify and were not taken\n", r.Refused)
 	}
-	_, err = fmt.Fprintf(env.out, "%s: %d receipts taken, received by the server 1…%d, %d records written to %s\n", id.Kiosk, r.Receipts, r.Through, r.Waiting, dir)
+	_, err = fmt.Fprintf(env.out, "%s: %d receipts taken and %d other messages, received by the server 1…%d, %d records written to %s\n", id.Kiosk, r.Receipts, r.Beside, r.Through, r.Waiting, dir)
 	return err
 }
 
@@ -95,13 +111,22 @@ func exportStopped(ctx context.Context, env environment, c Config, id *agent.Ide
 	if err != nil {
 		return carry.Report{}, err
 	}
-	d := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: func(_ context.Context, envelope []byte) error {
+	voids, err := agent.OpenList(c.voidList(), id.Key, state.List)
+	if err != nil {
+		return carry.Report{}, err
+	}
+	heart := agent.New(id, state, voids, queue, clock, machine.SinceBoot, nil, log)
+	take := func(_ context.Context, envelope []byte) error {
 		at, err := deliver.Apply(id.Kiosk, id.ReceiptKey, queue, envelope)
 		if err != nil {
 			return err
 		}
 		left.Contact(at)
 		return state.Raise(at)
+	}
+	d := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: take, Beside: func(_ context.Context, envelope []byte) bool {
+		_, err := wire.OpenConfig(envelope, id.Kiosk, id.Keys().Signer(wire.ForConfig))
+		return heart.Take(envelope) || err == nil // settings are taken by a door that runs
 	}}
 	r, err := d.Visit(ctx, dir)
 	return r, errors.Join(err, left.Close(), queue.Close())

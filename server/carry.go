@@ -10,10 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/fleet/courier"
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/seal"
@@ -26,6 +29,29 @@ const (
 	receiptsFile = ".receipts"
 )
 
+// A carrier takes in what kiosks without a network wrote, and gives what goes back.
+type carrier struct {
+	*ingest.Ingest
+	keys       []byte           // signed list of keys
+	configured *courier.Courier // nil: no settings
+}
+
+// Beside returns what goes back beside receipts. The list of keys comes first: what
+// follows may be signed by one that the kiosk does not know yet.
+func (c carrier) Beside(kiosk string) ([][]byte, error) {
+	all := [][]byte{c.keys}
+	if c.configured != nil {
+		doc, err := c.configured.Document(kiosk)
+		if err != nil {
+			return nil, err
+		}
+		if doc != nil {
+			all = append(all, doc)
+		}
+	}
+	return append(all, c.Ingest.Beside(kiosk)...), nil
+}
+
 // importBundles takes in what was carried here on a stick and writes the receipts
 // beside it, also while a server serves.
 func importBundles(ctx context.Context, env environment) error {
@@ -37,7 +63,7 @@ func importBundles(ctx context.Context, env environment) error {
 		return err
 	}
 	return withStore(ctx, env.config, func(s *store.Store) error {
-		in, err := offlineIngest(env, s)
+		in, err := offlineIngest(ctx, env, s)
 		if err != nil {
 			return err
 		}
@@ -85,7 +111,7 @@ func bundleFiles(path string) ([]string, error) {
 
 // offlineIngest is what serve takes batches in with, without a link: a server that
 // serves or the next beat tells what this one could not.
-func offlineIngest(env environment, s *store.Store) (*ingest.Ingest, error) {
+func offlineIngest(ctx context.Context, env environment, s *store.Store) (*carrier, error) {
 	c := env.config
 	master, keys, _, err := loadKeys(c)
 	if err != nil {
@@ -107,9 +133,14 @@ func offlineIngest(env environment, s *store.Store) (*ingest.Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil),
+	voids := lists.New(void.New(s, time.Now), wire.Signer{ID: id, Key: key}, lists.Options{})
+	if err := voids.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	in, err := ingest.New(ingest.Parts{
+		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil), Lists: voids,
 	}, ingest.Options{Workers: 1, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "import")})
+	return &carrier{Ingest: in, keys: keys.Signed()}, err
 }
 
 // A noLink leads nowhere.
@@ -121,7 +152,7 @@ func (noLink) Subscribe(context.Context, string, func(string, []byte)) error { r
 
 // importBundle says in both languages what became of a file: who carries sticks is not
 // always who runs servers.
-func importBundle(ctx context.Context, env environment, in *ingest.Ingest, s *store.Store, path string) error {
+func importBundle(ctx context.Context, env environment, in *carrier, s *store.Store, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -137,7 +168,11 @@ func importBundle(ctx context.Context, env environment, in *ingest.Ingest, s *st
 		}
 		to := filepath.Join(filepath.Dir(path), c.Kiosk+receiptsFile)
 		if len(c.Receipts) > 0 {
-			if err := writeReceipts(to, c); err != nil {
+			beside, err := in.Beside(c.Kiosk)
+			if err != nil {
+				return err
+			}
+			if err := writeReceipts(to, c.Kiosk, carry.Bundle(c.Receipts, beside)); err != nil {
 				return err
 			}
 		}
@@ -167,13 +202,13 @@ func importBundle(ctx context.Context, env environment, in *ingest.Ingest, s *st
 }
 
 // writeReceipts replaces the file that goes back to the kiosk.
-func writeReceipts(path string, c ingest.Carried) error {
+func writeReceipts(path, kiosk string, envelopes [][]byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = deliver.WriteBundle(f, c.Kiosk, carry.Each(c.Receipts))
+	err = deliver.WriteBundle(f, kiosk, carry.Each(envelopes))
 	if err == nil {
 		err = f.Chmod(0o644)
 	}

@@ -106,7 +106,7 @@ func serve(ctx context.Context, env environment) error {
 		return err
 	}
 	pages, err := portal.New(portal.Parts{
-		Store: s, Register: reg, Vault: days, Desk: in, Carry: in, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
+		Store: s, Register: reg, Vault: days, Desk: in, Carry: carrier{in, keys.Signed(), configured}, Feed: in.Feed, Key: master.Derive, Log: log.With("task", "portal"),
 		Enrolment:  enrolling.pages(),
 		Releases:   newer.pages,
 		Orders:     ordering,

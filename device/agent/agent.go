@@ -45,6 +45,7 @@ type Agent struct {
 	keys    chan []byte
 	parts   chan []byte
 	events  chan []byte
+	handed  chan handed
 
 	nonce [16]byte      // of the beat that waits for its answer; zero if none does
 	sent  time.Duration // since boot, when it was sent
@@ -125,6 +126,7 @@ func New(id *Identity, state *State, list *List, queue *outbox.Queue, clock *whe
 	return &Agent{
 		id: id, state: state, list: list, queue: queue, clock: clock, since: since, health: health, log: log,
 		up: make(chan struct{}, 1), answers: make(chan answer, 4), keys: make(chan []byte, 4), parts: make(chan []byte, 8), events: make(chan []byte, wire.MaxHeldEvents),
+		handed: make(chan handed),
 	}
 }
 
@@ -217,6 +219,8 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 			a.takeEvent(b)
 		case take := <-taken:
 			take()
+		case h := <-a.handed:
+			h.done <- a.Take(h.envelope)
 		}
 	}
 }
@@ -386,6 +390,65 @@ func (a *Agent) takeEvent(b []byte) {
 	case !errors.Is(err, room.ErrOld):
 		a.log.Warn("event refused", "err", err)
 	}
+}
+
+// takeNewest takes the word of a server that a list was the newest at some time. It
+// may have lain on a stick for long: what was heard later counts.
+func (a *Agent) takeNewest(said *wire.BeatAnswer) {
+	at := time.UnixMilli(said.Time)
+	if heard, ok := a.list.Checked(); ok && !at.After(heard) {
+		return
+	}
+	a.list.newest(Checked{said.List, at})
+	a.keepChecked()
+}
+
+// A handed is an envelope that came another way than by the link.
+type handed struct {
+	envelope []byte
+	done     chan<- bool
+}
+
+// Hand takes what a server sent another way than by the link, on a USB stick or as
+// codes: a list of keys, the list of void cards, the word that it is the newest, an
+// event. It returns when that is in force, and false if it is none of these: a receipt,
+// say. Run must be running.
+func (a *Agent) Hand(ctx context.Context, envelope []byte) bool {
+	done := make(chan bool, 1)
+	select {
+	case a.handed <- handed{envelope, done}:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case ours := <-done:
+		return ours
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Take does what [Agent.Hand] does, for an agent that does not run.
+func (a *Agent) Take(envelope []byte) bool {
+	if _, err := wire.OpenKeyList(envelope, a.id.Root); err == nil {
+		a.takeKeys(envelope)
+		return true
+	}
+	if _, err := wire.OpenListPart(envelope, a.id.ReceiptKey); err == nil {
+		a.takeList(envelope)
+		return true
+	}
+	if said, err := wire.OpenBeatAnswer(envelope, a.id.Kiosk, a.id.ReceiptKey); err == nil {
+		a.takeNewest(said)
+		return true
+	}
+	if _, err := wire.OpenEvent(envelope, a.id.ReceiptKey); err == nil {
+		if a.Room != nil {
+			a.takeEvent(envelope)
+		}
+		return true
+	}
+	return false
 }
 
 func (a *Agent) keepFloor() {

@@ -161,6 +161,33 @@ func TestVisitThereAndBack(t *testing.T) {
 	}
 }
 
+// What comes beside receipts is taken, and is no receipt that was refused.
+func TestVisitTakesWhatComesBesideReceipts(t *testing.T) {
+	d, s, dir := newDoor(t, 3), &server{t: t}, t.TempDir()
+	var beside []string
+	d.Beside = func(_ context.Context, envelope []byte) bool {
+		if !bytes.HasPrefix(envelope, []byte("list")) {
+			return false
+		}
+		beside = append(beside, string(envelope))
+		return true
+	}
+	if _, err := d.Visit(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	s.take(filepath.Join(dir, gate+".batches"))
+	r := s.ledger.Receipt(gate, s.epoch, 0)
+	r.Generation, r.Time = 1, time.Now().UnixMilli()
+	file := bundle(t, gate, []byte("list of keys"), r.Seal(7, serverKey), []byte("list of void cards"), []byte("of a later release"))
+	if err := os.WriteFile(filepath.Join(dir, gate+".receipts"), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Visit(t.Context(), dir)
+	if err != nil || got.Beside != 2 || got.Receipts != 1 || got.Refused != 1 || got.Waiting != 0 || len(beside) != 2 {
+		t.Errorf("Visit() = %+v, %v, with %q beside", got, err, beside)
+	}
+}
+
 func TestVisitOfAHostileStick(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {

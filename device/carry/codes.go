@@ -97,7 +97,7 @@ func (c *Codes) Run(ctx context.Context) error {
 				c.log.Warn("receipts shown as codes not read", "err", r.Damaged)
 				continue
 			}
-			c.log.Info("receipts shown as codes", "receipts", r.Receipts, "refused", r.Refused)
+			c.log.Info("receipts shown as codes", "receipts", r.Receipts, "beside", r.Beside, "refused", r.Refused)
 			c.mu.Lock()
 			c.shown, c.taken = "", time.Now()
 			c.mu.Unlock()

@@ -13,7 +13,8 @@
 // A folder holds for each kiosk two files, so one stick serves many gates:
 //
 //	KIOSK.batches    from the kiosk; written anew at each visit, whole or not at all
-//	KIOSK.receipts   from the server
+//	KIOSK.receipts   from the server; with them come the list of void cards and what
+//	                 else a kiosk without a link lacks
 //
 // While the program of the door runs, it alone holds the outbox. It visits each
 // stick that is put in ([Watch]), and serves the command line on a socket in its state

@@ -15,16 +15,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// maxReceipts bounds what is read of a file of receipts that somebody hands in.
-const maxReceipts = 4 << 20
-
 // A result is a Report as it goes over the socket.
 type result struct {
 	Receipts, Refused int
+	Beside            int
 	Damaged           string
 	Waiting, Through  uint64
 }
@@ -55,7 +54,7 @@ func Serve(ctx context.Context, path string, d Door, log *slog.Logger) error {
 	})
 	mux.HandleFunc("POST /receipts", func(w http.ResponseWriter, r *http.Request) {
 		var out result
-		rep, err := d.TakeBundle(r.Context(), http.MaxBytesReader(w, r.Body, maxReceipts))
+		rep, err := d.TakeBundle(r.Context(), http.MaxBytesReader(w, r.Body, deliver.MaxCarried+1<<10))
 		if errors.Is(err, outbox.ErrBroken) {
 			select {
 			case broken <- err:
@@ -66,7 +65,7 @@ func Serve(ctx context.Context, path string, d Door, log *slog.Logger) error {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		out.Receipts, out.Refused = rep.Receipts, rep.Refused
+		out.Receipts, out.Beside, out.Refused = rep.Receipts, rep.Beside, rep.Refused
 		if rep.Damaged != nil {
 			out.Damaged = rep.Damaged.Error()
 		}
@@ -122,7 +121,7 @@ func (s *Socket) Visit(ctx context.Context, dir string) (Report, error) {
 			return Report{}, err
 		}
 	}
-	r := Report{Receipts: out.Receipts, Refused: out.Refused}
+	r := Report{Receipts: out.Receipts, Beside: out.Beside, Refused: out.Refused}
 	if out.Damaged != "" {
 		r.Damaged = errors.New(out.Damaged)
 	}

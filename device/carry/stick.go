@@ -29,11 +29,17 @@ type Door struct {
 
 	// Take takes a receipt and returns when it is on disk, or why it was refused.
 	Take func(ctx context.Context, envelope []byte) error
+
+	// Beside takes what a server sends beside receipts: lists of keys and void cards,
+	// events, settings. It returns when that is in force, and false if it is none of
+	// these. Nil takes nothing.
+	Beside func(ctx context.Context, envelope []byte) bool
 }
 
 // A Report says what was done with a folder.
 type Report struct {
 	Receipts int    // taken
+	Beside   int    // parts of lists and other messages that came with them
 	Refused  int    // receipts that do not verify
 	Waiting  uint64 // check-ins and other records written, which wait for a receipt
 	Through  uint64 // received by the server up to here
@@ -83,6 +89,11 @@ func (d Door) TakeBundle(ctx context.Context, from io.Reader) (Report, error) {
 	all, damaged := deliver.ReadReceipts(from, d.Kiosk)
 	r := Report{Damaged: damaged}
 	for _, e := range all {
+		// Lists of keys come first, by which what follows verifies.
+		if d.Beside != nil && d.Beside(ctx, e) {
+			r.Beside++
+			continue
+		}
 		switch err := d.Take(ctx, e); {
 		case err == nil:
 			r.Receipts++

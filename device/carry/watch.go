@@ -105,7 +105,7 @@ func (w *Watch) visit(ctx context.Context, dir string) error {
 		return nil
 	}
 	w.say(words.CarryDone, doneFor, "count", fmt.Sprint(r.Waiting))
-	w.log.Info("stick written", "dir", dir, "waiting", r.Waiting, "through", r.Through, "receipts", r.Receipts, "refused", r.Refused)
+	w.log.Info("stick written", "dir", dir, "waiting", r.Waiting, "through", r.Through, "receipts", r.Receipts, "beside", r.Beside, "refused", r.Refused)
 	if r.Damaged != nil {
 		w.log.Warn("receipts on the stick not read", "dir", dir, "err", r.Damaged)
 	}

@@ -176,6 +176,27 @@ func (in *Ingest) Owed(ctx context.Context, kiosk string) ([][]byte, error) {
 	return all, nil
 }
 
+// Beside returns what a kiosk that has no network lacks beside receipts, signed: the
+// newest list of void cards whole, the word that none is newer now, and the events of
+// its place. A kiosk of an earlier release refuses what it does not know and takes the
+// receipts.
+func (in *Ingest) Beside(kiosk string) [][]byte {
+	var all [][]byte
+	if in.Doors != nil {
+		all = in.Doors.Lacks(kiosk, nil)
+	}
+	if in.Lists == nil {
+		return all
+	}
+	newest, parts := in.Lists.Whole()
+	if newest.Version == 0 {
+		return all
+	}
+	// An answer to no beat: it sets no clock.
+	says := wire.BeatAnswer{V: wire.Version, Kiosk: kiosk, List: newest, Time: in.now().UnixMilli()}
+	return append(append(all, wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, says)), parts...)
+}
+
 // tellBearers tells whoever carried batches what became of them, after the commit.
 func (k *intake) tellBearers(all []*delivery) {
 	if !slices.ContainsFunc(all, func(d *delivery) bool { return d.bearer != nil }) {

@@ -123,3 +123,34 @@ func testListsComeWithBeats(t *testing.T, w *world) {
 		return p.Beat != nil && p.Beat.List != nil && p.Beat.List.Stamp == first
 	})
 }
+
+// A kiosk without a network gets the whole list by hand, and the word that it is the
+// newest; a second one does not move a clock by it.
+func TestListsGoByHand(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		k := w.kiosk("kiosk-00001")
+		l := lists.New(void.New(w.store, w.now), wire.Signer{ID: receiptKeyID, Key: serverKey}, lists.Options{Now: w.now})
+		p := w.parts()
+		p.Lists = l
+		s := w.serveWith(p, ingest.Options{})
+		if got := s.Beside(k.id); len(got) != 0 {
+			t.Errorf("%d messages before the list was read, want none", len(got))
+		}
+		w.revoke(7)
+		if err := l.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := s.Beside(k.id)
+		if len(got) != 2 {
+			t.Fatalf("%d messages, want the newest and the list", len(got))
+		}
+		said, err := wire.OpenBeatAnswer(got[0], k.id, receiptKeys)
+		if err != nil || said.Nonce != ([16]byte{}) || said.Time != w.now().UnixMilli() {
+			t.Fatalf("the newest: %+v, %v", said, err)
+		}
+		part, err := wire.OpenListPart(got[1], receiptKeys)
+		if err != nil || part.Head.Stamp != said.List || part.Head.From != 0 {
+			t.Errorf("%+v, %v; want list %v", part, err, said.List)
+		}
+	})
+}

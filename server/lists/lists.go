@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,6 +179,23 @@ func (l *Lists) Answer(held wire.ListBeat) (newest wire.Stamp, parts [][]byte) {
 		if parts = append(parts, p); len(parts) == PartsAtOnce {
 			break
 		}
+	}
+	return e.Stamp, parts
+}
+
+// Whole returns the newest version and the signed messages that bring a kiosk to it
+// whatever it holds, for one that cannot be asked: none before the database was read.
+func (l *Lists) Whole() (newest wire.Stamp, parts [][]byte) {
+	e := l.newest.Load()
+	if e == nil {
+		return wire.Stamp{}, nil
+	}
+	w := l.whole(e)
+	parts = w.parts
+	if w.stamp != e.Stamp {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		parts = append(slices.Clip(parts), e.change(w.stamp.Version, l.sign))
 	}
 	return e.Stamp, parts
 }

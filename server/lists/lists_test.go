@@ -341,3 +341,24 @@ func BenchmarkFiveHundredKiosks(b *testing.B) {
 
 // wholeAnew is long enough for a whole list to be made anew.
 const wholeAnew = 11 * time.Minute
+
+// One that cannot be asked gets the whole list, also while that is of a version not
+// long before.
+func TestWhole(t *testing.T) {
+	w := newWorld(t, 100)
+	if newest, parts := w.Whole(); newest != (wire.Stamp{}) || parts != nil {
+		t.Errorf("Whole() before the database was read = %v, %d parts", newest, len(parts))
+	}
+	for no := range uint32(3) {
+		w.change("revoked = 1", no+1)
+		w.refresh()
+		newest, parts := w.Whole()
+		var k taker
+		for _, p := range parts {
+			k.take(t, p)
+		}
+		if k.beat.Stamp != newest || k.list == nil || k.list.Len() != int(no)+1 {
+			t.Errorf("Whole() leads to %v, want %v with %d cards", k.beat.Stamp, newest, no+1)
+		}
+	}
+}

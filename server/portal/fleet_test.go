@@ -78,3 +78,5 @@ func (nobodyCarries) Carry(_ context.Context, r io.Reader) (ingest.Carried, erro
 }
 
 func (nobodyCarries) Owed(context.Context, string) ([][]byte, error) { return nil, nil }
+
+func (nobodyCarries) Beside(string) ([][]byte, error) { return nil, nil }

@@ -14,8 +14,9 @@ import (
 // ErrForeign is returned for a bundle of another kiosk.
 var ErrForeign = errors.New("bundle of another kiosk")
 
-// ReadReceipts reads a bundle of receipts for kiosk. Nothing in it is verified but
-// its form; what is whole of one that was cut short is returned with the error.
+// ReadReceipts reads a bundle of receipts for kiosk, and of what comes beside them.
+// Nothing in it is verified but its form; what is whole of one that was cut short is
+// returned with the error.
 func ReadReceipts(r io.Reader, kiosk string) ([][]byte, error) {
 	of, envelopes, err := ReadBundle(r)
 	if err != nil {
@@ -25,20 +26,25 @@ func ReadReceipts(r io.Reader, kiosk string) ([][]byte, error) {
 		return nil, fmt.Errorf("deliver: bundle of %s: %w", of, ErrForeign)
 	}
 	var all [][]byte
+	size := 0
 	for e, err := range envelopes {
 		if err != nil {
 			return all, err
 		}
-		if len(all) == maxCarriedReceipts {
-			return all, fmt.Errorf("deliver: bundle of more than %d receipts: %w", maxCarriedReceipts, wire.ErrTooLarge)
+		if size += len(e); len(all) == maxEnvelopes || size > MaxCarried {
+			return all, fmt.Errorf("deliver: bundle of more than %d receipts or %d bytes: %w", maxEnvelopes, MaxCarried, wire.ErrTooLarge)
 		}
 		all = append(all, e)
 	}
 	return all, nil
 }
 
-// maxCarriedReceipts is more than a server signs for one bundle: it bounds memory.
-const maxCarriedReceipts = 256
+// What a kiosk reads of one bundle, which is more than a server signs for one: it bounds
+// memory.
+const (
+	MaxCarried   = 8 << 20 // bytes
+	maxEnvelopes = 256 + wire.MaxListParts
+)
 
 // Apply verifies a receipt and hands it to the outbox of a kiosk whose [Sender] does
 // not run, and returns the server's time in it when it is on disk. A server that

@@ -54,7 +54,7 @@ func TestCheckinsOfAGateWithoutANetworkAreCarried(t *testing.T) {
 	}
 
 	t.Log("the receipts go back")
-	if out, err := k.Command(t.Context(), "export", stick); err != nil || !strings.Contains(out, "1 receipts taken") || !strings.Contains(out, " 0 records written") {
+	if out, err := k.Command(t.Context(), "export", stick); err != nil || !strings.Contains(out, "1 receipts taken and") || !strings.Contains(out, " 0 records written") {
 		t.Errorf("export of a kiosk that runs: %v: %s", err, out)
 	}
 	k.show(p.command("card", "-number", "1000"))
@@ -76,6 +76,42 @@ func TestCheckinsOfAGateWithoutANetworkAreCarried(t *testing.T) {
 	if rows := p.rows(k); len(rows) != scans+1 {
 		t.Errorf("%d rows, want %d", len(rows), scans+1)
 	}
+}
+
+// A card that was revoked is refused by a gate that never has a network, once the
+// receipts were brought to it: the list of void cards comes with them.
+func TestVoidCardsAreCarriedToADoorWithoutANetwork(t *testing.T) {
+	t.Parallel()
+	p, clerk := setCards(t, "")
+	clerk.issue("Nguyễn Văn An", "card")
+	clerk.issue("Trần Thị Bình", "card")
+	p.proxy.Down.Store(true)
+	p.proxy.Cut()
+	an, binh := p.command("card", "-number", "1"), p.command("card", "-number", "2")
+	p.kiosk.show(an)
+	p.kiosk.show(binh)
+	clerk.revoke(1)
+
+	stick := t.TempDir()
+	carry := func() {
+		t.Helper()
+		if out, err := p.kiosk.Command(t.Context(), "export", stick); err != nil {
+			t.Fatalf("export: %v: %s", err, out)
+		}
+	}
+	carry()
+	p.command("import", stick)
+	carry()
+	p.kiosk.refused(an)
+	p.kiosk.show(binh)
+
+	t.Log("and by one that was stopped meanwhile")
+	clerk.revoke(2)
+	p.command("import", stick)
+	p.kiosk.stop()
+	carry()
+	p.kiosk.start()
+	p.kiosk.refused(binh)
 }
 
 // handIn sends a file to the page that takes what was carried.

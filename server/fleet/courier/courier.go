@@ -114,6 +114,28 @@ func (c *Courier) stamp(d configs.Document) wire.Stamp {
 	return wire.Stamp{Generation: c.generation, Version: d.Version}
 }
 
+// Document returns the newest configuration of a kiosk, signed, for one that has no link;
+// nil if this server knows of none.
+func (c *Courier) Document(kiosk string) ([]byte, error) {
+	c.mu.Lock()
+	d, ok := c.newly[kiosk]
+	c.mu.Unlock()
+	if !ok {
+		return nil, nil
+	}
+	id, key, err := c.sign()
+	if err != nil {
+		return nil, fmt.Errorf("courier: %w", err)
+	}
+	return c.seal(d, id, key), nil
+}
+
+func (c *Courier) seal(d configs.Document, id uint32, key ed25519.PrivateKey) []byte {
+	doc := *d.Body
+	doc.Stamp = c.stamp(d)
+	return wire.Seal(wire.ForConfig, id, key, doc)
+}
+
 // Run makes and leaves documents until ctx ends, and then returns nil.
 func (c *Courier) Run(ctx context.Context, link Link) error {
 	tick := time.NewTicker(c.o.Every)
@@ -193,9 +215,7 @@ func (c *Courier) leave(ctx context.Context, link Link) error {
 			break
 		}
 		tasks.Go(func() error {
-			doc := *d.Body
-			doc.Stamp = c.stamp(d)
-			if err := link.Publish(ctx, wire.Topic(d.Kiosk, wire.DownConfig), wire.Seal(wire.ForConfig, id, key, doc), true); err != nil {
+			if err := link.Publish(ctx, wire.Topic(d.Kiosk, wire.DownConfig), c.seal(d, id, key), true); err != nil {
 				return fmt.Errorf("courier: %w", err)
 			}
 			c.mu.Lock()

@@ -3,7 +3,8 @@
 //
 //	GET  /thiet-bi/nhan-tay               hand a bundle in
 //	GET  /thiet-bi/nhan-tay/bien-nhan     the receipts of one kiosk, as a file
-//	POST /thiet-bi/nhan-tay/ma            a bundle as the codes that a kiosk's screen shows
+//	POST /thiet-bi/nhan-tay/ma            a bundle as the codes that a kiosk's screen shows, or pictures of them
+//	POST /thiet-bi/nhan-tay/anh           the code that a camera's frame shows
 //	GET  /thiet-bi/nhan-tay/bien-nhan/ma  the receipts, as a picture of codes for its camera
 //
 // The promise: what is handed in goes the way of every batch, so twice is once, and a
@@ -21,6 +22,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -35,10 +38,13 @@ var files embed.FS
 //go:embed assets
 var assets embed.FS
 
-// An Intake takes bundles in; *ingest.Ingest is one.
+// An Intake takes bundles in and knows what goes back.
 type Intake interface {
 	Carry(ctx context.Context, r io.Reader) (ingest.Carried, error)
 	Owed(ctx context.Context, kiosk string) ([][]byte, error)
+	// Beside returns what else a kiosk without a network lacks: the list of keys, which
+	// is the first, the list of void cards, events, settings.
+	Beside(kiosk string) ([][]byte, error)
 }
 
 // A Diary keeps who brought what; *store.Store is one.
@@ -51,13 +57,15 @@ type Pages struct {
 	intake Intake
 	diary  Diary
 	log    *slog.Logger
+
+	looking sync.Mutex // at a picture
 }
 
 // New returns the pages in f.
 func New(f *page.Frame, in Intake, d Diary, log *slog.Logger) *Pages {
 	f.Add(files, "pages/*.html")
 	f.Assets().Add(assets, "assets")
-	return &Pages{in, d, log}
+	return &Pages{intake: in, diary: d, log: log}
 }
 
 // maxFile is some 300,000 check-ins.
@@ -69,7 +77,8 @@ func (p *Pages) Routes() []page.Route {
 	return []page.Route{
 		{Pattern: "GET /thiet-bi/nhan-tay", Allow: only, Menu: "menu.carry", Handler: p.form},
 		{Pattern: "POST /thiet-bi/nhan-tay", Allow: only, Handler: p.take, MaxBody: maxFile + 64<<10},
-		{Pattern: "POST /thiet-bi/nhan-tay/ma", Allow: only, Handler: p.codes, MaxBody: maxCodes + 64<<10},
+		{Pattern: "POST /thiet-bi/nhan-tay/ma", Allow: only, Handler: p.codes, MaxBody: maxCodes + maxFile},
+		{Pattern: "POST /thiet-bi/nhan-tay/anh", Allow: only, Handler: p.picture, MaxBody: maxFrame},
 		{Pattern: "GET /thiet-bi/nhan-tay/bien-nhan", Allow: only, Handler: p.receipts},
 		{Pattern: "GET /thiet-bi/nhan-tay/bien-nhan/ma", Allow: only, Handler: p.drawn},
 	}
@@ -177,11 +186,24 @@ func (p *Pages) receipts(w http.ResponseWriter, r *http.Request, v *page.View) e
 		return err
 	}
 	var b bytes.Buffer
-	if err := deliver.WriteBundle(&b, kiosk, Each(all)); err != nil {
+	beside, err := p.intake.Beside(kiosk)
+	if err != nil {
+		return err
+	}
+	if err := deliver.WriteBundle(&b, kiosk, Each(Bundle(all, beside))); err != nil {
 		return fmt.Errorf("carry: %w", err)
 	}
 	page.Send(w, "application/octet-stream", kiosk+".receipts", b.Bytes())
 	return nil
+}
+
+// Bundle returns what goes back to a kiosk in its order: the list of keys, by which
+// receipts verify, the receipts, and what may be cut off without harm.
+func Bundle(receipts, beside [][]byte) [][]byte {
+	if len(beside) == 0 {
+		return receipts
+	}
+	return slices.Concat(beside[:1], receipts, beside[1:])
 }
 
 // Each yields envelopes, for a bundle.

@@ -26,13 +26,24 @@ func (p *Pages) codes(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	}
 	form := page.NewForm(url.Values{})
 	d := data{Form: form}
-	whole, seen, of := assemble(strings.Fields(f.Values.Get("carry.codes")))
+	pictures, err := p.pictures(r, form)
+	if err != nil {
+		return err
+	}
+	codes := append(strings.Fields(f.Values.Get("carry.codes")), pictures...)
+	whole, seen, of := assemble(codes)
+	if whole == nil {
+		// They need not be read again.
+		form.Values.Set("carry.codes", strings.Join(codes, "\n"))
+	}
 	switch {
+	case whole == nil && !form.OK() && of == 0: // it is said what is wrong with the pictures
 	case of == 0:
 		form.Fail("carry.codes", "carry.codes.none")
 	case whole == nil:
 		form.Fail("carry.codes", "carry.codes.missing", "n", of-seen, "of", of)
 	default:
+		form.Wrong = nil // of a picture that was not needed
 		if err := p.carry(r.Context(), v, whole, "carry.codes", &d); err != nil {
 			return err
 		}
@@ -58,6 +69,21 @@ func assemble(codes []string) (whole []byte, seen, of int) {
 	return whole, seen, of
 }
 
+// maxShort is what goes back as codes beside receipts: a quarter of a minute before a
+// camera. A long list of void cards goes by stick.
+const maxShort = 16 << 10
+
+// short returns the first of beside, as many as are not too long together.
+func short(beside [][]byte) [][]byte {
+	size := 0
+	for i, b := range beside {
+		if size += len(b); size > maxShort {
+			return beside[:i]
+		}
+	}
+	return beside
+}
+
 // drawn draws what the server holds of a kiosk as codes for its camera.
 func (p *Pages) drawn(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	kiosk := r.URL.Query().Get("may")
@@ -71,8 +97,12 @@ func (p *Pages) drawn(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
+	beside, err := p.intake.Beside(kiosk)
+	if err != nil {
+		return err
+	}
 	var bundle, picture bytes.Buffer
-	if err := deliver.WriteBundle(&bundle, kiosk, Each(all)); err != nil {
+	if err := deliver.WriteBundle(&bundle, kiosk, Each(Bundle(all, short(beside)))); err != nil {
 		return fmt.Errorf("carry: %w", err)
 	}
 	if bundle.Len() > reel.MaxPieces*reel.Piece {

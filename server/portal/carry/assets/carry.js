@@ -1,11 +1,21 @@
 "use strict";
-// Reads the codes that a kiosk's screen shows one after the other, where the browser can.
+// Reads the codes that a kiosk's screen shows one after the other: the browser, or the
+// server where that cannot, as on an iPhone.
 (async () => {
   const by = (id) => document.getElementById(id);
   const start = by("carry-start");
-  if (!start || !self.BarcodeDetector || !navigator.mediaDevices?.getUserMedia) return;
-  if (!(await BarcodeDetector.getSupportedFormats()).includes("qr_code")) return;
-  const detector = new BarcodeDetector({ formats: ["qr_code"] }), video = by("carry-video"), form = by("carry-codes");
+  if (!start || !navigator.mediaDevices?.getUserMedia) return;
+  const video = by("carry-video"), form = by("carry-codes"), canvas = document.createElement("canvas");
+  const own = self.BarcodeDetector && (await BarcodeDetector.getSupportedFormats()).includes("qr_code") ? new BarcodeDetector({ formats: ["qr_code"] }) : null;
+  const ask = async () => {
+    const scale = Math.min(1, 1280 / Math.max(video.videoWidth, video.videoHeight, 1));
+    [canvas.width, canvas.height] = [video.videoWidth * scale, video.videoHeight * scale];
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    const frame = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
+    const answer = await fetch(form.dataset.frames, { method: "POST", body: frame });
+    return answer.ok ? (await answer.text()).split("\n").map((rawValue) => ({ rawValue })) : [];
+  };
+  const codesOf = () => (own ? own.detect(video) : ask());
   let stream = null, codes = new Map(), reel = "";
   const stop = () => { for (const t of stream?.getTracks() ?? []) t.stop(); stream = null; };
   addEventListener("pagehide", stop);
@@ -39,7 +49,7 @@
     video.hidden = false;
     const look = async () => {
       if (!stream) return;
-      for (const { rawValue } of await detector.detect(video).catch(() => [])) {
+      for (const { rawValue } of await codesOf().catch(() => [])) {
         if (!take(rawValue)) continue;
         stop();
         by("f-carry.codes").value = [...codes.values()].join("\n");

@@ -1,0 +1,154 @@
+package carry
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/jpeg" // as telephones make them
+	_ "image/png"  // of a screen
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/reel"
+)
+
+// Bounds of pictures that are looked at.
+const (
+	maxPictures = 64       // of one form
+	maxPicture  = 12 << 20 // bytes
+	maxPixels   = 64 << 20 // a telephone's largest
+	maxFrame    = 2 << 20  // bytes of a camera's frame
+)
+
+// picture tells the codes that a camera's frame shows, one a line: for a browser that
+// cannot read codes itself.
+func (p *Pages) picture(w http.ResponseWriter, r *http.Request, _ *page.View) error {
+	code, err := p.read(r.Body)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = io.WriteString(w, code)
+	return err
+}
+
+// pictures returns the codes of the pictures in a form.
+func (p *Pages) pictures(r *http.Request, f *page.Form) (codes []string, err error) {
+	if r.MultipartForm == nil {
+		return nil, nil
+	}
+	files := r.MultipartForm.File["carry.pictures"]
+	if len(files) > maxPictures {
+		f.Fail("carry.pictures", "carry.pictures.many", "most", maxPictures)
+		return nil, nil
+	}
+	for _, h := range files {
+		if h.Size == 0 {
+			continue // none was chosen
+		}
+		file, err := h.Open()
+		if err != nil {
+			return nil, fmt.Errorf("carry: picture: %w", err)
+		}
+		code, err := p.read(file)
+		file.Close()
+		switch {
+		case errors.Is(err, qrgate.ErrInvalid):
+			f.Fail("carry.pictures", "carry.pictures.wrong")
+		case err != nil:
+			return nil, err
+		case code == "":
+			f.Fail("carry.pictures", "carry.pictures.none")
+		default:
+			codes = append(codes, code)
+		}
+	}
+	return codes, nil
+}
+
+// read looks at one picture at a time: a large one takes a hundred megabytes.
+func (p *Pages) read(from io.Reader) (string, error) {
+	p.looking.Lock()
+	defer p.looking.Unlock()
+	return Look(from)
+}
+
+// Look returns the code of a reel in a picture, or "" if there is none. What is no
+// picture is [qrgate.ErrInvalid].
+func Look(from io.Reader) (string, error) {
+	in := bufio.NewReader(io.LimitReader(from, maxPicture))
+	var head bytes.Buffer
+	c, _, err := image.DecodeConfig(io.TeeReader(in, &head))
+	if err != nil || c.Width <= 0 || c.Height <= 0 || c.Width > maxPixels/c.Height {
+		return "", fmt.Errorf("carry: picture: %w", qrgate.ErrInvalid)
+	}
+	img, _, err := image.Decode(io.MultiReader(&head, in))
+	if err != nil {
+		return "", fmt.Errorf("carry: picture: %w", qrgate.ErrInvalid)
+	}
+	// The finest points of a screen are noise to a reader; those of a code far away are not.
+	for _, side := range []int{900, 1800} {
+		if code := find(shrink(img, side)); reel.Is(code) {
+			return code, nil
+		}
+		if max(c.Width, c.Height) <= side {
+			break
+		}
+	}
+	return "", nil
+}
+
+func find(img *image.Gray) string {
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	if err != nil {
+		return ""
+	}
+	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true}
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(read.GetText())
+}
+
+// shrink returns a picture in grey whose longer side is about a number of points, or its
+// own if that is less: each point is the mean of those that it is made of.
+func shrink(img image.Image, side int) *image.Gray {
+	b := img.Bounds()
+	step := max(1, (max(b.Dx(), b.Dy())+side/2)/side)
+	small := image.NewGray(image.Rect(0, 0, max(1, b.Dx()/step), max(1, b.Dy()/step)))
+	grey := greyOf(img)
+	for y := range small.Rect.Dy() {
+		for x := range small.Rect.Dx() {
+			sum, n := 0, 0
+			for dy := range min(step, b.Dy()) {
+				for dx := range min(step, b.Dx()) {
+					sum += int(grey(b.Min.X+x*step+dx, b.Min.Y+y*step+dy))
+					n++
+				}
+			}
+			small.Pix[y*small.Stride+x] = uint8(sum / n)
+		}
+	}
+	return small
+}
+
+func greyOf(img image.Image) func(x, y int) uint8 {
+	switch i := img.(type) {
+	case *image.YCbCr:
+		return func(x, y int) uint8 { return i.Y[i.YOffset(x, y)] }
+	case *image.Gray:
+		return func(x, y int) uint8 { return i.GrayAt(x, y).Y }
+	}
+	return func(x, y int) uint8 { return color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y }
+}
