@@ -185,7 +185,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 	}
 	var versions []page.Route
 	if p.Releases != nil {
-		versions = release.New(f, release.Options{Site: p.Releases.Site, Kept: p.Releases.Kept, Wake: p.Releases.Wake, Log: p.Log}).Routes()
+		versions = release.New(f, release.Options{Site: p.Releases.Site, Kept: p.Releases.Kept, Wake: p.Releases.Wake, Groups: configs.New(p.Store, f.Now).Groups, Log: p.Log}).Routes()
 	}
 	if e := p.Enrolment; e != nil {
 		enrolling = enrolment.New(f, enrolment.Options{Register: p.Register, Enrolments: e.Rows, Desk: e.Desk, Cut: e.Cut, Log: p.Log}).Routes()

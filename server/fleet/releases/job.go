@@ -3,6 +3,7 @@ package releases
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type Job struct {
 	mu       sync.Mutex
 	rollouts []Rollout
 	listed   []Release
+	groups   map[string]int64 // of kiosks, while a roll-out is for one
 	first    wire.Hash        // of the first root
 	known    map[string]Kiosk // as kept, or about to be
 	news     map[string]bool
@@ -52,12 +54,12 @@ func (j *Job) Heard(id string, b *wire.Beat, a *wire.BeatAnswer) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	old, known := j.known[id]
-	k := Kiosk{ID: id, Running: b.Release, Since: old.Since, Wanted: old.Wanted, Asked: old.Asked, Contact: now}
+	k := Kiosk{ID: id, Group: j.groups[id], Running: b.Release, Since: old.Since, Wanted: old.Wanted, Asked: old.Asked, Contact: now}
 	if u := b.Update; u != nil {
 		k.Launcher, k.Arch, k.Stage, k.Version, k.Reason, k.Loaded = u.Launcher, u.Arch, u.Stage, u.Version, u.Reason, int(u.Loaded)
 	}
 	if k.Launcher != "" {
-		if version, atOnce := Wants(j.rollouts, j.listed, id, k.Running, k.Arch); version != "" {
+		if version, atOnce := Wants(j.rollouts, j.listed, k); version != "" {
 			a.Update = &wire.UpdateAnswer{Version: version, URL: j.url, Now: atOnce}
 			if k.Reason == release.NoRoot {
 				a.Update.Root = j.first
@@ -172,15 +174,15 @@ func (j *Job) Step(ctx context.Context) {
 		return
 	}
 	var kiosks []Kiosk
+	if slices.ContainsFunc(all, func(r Rollout) bool { return r.State == Running || r.tells() && r.Group != 0 }) {
+		if kiosks, err = j.keeper.Kiosks(ctx); err != nil {
+			j.complain(ctx, "what kiosks run is not known", err)
+			return
+		}
+	}
 	for i, r := range all {
 		if r.State != Running {
 			continue
-		}
-		if kiosks == nil {
-			if kiosks, err = j.keeper.Kiosks(ctx); err != nil {
-				j.complain(ctx, "what kiosks run is not known", err)
-				return
-			}
 		}
 		f := r.Count(kiosks, archesOf(listed, r.Version), j.now())
 		next := r.Step(f, j.now())
@@ -199,8 +201,12 @@ func (j *Job) Step(ctx context.Context) {
 		all[i] = next
 	}
 	first := j.site.First()
+	groups := map[string]int64{}
+	for _, k := range kiosks {
+		groups[k.ID] = k.Group
+	}
 	j.mu.Lock()
-	j.rollouts, j.listed, j.first = all, listed, first
+	j.rollouts, j.listed, j.groups, j.first = all, listed, groups, first
 	j.mu.Unlock()
 }
 

@@ -40,6 +40,7 @@ type Rollout struct {
 	Errors  int           // per cent of those that tried it that stop it
 	AtOnce  bool          // kiosks do not wait for a quiet hour
 	Pilots  []string      // kiosks that are in every stage; a first stage of 0 % is theirs alone
+	Group   int64         // of kiosks that it is for, beside the pilots; 0 is all
 	MadeBy  string
 	Begun   time.Time
 	Moved   time.Time // when the stage began
@@ -58,11 +59,16 @@ func (r Rollout) Share() int {
 // Last reports whether the stage is the last.
 func (r Rollout) Last() bool { return r.Stage >= len(r.Stages)-1 }
 
+// For reports whether a kiosk belongs to any stage.
+func (r Rollout) For(k Kiosk) bool {
+	return r.Group == 0 || r.Group == k.Group || slices.Contains(r.Pilots, k.ID)
+}
+
 // Holds reports whether a kiosk belongs to the stage. Which kiosks are the first, but
 // for the pilots, differs from version to version, and a kiosk of one stage is in each
 // later one.
-func (r Rollout) Holds(kiosk string) bool {
-	return place(r.Version, kiosk) < r.Share() || slices.Contains(r.Pilots, kiosk)
+func (r Rollout) Holds(k Kiosk) bool {
+	return r.For(k) && (place(r.Version, k.ID) < r.Share() || slices.Contains(r.Pilots, k.ID))
 }
 
 // place is where a kiosk stands in a version's row, 0 to 99.
@@ -78,6 +84,7 @@ func (r Rollout) tells() bool { return r.State == Running || r.State == Done }
 type Kiosk struct {
 	ID       string
 	Place    string
+	Group    int64 // of kiosks; 0 is none
 	Running  string
 	Launcher string // "" takes no updates
 	Arch     string
@@ -93,12 +100,12 @@ type Kiosk struct {
 
 // Wants returns the newest version that a kiosk is to run, of those that are rolled
 // out and listed for its machine; "" is the one that it runs.
-func Wants(rollouts []Rollout, listed []Release, kiosk, running, arch string) (version string, atOnce bool) {
+func Wants(rollouts []Rollout, listed []Release, k Kiosk) (version string, atOnce bool) {
 	for _, r := range rollouts {
-		if !r.tells() || !r.Holds(kiosk) || release.Compare(r.Version, running) <= 0 || release.Compare(r.Version, version) <= 0 {
+		if !r.tells() || !r.Holds(k) || release.Compare(r.Version, k.Running) <= 0 || release.Compare(r.Version, version) <= 0 {
 			continue
 		}
-		if slices.ContainsFunc(listed, func(l Release) bool { return l.Version == r.Version && slices.Contains(l.Arches, arch) }) {
+		if slices.ContainsFunc(listed, func(l Release) bool { return l.Version == r.Version && slices.Contains(l.Arches, k.Arch) }) {
 			version, atOnce = r.Version, r.AtOnce
 		}
 	}
@@ -111,6 +118,7 @@ type Where int
 // The places, from the first to the last.
 const (
 	Unable   Where = iota // without a launcher, or no such build: it is not counted
+	Outside               // of no stage: it is not counted
 	Later                 // of a later stage
 	Told                  // or about to be
 	Loading               //
@@ -133,6 +141,8 @@ const (
 func (r Rollout) Where(k Kiosk, arches []string, now time.Time) Where {
 	runs := release.Compare(k.Running, r.Version) >= 0
 	switch {
+	case !r.For(k):
+		return Outside
 	case k.Stage == wire.UpdateReturned && k.Version == r.Version:
 		return Returned
 	case (runs && k.Running == r.Version || k.Stage == wire.UpdateTrying && k.Version == r.Version) &&
@@ -144,7 +154,7 @@ func (r Rollout) Where(k Kiosk, arches []string, now time.Time) Where {
 		return Has
 	case k.Launcher == "" || !slices.Contains(arches, k.Arch):
 		return Unable
-	case !r.Holds(k.ID):
+	case !r.Holds(k):
 		return Later
 	case k.Version != r.Version:
 		return Told

@@ -36,7 +36,7 @@ func TestStagesGrow(t *testing.T) {
 		n := 0
 		for _, k := range all {
 			switch {
-			case r.Holds(k.ID):
+			case r.Holds(k):
 				before[k.ID] = true
 				n++
 			case before[k.ID]:
@@ -51,7 +51,7 @@ func TestStagesGrow(t *testing.T) {
 	r = rollout(0, 100)
 	r.Pilots = []string{"gate-0007"}
 	for _, k := range all {
-		if got := r.Holds(k.ID); got != (k.ID == "gate-0007") {
+		if got := r.Holds(k); got != (k.ID == "gate-0007") {
 			t.Errorf("%s is in the pilots' stage: %t", k.ID, got)
 		}
 	}
@@ -60,12 +60,46 @@ func TestStagesGrow(t *testing.T) {
 	a, b := rollout(10, 100), rollout(10, 100)
 	b.Version = "1.5.0"
 	for _, k := range all {
-		if a.Holds(k.ID) && b.Holds(k.ID) {
+		if a.Holds(k) && b.Holds(k) {
 			same++
 		}
 	}
 	if same > 60 {
 		t.Errorf("%d of 200 are first both times", same)
+	}
+}
+
+// A roll-out for a group is for its kiosks and the pilots, in stages; others are neither
+// told nor counted.
+func TestARolloutForAGroup(t *testing.T) {
+	all := kiosks(1000)
+	for i := range all {
+		all[i].Group = int64(i % 2)
+	}
+	r := rollout(0, 10, 100)
+	r.Group, r.Pilots = 1, []string{"gate-0002"}
+	listed := []releases.Release{{Version: r.Version, Arches: arm}}
+	for stage, want := range []int{1, 51, 501} {
+		r.Stage = stage
+		f, told := r.Count(all, arm, start), 0
+		for _, k := range all {
+			if version, _ := releases.Wants([]releases.Rollout{r}, listed, k); version != "" {
+				if told++; k.Group != 1 && k.ID != "gate-0002" {
+					t.Fatalf("stage %d: %s of another group is told", stage, k.ID)
+				}
+			}
+		}
+		if f[releases.Outside] != 499 || f.Of() != told || told < want*7/10 || told > want*13/10+1 {
+			t.Errorf("stage %d: %d told, %+v; want about %d", stage, told, f, want)
+		}
+	}
+	for i := range all {
+		if r.For(all[i]) {
+			all[i].Running = r.Version
+		}
+	}
+	if next := r.Step(r.Count(all, arm, start), start.Add(2*time.Hour)); next.State != releases.Done {
+		t.Errorf("when the whole group has it: %+v", next)
 	}
 }
 
@@ -171,12 +205,12 @@ func TestWhatAKioskIsToRun(t *testing.T) {
 		{"1.3.0", "arm64", "1.5.0", true}, {"1.3.0", "amd64", "1.4.0", false}, {"1.3.0", "arm", "", false},
 		{"1.5.0", "arm64", "", false}, {"1.9.0", "arm64", "", false}, {"dev", "arm64", "1.5.0", true},
 	} {
-		if got, now := releases.Wants(all, listed, "gate-0001", tt.runs, tt.arch); got != tt.want || now != tt.now {
+		if got, now := releases.Wants(all, listed, releases.Kiosk{ID: "gate-0001", Running: tt.runs, Arch: tt.arch}); got != tt.want || now != tt.now {
 			t.Errorf("a kiosk that runs %s on %s shall run %q, %t; want %q, %t", tt.runs, tt.arch, got, now, tt.want, tt.now)
 		}
 	}
 	running.State = releases.Paused
-	if got, _ := releases.Wants([]releases.Rollout{running}, listed, "gate-0001", "1.3.0", "arm64"); got != "" {
+	if got, _ := releases.Wants([]releases.Rollout{running}, listed, releases.Kiosk{ID: "gate-0001", Running: "1.3.0", Arch: "arm64"}); got != "" {
 		t.Errorf("while it is paused: %q", got)
 	}
 }

@@ -13,6 +13,7 @@
 package release
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"io/fs"
@@ -27,6 +28,7 @@ import (
 	"github.com/qrgate/qrgate/server/fleet/releases"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/configs"
 	kept "github.com/qrgate/qrgate/server/store/releases"
 	"github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -40,7 +42,11 @@ type Options struct {
 	Site *releases.Site
 	Kept *kept.Releases
 	Wake func() // told when a roll-out has changed; nil is nobody
-	Log  *slog.Logger
+
+	// Groups are those of kiosks; nil is none.
+	Groups func(ctx context.Context) ([]configs.Group, error)
+
+	Log *slog.Logger
 }
 
 // Pages are the pages and the repository.
@@ -52,6 +58,9 @@ type Pages struct {
 // New returns the pages in f.
 func New(f *page.Frame, o Options) *Pages {
 	f.Add(files, "pages/*.html")
+	if o.Groups == nil {
+		o.Groups = func(context.Context) ([]configs.Group, error) { return nil, nil }
+	}
 	if o.Wake == nil {
 		o.Wake = func() {}
 	}
@@ -106,6 +115,7 @@ var wheres = []struct {
 	{releases.Told, "told", label{"…", "release.where.told", "off"}},
 	{releases.Has, "has", label{"✓", "release.where.has", "good"}},
 	{releases.Later, "later", label{"–", "release.where.later", "off"}},
+	{releases.Outside, "outside", label{"–", "release.where.outside", "off"}},
 	{releases.Unable, "unable", label{"–", "release.where.unable", "off"}},
 }
 
@@ -130,6 +140,7 @@ type rollout struct {
 	Has    int
 	Of     int
 	Reason string // key
+	To     string // name of the group that it is for, "" for all
 	Live   bool   // something can be done about it
 	Next   bool
 }
@@ -200,8 +211,20 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View) error
 		}
 		return listed[i].Arches
 	}
+	groups, err := p.o.Groups(ctx)
+	if err != nil {
+		return err
+	}
 	for i, one := range rollouts {
 		shown := rolloutOf(one, one.Count(kiosks, arches(one.Version), now))
+		if one.Group != 0 {
+			shown.To = v.T("release.group.removed")
+		}
+		for _, g := range groups {
+			if g.ID == one.Group {
+				shown.To = g.Name
+			}
+		}
 		if i == 0 {
 			d.Now = &shown
 			continue
@@ -325,6 +348,22 @@ type offer struct {
 	Form    *page.Form
 	Kiosks  int
 	Under   bool // another one is on its way
+	Groups  []configs.Group
+}
+
+// group returns the group that was chosen, 0 for all.
+func (o offer) group(f *page.Form) int64 {
+	chosen := f.Values.Get("nhom")
+	if chosen == "" {
+		return 0
+	}
+	for _, g := range o.Groups {
+		if strconv.FormatInt(g.ID, 10) == chosen {
+			return g.ID
+		}
+	}
+	f.Fail("nhom", "release.wrong.group")
+	return 0
 }
 
 // Paces returns the names of the paces.
@@ -347,6 +386,9 @@ func (p *Pages) offered(r *http.Request, version string) (offer, error) {
 		return offer{}, qrgate.ErrNotFound
 	}
 	d := offer{Version: all[i]}
+	if d.Groups, err = p.o.Groups(r.Context()); err != nil {
+		return d, err
+	}
 	kiosks, err := p.o.Kept.Kiosks(r.Context())
 	if err != nil {
 		return d, err
@@ -383,7 +425,7 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	names := d.Paces()
 	pace := f.Choice("nhip", true, names...)
 	hours, share := f.Int("cho", 0, 720), f.Int("loi", 1, 100)
-	pilots := pilotsOf(f)
+	pilots, group := pilotsOf(f), d.group(f)
 	if !f.OK() {
 		return v.RenderStatus(w, http.StatusUnprocessableEntity, "offer", d)
 	}
@@ -392,7 +434,7 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		stages = append([]int{0}, stages...)
 	}
 	_, err = p.o.Kept.Begin(r.Context(), v.Who.Account.ID, releases.Rollout{
-		Version: d.Version.Version, Stages: stages, Pilots: pilots, Hold: time.Duration(hours) * time.Hour, Errors: share, AtOnce: f.Values.Get("ngay") == "1",
+		Version: d.Version.Version, Stages: stages, Pilots: pilots, Group: group, Hold: time.Duration(hours) * time.Hour, Errors: share, AtOnce: f.Values.Get("ngay") == "1",
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/server/portal/release"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/configs"
 	kept "github.com/qrgate/qrgate/server/store/releases"
 	signed "github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -31,6 +32,7 @@ type world struct {
 	*pagetest.World
 	t      *testing.T
 	kept   *kept.Releases
+	groups *configs.Configs
 	served string
 }
 
@@ -43,8 +45,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, served: filepath.Join(t.TempDir(), "served")}
 	w.World = pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
-		w.kept = kept.New(p.Store, time.Now)
-		return release.New(f, release.Options{Site: releases.NewSite(w.served, online, time.Now), Kept: w.kept, Log: slog.New(slog.DiscardHandler)}).Routes()
+		w.kept, w.groups = kept.New(p.Store, time.Now), configs.New(p.Store, time.Now)
+		return release.New(f, release.Options{Site: releases.NewSite(w.served, online, time.Now), Kept: w.kept, Groups: w.groups.Groups, Log: slog.New(slog.DiscardHandler)}).Routes()
 	})
 	return w
 }
@@ -161,6 +163,57 @@ func TestAReleaseIsRolledOut(t *testing.T) {
 	order := regexp.MustCompile(`<code>gate-000\d`).FindAllString(body, -1)
 	if fmt.Sprint(order) != "[<code>gate-0002 <code>gate-0005 <code>gate-0003 <code>gate-0001 <code>gate-0004]" {
 		t.Errorf("kiosks stand in the order %v, want what is wrong first", order)
+	}
+}
+
+// group makes a group of kiosks.
+func (w *world) group(name string, kiosks ...string) (id int64) {
+	w.t.Helper()
+	id, err := w.groups.AddGroup(w.t.Context(), name, "admin")
+	for _, k := range kiosks {
+		if err == nil {
+			err = w.groups.Join(w.t.Context(), k, id, "admin")
+		}
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return id
+}
+
+func TestARolloutForAGroup(t *testing.T) {
+	w := newWorld(t)
+	w.publish("1.4.0")
+	for n := range 4 {
+		w.kiosk(fmt.Sprintf("gate-%04d", n), func(*releases.Kiosk) {})
+	}
+	if _, body, _ := w.Get("admin", at+"/dua?ban=1.4.0"); strings.Contains(body, "Tất cả thiết bị") {
+		t.Error("the form asks for a group where there is none")
+	}
+	id := w.group("Bệnh viện <b>", "gate-0001", "gate-0002")
+	if _, body, _ := w.Get("admin", at+"/dua?ban=1.4.0"); !strings.Contains(body, "Nhóm Bệnh viện &lt;b&gt;, 2 thiết bị") {
+		t.Error("the form does not offer the group")
+	}
+	begin := func(group string) int {
+		status, _, _ := w.Post("admin", at+"/dua", form("ban", "1.4.0", "nhom", group, "nhip", "nhanh", "cho", "1", "loi", "5"))
+		return status
+	}
+	for _, bad := range []string{"99", "x", "\x00", "-1", strings.Repeat("9", 50)} {
+		if status := begin(bad); status != 422 {
+			t.Errorf("group %.10q: %d, want 422", bad, status)
+		}
+	}
+	if status := begin(fmt.Sprint(id)); status != 303 {
+		t.Fatalf("begin = %d", status)
+	}
+	if r := w.state(); r.Group != id {
+		t.Errorf("the roll-out is for group %d, want %d", r.Group, id)
+	}
+	_, body, _ := w.Get("admin", at)
+	for _, want := range []string{"Chỉ cho nhóm Bệnh viện &lt;b&gt;.", "0 trên 2 thiết bị", "Nhóm khác 2"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/fleet/configs"
 	rollouts "github.com/qrgate/qrgate/server/fleet/releases"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
@@ -134,12 +135,15 @@ func ms(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, pilots, made_by, begun, moved, changed, edition"
+const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, pilots, made_by, begun, moved, changed, edition, group_no, group_stages"
 
 func scanRollout(rows *sql.Rows) (r rollouts.Rollout, err error) {
-	var stages, pilots string
+	var stages, pilots, ofGroup string
 	var hold, atOnce, begun, moved, changed int64
-	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &pilots, &r.MadeBy, &begun, &moved, &changed, &r.Edition)
+	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &pilots, &r.MadeBy, &begun, &moved, &changed, &r.Edition, &r.Group, &ofGroup)
+	if r.Group != 0 {
+		stages = ofGroup
+	}
 	for _, f := range strings.Fields(stages) {
 		n, err := strconv.Atoi(f)
 		if err != nil {
@@ -189,7 +193,8 @@ func Check(r rollouts.Rollout) error {
 }
 
 // Begin begins to roll a listed release out. Roll-outs of other versions that are
-// under way stop. A release that is not listed is [qrgate.ErrNotFound], and one that
+// under way stop. A release that is not listed or a group that
+// is not there is [qrgate.ErrNotFound], and one that
 // is being rolled out already [qrgate.ErrConflict].
 func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) (rollouts.Rollout, error) {
 	if err := Check(want); err != nil {
@@ -198,6 +203,15 @@ func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) 
 	err := r.s.Write(ctx, func(t store.Tx) error {
 		if err := t.Lock("rollouts"); err != nil {
 			return err
+		}
+		if want.Group != 0 {
+			groups := 0
+			if err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&groups) }, "SELECT COUNT(*) FROM config_groups WHERE id = ? AND removed = 0", want.Group); err != nil {
+				return err
+			}
+			if groups == 0 {
+				return qrgate.ErrNotFound
+			}
 		}
 		listed, under := false, false
 		err := t.Each(func(rows *sql.Rows) error {
@@ -231,17 +245,22 @@ func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) 
 		if err != nil {
 			return err
 		}
-		var stages []string
+		var shares []string
 		for _, s := range want.Stages {
-			stages = append(stages, strconv.Itoa(s))
+			shares = append(shares, strconv.Itoa(s))
 		}
-		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			want.No, want.Version, string(want.State), "", strings.Join(stages, " "), 0, int64(want.Hold/time.Minute), want.Errors, flag(want.AtOnce), strings.Join(want.Pilots, " "), by,
-			now.UnixMilli(), now.UnixMilli(), now.UnixMilli(), 1)
+		stages, ofGroup, note := strings.Join(shares, " "), "", strings.Join(shares, " ")
+		if want.Group != 0 {
+			// A server of the version before, which knows of no groups, tells nobody but the pilots.
+			stages, ofGroup, note = "0", stages, string(configs.Group(want.Group))+" "+note
+		}
+		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			want.No, want.Version, string(want.State), "", stages, 0, int64(want.Hold/time.Minute), want.Errors, flag(want.AtOnce), strings.Join(want.Pilots, " "), by,
+			now.UnixMilli(), now.UnixMilli(), now.UnixMilli(), 1, want.Group, ofGroup)
 		if err != nil {
 			return err
 		}
-		return t.Audit(by, "begin roll-out", want.Version, strings.Join(stages, " "))
+		return t.Audit(by, "begin roll-out", want.Version, note)
 	})
 	return want, wrap("begin", err)
 }
@@ -306,13 +325,14 @@ func (r *Releases) Kiosks(ctx context.Context) ([]rollouts.Kiosk, error) {
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
 		var k rollouts.Kiosk
 		var since, asked, told, contact int64
-		err := rows.Scan(&k.ID, &k.Place, &k.Running, &k.Launcher, &k.Arch, &k.Stage, &k.Version, &k.Reason, &k.Loaded, &since, &k.Wanted, &asked, &told, &contact)
+		err := rows.Scan(&k.ID, &k.Place, &k.Running, &k.Launcher, &k.Arch, &k.Stage, &k.Version, &k.Reason, &k.Loaded, &since, &k.Wanted, &asked, &told, &contact, &k.Group)
 		k.Since, k.Asked, k.Contact = at(since), at(asked), at(max(told, contact))
 		all = append(all, k)
 		return err
 	}, `SELECT k.id, k.place, COALESCE(s.running, ''), COALESCE(s.launcher, ''), COALESCE(s.arch, ''), COALESCE(s.stage, 0), COALESCE(s.version, ''),
-		COALESCE(s.reason, ''), COALESCE(s.loaded, 0), COALESCE(s.since, 0), COALESCE(s.wanted, ''), COALESCE(s.asked, 0), COALESCE(s.told, 0), COALESCE(p.contact, 0)
+		COALESCE(s.reason, ''), COALESCE(s.loaded, 0), COALESCE(s.since, 0), COALESCE(s.wanted, ''), COALESCE(s.asked, 0), COALESCE(s.told, 0), COALESCE(p.contact, 0), COALESCE(m.group_id, 0)
 		FROM kiosks k LEFT JOIN release_states s ON s.kiosk_no = k.no LEFT JOIN presences p ON p.kiosk_no = k.no
+		LEFT JOIN config_members m ON m.kiosk_no = k.no
 		WHERE k.state = ? AND k.kind = 0 ORDER BY k.id`, int64(qrgate.KioskActive))
 	return all, wrap("kiosks", err)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/blank"
+	"github.com/qrgate/qrgate/server/store/configs"
 	"github.com/qrgate/qrgate/server/store/releases"
 	"github.com/qrgate/qrgate/sync/release"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -160,6 +161,49 @@ func TestARolloutIsKept(t *testing.T) {
 			if _, err := w.Begin(t.Context(), "", bad); !errors.Is(err, qrgate.ErrInvalid) {
 				t.Errorf("Begin(%+v) = %v, want ErrInvalid", bad, err)
 			}
+		}
+	})
+}
+
+// A roll-out for a group keeps it, and a server that knows of no groups reads that it is
+// for nobody.
+func TestARolloutForAGroupIsKept(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		w.publish("1.4.0")
+		groups := configs.New(w.s, func() time.Time { return w.now })
+		one := want("1.4.0")
+		one.Group = 1
+		if _, err := w.Begin(t.Context(), "binh", one); !errors.Is(err, qrgate.ErrNotFound) {
+			t.Errorf("Begin for no group = %v, want ErrNotFound", err)
+		}
+		id, err := groups.AddGroup(t.Context(), "Bệnh viện", "binh")
+		if err == nil {
+			err = groups.Join(t.Context(), "gate-0002", id, "binh")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.Group = id
+		if _, err := w.Begin(t.Context(), "binh", one); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Rollouts(t.Context())
+		if err != nil || len(got) != 1 || got[0].Group != id || len(got[0].Stages) != 3 {
+			t.Fatalf("Rollouts = %+v, %v", got, err)
+		}
+		if err := w.Ahead(t.Context(), "binh", got[0]); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = w.Rollouts(t.Context()); err != nil || got[0].Share() != 50 {
+			t.Errorf("the next stage is %+v, %v", got, err)
+		}
+		before := ""
+		if err := w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&before) }, "SELECT stages FROM rollouts"); err != nil || before != "0" {
+			t.Errorf("a server of the version before reads the stages %q, %v", before, err)
+		}
+		kiosks, err := w.Kiosks(t.Context())
+		if err != nil || len(kiosks) != 2 || kiosks[0].Group != 0 || kiosks[1].Group != id {
+			t.Errorf("Kiosks = %+v, %v", kiosks, err)
 		}
 	})
 }
