@@ -198,6 +198,7 @@ type contactsPage struct {
 	Possible int
 	People   int
 	Unnamed  int
+	Linger   string // how long after the traced person left still counts, if any time does
 	Complete *completenessView
 	Diff     *casebook.Difference
 	Groups   []group
@@ -384,6 +385,9 @@ func (p *Pages) contacts(w http.ResponseWriter, r *http.Request, v *page.View) e
 	}
 	names := spots{}
 	d := &contactsPage{head: h, No: run.No, At: run.At, Other: other, Diff: &run.Difference, Withheld: run.Withheld}
+	if q, ok := trace.FindProfile(h.Case.Profile); ok && q.After > 0 && !run.Place {
+		d.Linger = sayLong(v, q.After)
+	}
 	if d.By, err = p.accountName(ctx, v, run.By); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -99,9 +100,63 @@ func TestCallsNoticesAndLetters(t *testing.T) {
 		t.Errorf("%d letters, want 2", pages(a))
 	}
 	lan.want(200, lan.post(at+"/thu", nil), "Không có ai cần thư")
+	lan.want(200, lan.get(at+"/goi"), "● Chắc chắn · ở gần lần cuối Thứ Sáu 20/11")
 	lan.want(200, lan.get(chi), "thư giấy", "Đã gửi thông báo")
 	lan.want(200, lan.get(at+"/goi?xem=asked_to_test"), "Không có ai")
 	lan.want(200, lan.get(at+"/goi?xem=notified"), "Lê Thị Chi", "Trần Thị Bình")
+}
+
+// Of somebody without telephone and address no letter is printed, and they are still
+// to be found.
+func TestNoLetterToNowhere(t *testing.T) {
+	w := newWorld(t)
+	lan := w.as("lan")
+	day := time.Date(2026, 11, 20, 0, 0, 0, 0, qrgate.Zone)
+	w.people["vo"] = w.named("Vô Gia Cư")
+	w.stay("vo", "cho-cua-a", day.Add(8*time.Hour+20*time.Minute), day.Add(9*time.Hour))
+	at := lan.traced()
+	if a := lan.want(200, lan.post(at+"/thu", nil)); pages(a) != 2 {
+		t.Errorf("%d letters, want those of Chi and the bad one", pages(a))
+	}
+	lan.want(200, lan.get(at+"/goi?xem=to_call"), "Vô Gia Cư", "Không có điện thoại và không rõ nơi ở")
+	// One by one an officer may print it, and bring it.
+	if a := lan.want(200, lan.post(at+"/thu", url.Values{"ai": {strings.TrimPrefix(lan.contact(at, "Vô Gia Cư"), at+"/tiep-xuc/")}})); pages(a) != 1 {
+		t.Errorf("%d letters, want one", pages(a))
+	}
+}
+
+// A text message is in the language of who gets it.
+func TestTextMessageIsVietnamese(t *testing.T) {
+	w := newWorld(t)
+	lan := w.as("lan")
+	binh := lan.contact(lan.traced(), "Trần Thị Bình")
+	url0, err := url.Parse(w.url)
+	w.must(err)
+	lan.Jar.SetCookies(url0, []*http.Cookie{{Name: "lang", Value: "en", Path: "/"}})
+	body := lan.want(200, lan.get(binh), "Nobody has called yet")
+	lan.want(200, lan.post(binh+"/nhan", url.Values{"version": {w.found(body, ver)}, "cases.by": {"sms"}}), "Sent.")
+	if len(w.post.sent) != 1 || !strings.Contains(w.post.sent[0].Text, "Nganh y te") {
+		t.Errorf("sent %+v", w.post.sent)
+	}
+}
+
+// A suspicion becomes a disease, with its days, in the case that there is.
+func TestDiseaseIsNamedLater(t *testing.T) {
+	w := newWorld(t)
+	lan := w.as("lan")
+	at := lan.index("influenza")
+	body := lan.want(200, lan.get(at), "Đổi bệnh", "tìm lại 8 ngày")
+	lan.want(422, lan.post(at+"/benh", url.Values{"version": {w.found(body, ver)}}), "Xin xem lại")
+	lan.want(422, lan.post(at+"/benh", url.Values{"version": {w.found(body, ver)}, "cases.profile": {"influenza"}}))
+	lan.want(200, lan.post(at+"/benh", url.Values{"version": {w.found(body, ver)}, "cases.profile": {"measles"}}), "Đã đổi bệnh", "tìm lại 21 ngày", "05/11/2026")
+	lan.want(409, lan.post(at+"/benh", url.Values{"version": {w.found(body, ver)}, "cases.profile": {"cholera"}}))
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Đã truy vết", "Sởi")
+	body = lan.want(200, lan.get(at))
+	lan.want(200, lan.post(at+"/benh", url.Values{"version": {w.found(body, ver)}, "cases.profile": {"tuberculosis"}}), "Xin duyệt")
+	lan.want(403, lan.get(at+"/tiep-xuc"), "cần người thứ hai duyệt")
+	if rows := w.audit("set disease of case"); len(rows) != 2 || rows[0].Note != "influenza to measles" {
+		t.Errorf("written down are %+v", rows)
+	}
 }
 
 func pages(pdf string) int { return strings.Count(pdf, "/MediaBox[") }
@@ -126,7 +181,7 @@ func TestExports(t *testing.T) {
 			}
 		}
 	}
-	if got := byName["Trần Thị Bình"]; got == nil || got[5] != "0914 222 333" || got[3] != "1961" || got[11] != "Chắc chắn" || !strings.Contains(got[13], "Chợ Đông Ba, Thứ Sáu 20/11") {
+	if got := byName["Trần Thị Bình"]; got == nil || got[5] != "0914 222 333" || got[3] != "1961" || got[11] != "Chắc chắn" || !strings.Contains(got[13], "Chợ Đông Ba, Thứ Sáu 20/11/2026") || got[15] != "20/11/2026" {
 		t.Errorf("Bình is exported as %q", got)
 	}
 	if got := byName["Hồ Gia Em"]; got != nil && (got[7] != "Hồ Văn Cha" || got[8] != "0905 777 888") {
@@ -159,11 +214,17 @@ func TestExports(t *testing.T) {
 			UUID, Disease, CaseClassification string
 			Person                            struct{ UUID string }
 		}
-		Events            []struct{ UUID, EventStatus, EventTitle string }
-		Contacts          []struct{ Caze, Person struct{ UUID string } }
+		Events   []struct{ UUID, EventStatus, EventTitle string }
+		Contacts []struct {
+			Caze, Person                                      struct{ UUID string }
+			MultiDayContact                                   bool
+			FirstContactDate, LastContactDate, ReportDateTime time.Time
+		}
 		EventParticipants []struct {
-			UUID  string
-			Event struct{ UUID string }
+			UUID          string
+			Event         struct{ UUID string }
+			Person        struct{ UUID string }
+			ResultingCase *struct{ UUID string }
 		}
 	}
 	body := export("json")
@@ -185,11 +246,25 @@ func TestExports(t *testing.T) {
 		if c.Caze.UUID != file.Cases[0].UUID || !people[c.Person.UUID] {
 			t.Errorf("a contact is %+v", c)
 		}
+		if c.LastContactDate.Before(c.FirstContactDate) || c.LastContactDate.After(c.ReportDateTime) || c.MultiDayContact != (qrgate.DayOf(c.FirstContactDate) != qrgate.DayOf(c.LastContactDate)) {
+			t.Errorf("a contact is of %+v", c)
+		}
 	}
+	// The case took part in each event, and is known there as the case.
+	index := 0
 	for _, q := range file.EventParticipants {
-		if !events[q.Event.UUID] {
+		if !events[q.Event.UUID] || !people[q.Person.UUID] {
 			t.Errorf("a participant is %+v", q)
 		}
+		if q.ResultingCase != nil {
+			index++
+			if q.ResultingCase.UUID != file.Cases[0].UUID || q.Person.UUID != file.Cases[0].Person.UUID {
+				t.Errorf("the case takes part as %+v", q)
+			}
+		}
+	}
+	if index != len(file.Events) {
+		t.Errorf("the case took part in %d of %d events", index, len(file.Events))
 	}
 	if !bytes.Equal(body, export("json")) {
 		t.Error("the same case is another file each time")
@@ -245,6 +320,18 @@ func TestDoubtsSecondRingAndMerge(t *testing.T) {
 
 	chi := lan.contact(at, "Lê Thị Chi")
 	lan.want(200, lan.post(chi+"/vong-hai", nil), "Vòng hai quanh", "Lê Thị Chi", "Phạm Dũng")
+	// Its file holds whom it found, and calls nobody of them a contact of the case.
+	second := regexp.MustCompile(`href="(/ca-benh/[^"]+/xuat\?lan=\d+)"`).FindStringSubmatch(lan.get(lan.at).body)
+	if second == nil {
+		t.Fatal("the second ring has no file")
+	}
+	lan.want(200, lan.get(second[1]), "Xuất vòng hai", second[1])
+	for as, holds := range map[string]string{"csv": "Phạm Dũng", "json": `"contacts": []`} {
+		file := lan.want(200, lan.post(second[1], url.Values{"cases.export.for": {"calls"}, "cases.format": {as}, "cases.export.sure": {"1"}}))
+		if !strings.Contains(file, holds) || !strings.Contains(lan.head.Get("Content-Disposition"), "-vong-2-") {
+			t.Errorf("the second ring as %s is %.300s of %q", as, file, lan.head.Get("Content-Disposition"))
+		}
+	}
 	// Somebody whom only the second ring finds has a page too.
 	w.now.Add(time.Hour.Milliseconds())
 	w.people["xa"] = w.visitor("+84988000222", "Ngô Thị Xa")
