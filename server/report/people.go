@@ -103,3 +103,7 @@ func Coverage(people, scanned int64) (percent int, ok bool) {
 	}
 	return int(min(scanned, people) * 100 / people), true
 }
+
+// Tens returns a number of people in whole tens, rounded down: no difference of two of
+// them, of one place or day more, is a number of few people.
+func Tens(people int64) int64 { return people / Fewest * Fewest }

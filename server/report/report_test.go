@@ -220,6 +220,14 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+func TestTens(t *testing.T) {
+	for people, want := range map[int64]int64{0: 0, 9: 0, 10: 10, 39: 30, 1240: 1240} {
+		if got := report.Tens(people); got != want {
+			t.Errorf("Tens(%d) = %d, want %d", people, got, want)
+		}
+	}
+}
+
 func TestDistrictOf(t *testing.T) {
 	for _, tt := range []struct{ chosen, now, want string }{
 		{"", "19753@2025-07-01", "Quận Phú Xuân"},

@@ -293,7 +293,7 @@ func (b *book) byCommune() report.Part {
 // own counters say, or else inspectors; and in words by whom.
 func (b *book) coverage() (percent int, by string, ok bool) {
 	if n, ok := report.Coverage(b.Doors.People, b.Doors.Scanned); ok {
-		return n, b.t("progress.coverage.doors", "percent", n, "places", count(b.Doors.Places), "people", page.Number(b.Doors.People)), true
+		return n, b.t("progress.coverage.doors", "percent", n, "places", count(b.Doors.Places), "people", page.Number(report.Tens(b.Doors.People))), true
 	}
 	if n, ok := report.Coverage(b.Visits.People, b.Visits.Scanned); ok {
 		return n, b.t("progress.coverage.known", "percent", n), true
