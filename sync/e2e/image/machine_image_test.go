@@ -169,10 +169,14 @@ func (c *card) start() *machine {
 		args = append(args, "-device", "virtio-gpu-pci", "-qmp", "unix:"+filepath.Join(dir, "qmp")+",server=on,wait=off")
 	}
 	m.cmd = exec.Command("qemu-system-aarch64", args...)
-	m.cmd.Stdout, m.cmd.Stderr = &m.console, &m.console
+	log, err := os.Create(filepath.Join(dir, "console"))
+	c.must(err)
+	said := io.MultiWriter(&m.console, log)
+	m.cmd.Stdout, m.cmd.Stderr = said, said
 	c.must(m.cmd.Start())
 	go func() {
 		m.cmd.Wait()
+		log.Close()
 		m.listen.Close()
 		close(m.done)
 	}()
@@ -182,6 +186,7 @@ func (c *card) start() *machine {
 			c.Logf("start %d, slot %s, said at last:\n%s", c.starts, m.slot, m.console.tail(60))
 		}
 	})
+	m.plug()
 	return m
 }
 
@@ -336,14 +341,20 @@ func (m *machine) join(c net.Conn) {
 	io.Copy(c, inner)
 }
 
-// scan is a code before the scanner, which is behind an FTDI chip.
-func (m *machine) scan(text string) {
+// plug plugs the scanner in, which is behind an FTDI chip: qemu does that when somebody
+// is at its other end.
+func (m *machine) plug() {
 	m.Helper()
-	if m.ftdi == nil {
+	m.until(time.Minute, "qemu listens for the scanner", func() bool {
 		var err error
 		m.ftdi, err = net.Dial("unix", filepath.Join(m.dir, "ftdi"))
-		m.card.must(err)
-	}
+		return err == nil
+	})
+}
+
+// scan is a code before the scanner.
+func (m *machine) scan(text string) {
+	m.Helper()
 	_, err := io.WriteString(m.ftdi, text+"\r")
 	m.card.must(err)
 }
