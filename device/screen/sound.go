@@ -148,7 +148,7 @@ func (s *Sound) play(ctx context.Context, a utterance) (next utterance, waiting 
 	playing, cut := context.WithCancel(ctx)
 	defer cut()
 	cmd := exec.CommandContext(playing, s.o.Command[0], s.o.Command[1:]...)
-	cmd.Stdin = bytes.NewReader(clip.WAV())
+	cmd.Env, cmd.Stdin = environ(), bytes.NewReader(clip.WAV())
 	cmd.WaitDelay = time.Second // for a child that holds its pipe
 	done := make(chan error, 1)
 	go func() { done <- cmd.Run() }()
