@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -42,4 +44,34 @@ func (s *Store) NoteCarried(ctx context.Context, by, kiosk string, batches, fres
 		return fmt.Errorf("store: note carried %q: %w", kiosk, err)
 	}
 	return nil
+}
+
+// A CarriedKiosk is one whose check-ins are brought by hand.
+type CarriedKiosk struct {
+	ID, Place string
+	Last      time.Time // when they last were
+}
+
+// carriedMost bounds how many kiosks are listed.
+const carriedMost = 500
+
+// CarriedKiosks returns the kiosks whose check-ins were brought by hand and of which
+// nothing was heard by the link since, those first that have waited longest.
+func (s *Store) CarriedKiosks(ctx context.Context) ([]CarriedKiosk, error) {
+	var all []CarriedKiosk
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var k CarriedKiosk
+		var last int64
+		err := r.Scan(&k.ID, &k.Place, &last)
+		k.Last = time.UnixMilli(last)
+		all = append(all, k)
+		return err
+	}, `SELECT c.id, c.place, c.last FROM (
+			SELECT k.id, COALESCE(p.name, k.place) AS place, k.no, (SELECT MAX(a.at) FROM audit a WHERE a.object = k.id AND a.action = 'carry') AS last
+			FROM kiosks k LEFT JOIN places p ON p.no = k.place_no WHERE k.state = ? AND k.kind = 0
+		) c LEFT JOIN presences s ON s.kiosk_no = c.no WHERE c.last > COALESCE(s.contact, 0) ORDER BY c.last, c.id LIMIT ?`, int64(qrgate.KioskActive), carriedMost)
+	if err != nil {
+		return nil, fmt.Errorf("store: kiosks carried by hand: %w", err)
+	}
+	return all, nil
 }

@@ -24,10 +24,12 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -50,6 +52,7 @@ type Intake interface {
 // A Diary keeps who brought what; *store.Store is one.
 type Diary interface {
 	NoteCarried(ctx context.Context, by, kiosk string, batches, fresh int) error
+	CarriedKiosks(ctx context.Context) ([]store.CarriedKiosk, error)
 }
 
 // Pages is the page and its file.
@@ -58,6 +61,7 @@ type Pages struct {
 	diary  Diary
 	log    *slog.Logger
 
+	now     func() time.Time
 	looking sync.Mutex // at a picture
 }
 
@@ -65,7 +69,7 @@ type Pages struct {
 func New(f *page.Frame, in Intake, d Diary, log *slog.Logger) *Pages {
 	f.Add(files, "pages/*.html")
 	f.Assets().Add(assets, "assets")
-	return &Pages{intake: in, diary: d, log: log}
+	return &Pages{intake: in, diary: d, log: log, now: f.Now}
 }
 
 // maxFile is some 300,000 check-ins.
@@ -90,10 +94,35 @@ type data struct {
 	Receipts bool
 	Lost     *page.Form
 	Asked    string
+	Waiting  []waiting
 }
 
-func (p *Pages) form(w http.ResponseWriter, _ *http.Request, v *page.View) error {
-	return v.Render(w, "carry", data{Form: page.NewForm(url.Values{})})
+// A waiting is a kiosk that somebody goes to.
+type waiting struct {
+	store.CarriedKiosk
+	Days int
+	Late bool
+}
+
+// lateAfter is when somebody should have gone: well before a kiosk's lease ends, and
+// with it its lists.
+const lateAfter = 14
+
+// render shows the page, with the kiosks that are gone to.
+func (p *Pages) render(ctx context.Context, w http.ResponseWriter, v *page.View, status int, d data) error {
+	kiosks, err := p.diary.CarriedKiosks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range kiosks {
+		days := max(0, int(p.now().Sub(k.Last).Hours()/24))
+		d.Waiting = append(d.Waiting, waiting{k, days, days > lateAfter})
+	}
+	return v.RenderStatus(w, status, "carry", d)
+}
+
+func (p *Pages) form(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.render(r.Context(), w, v, http.StatusOK, data{Form: page.NewForm(url.Values{})})
 }
 
 // take takes a bundle in. What is whole of a damaged one is shown with what is wrong.
@@ -114,7 +143,7 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, v *page.View) error
 			return err
 		}
 	}
-	return show(w, v, d)
+	return p.show(w, r, v, d)
 }
 
 // carry takes a bundle in, and puts into d what became of it.
@@ -139,12 +168,12 @@ func (p *Pages) carry(ctx context.Context, v *page.View, bundle []byte, field st
 	return nil
 }
 
-func show(w http.ResponseWriter, v *page.View, d data) error {
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, d data) error {
 	status := http.StatusOK
 	if !d.Form.OK() {
 		status = http.StatusUnprocessableEntity
 	}
-	return v.RenderStatus(w, status, "carry", d)
+	return p.render(r.Context(), w, v, status, d)
 }
 
 // Wrong returns the key of what is to be said of an error of Carry, "" of none, and
@@ -180,7 +209,7 @@ func (p *Pages) receipts(w http.ResponseWriter, r *http.Request, v *page.View) e
 		if !wire.ValidKiosk(kiosk) {
 			asked = ""
 		}
-		return v.RenderStatus(w, http.StatusUnprocessableEntity, "carry", data{Form: page.NewForm(url.Values{}), Lost: lost, Asked: asked})
+		return p.render(r.Context(), w, v, http.StatusUnprocessableEntity, data{Form: page.NewForm(url.Values{}), Lost: lost, Asked: asked})
 	}
 	if err != nil {
 		return err

@@ -75,6 +75,9 @@ func TestABundleIsHandedIn(t *testing.T) {
 			t.Errorf("the page of what was taken: %d, without %q", status, want)
 		}
 	}
+	if _, body, _ := w.Get("admin", at); strings.Contains(body, "chưa ai đến") {
+		t.Error("somebody should go to a kiosk from which check-ins came just now")
+	}
 	noted := 0
 	err := w.Store.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&noted) },
 		"SELECT COUNT(*) FROM audit WHERE action = 'carry' AND actor = 'admin' AND object = ?", gate)

@@ -48,7 +48,7 @@ func (p *Pages) codes(w http.ResponseWriter, r *http.Request, v *page.View) erro
 			return err
 		}
 	}
-	return show(w, v, d)
+	return p.show(w, r, v, d)
 }
 
 // assemble returns the last bundle that codes make, or how much of it there is.
