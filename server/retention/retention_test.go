@@ -383,3 +383,35 @@ func TestKiosksThatMayHoldRecords(t *testing.T) {
 		}
 	})
 }
+
+// A copy of the database, such as a replica, stands in the certificate of each day
+// until somebody says that it has let go of that day.
+func TestCopiesThatMayHoldADay(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.Keeper = w.keeper(retention.Options{Copies: []string{"replica-2", "warehouse"}})
+		w.comes(humanOf(1))
+		w.to(2)
+		w.comes(humanOf(2))
+		w.to(24)
+		w.once()
+		waits := func(day int, want ...string) {
+			t.Helper()
+			if c, _ := w.certificate(dayOf(day)); !slices.Equal(c.Waiting.Copies, want) {
+				t.Errorf("the certificate of day %d waits for %q, want %q", day, c.Waiting.Copies, want)
+			}
+		}
+		waits(1, "replica-2", "warehouse")
+		waits(2, "replica-2", "warehouse")
+		if err := w.rights.Gone(ctx, "", retention.CopyID("replica-2", dayOf(1))); err != nil {
+			t.Fatal(err)
+		}
+		w.once()
+		waits(1, "warehouse")
+		waits(2, "replica-2", "warehouse")
+		state, err := w.State(ctx, 10)
+		if err != nil || !slices.Equal(state.Waiting.Copies, []string{"warehouse", "replica-2"}) && !slices.Equal(state.Waiting.Copies, []string{"replica-2", "warehouse"}) {
+			t.Errorf("waited for are %q, %v", state.Waiting.Copies, err)
+		}
+	})
+}

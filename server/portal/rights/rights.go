@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -269,8 +270,8 @@ func (p *Pages) certificate(w http.ResponseWriter, r *http.Request, _ *page.View
 	return nil
 }
 
-// confirm notes that a backup or a kiosk's storage was destroyed, of those that
-// are waited for.
+// confirm notes that a backup or a kiosk's storage was destroyed, or that a copy of
+// the database has let go of all days that were dropped, of those that are waited for.
 func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	f, err := page.ReadForm(r)
 	if err != nil {
@@ -280,23 +281,32 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *page.View) er
 	if err != nil {
 		return err
 	}
-	kind, id := f.Choice("loai", true, "backup", "kiosk"), f.Text("ma", 80, true)
-	object := ""
+	kind, id := f.Choice("loai", true, "backup", "kiosk", "copy"), f.Text("ma", 80, true)
+	var objects []string
 	for _, b := range state.Waiting.Backups {
 		if kind == "backup" && b.ID == id && b.File == "" {
-			object = b.ID
+			objects = append(objects, b.ID)
 		}
 	}
 	for _, k := range state.Waiting.Kiosks {
 		if kind == "kiosk" && k.ID == id && k.Why == retention.Revoked {
-			object = retention.KioskID(k.ID)
+			objects = append(objects, retention.KioskID(k.ID))
 		}
 	}
-	if !f.OK() || object == "" {
+	if kind == "copy" && slices.Contains(state.Waiting.Copies, id) {
+		for _, d := range state.Dropped {
+			if !d.Done.IsZero() {
+				objects = append(objects, retention.CopyID(id, d.Day))
+			}
+		}
+	}
+	if !f.OK() || len(objects) == 0 {
 		return qrgate.ErrInvalid
 	}
-	if err := p.Rights.Gone(r.Context(), v.Who.Account.ID, object); err != nil {
-		return err
+	for _, object := range objects {
+		if err := p.Rights.Gone(r.Context(), v.Who.Account.ID, object); err != nil {
+			return err
+		}
 	}
 	return v.Go(w, base+"/luu-giu", "rights.confirmed")
 }

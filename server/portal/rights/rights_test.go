@@ -293,7 +293,7 @@ func TestOverview(t *testing.T) {
 	w.pass(22)
 	w.must(w.keeper.Once(t.Context()))
 	_, body, _ := w.get("lan", "/bao-ve-du-lieu")
-	for _, want := range []string{"1 yêu cầu đã quá hạn", "2 lần xem khẩn cấp", "1 nơi chưa xác nhận", "Chưa kiểm tra"} {
+	for _, want := range []string{"1 yêu cầu đã quá hạn", "2 lần xem khẩn cấp", "2 nơi chưa xác nhận", "Chưa kiểm tra"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the overview lacks %q", want)
 		}
@@ -310,8 +310,16 @@ func TestOverview(t *testing.T) {
 	if err := proof.Open(proof.Retention, []byte(file), signer.Keys(), &c); code != 200 || err != nil || c.Checkins != 1 || len(c.Waiting.Kiosks) != 1 {
 		t.Errorf("certificate = %d, %v: %+v", code, err, c)
 	}
-	if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {"kiosk"}, "ma": {"kiosk-0001"}}); code != 303 {
-		t.Errorf("confirm = %d", code)
+	for kind, id := range map[string]string{"kiosk": "kiosk-0001", "copy": "replica-2"} {
+		if code, _, _ := w.post("tra", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {kind}, "ma": {id}}); code != 403 {
+			t.Errorf("an auditor confirms a %s = %d, want 403", kind, code)
+		}
+		if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {kind}, "ma": {id}}); code != 303 {
+			t.Errorf("confirm a %s = %d", kind, code)
+		}
+	}
+	if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {"copy"}, "ma": {"no such copy"}}); code != 400 {
+		t.Errorf("confirm a copy that there is not = %d, want 400", code)
 	}
 	w.must(w.keeper.Once(t.Context()))
 	if _, body, _ := w.get("lan", "/bao-ve-du-lieu"); !strings.Contains(body, "Mọi nơi đã xác nhận") {

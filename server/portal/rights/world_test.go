@@ -106,7 +106,7 @@ func newWorld(t testing.TB) *world {
 		Looks: func(context.Context, qrgate.Person) ([]retention.Look, error) {
 			return []retention.Look{{At: w.time(), By: "an", Action: "see person", Case: "CB-2026-000001"}}, nil
 		},
-	}, retention.Options{Now: w.time, Backups: filepath.Join(w.dir, "backups"), Controller: "Sở Y tế thành phố Huế"})
+	}, retention.Options{Now: w.time, Backups: filepath.Join(w.dir, "backups"), Copies: []string{"replica-2"}, Controller: "Sở Y tế thành phố Huế"})
 	w.sealer = &retention.Sealer{Store: w.s, Rights: w.rights, Sign: signer, Keys: signer.Keys(), Log: log}
 	requests, err := w.rights.Requests(make([]byte, 32))
 	w.must(err)
