@@ -16,8 +16,10 @@ func (d *drawing) cardFront(x, y float64, k *Deck, c *Card, sym symbol) {
 	width := cardSize.width - 2*inset
 	d.fill(brand, roundRect(x+inset, y+inset, width, band, 1.4))
 	d.middle(k.title().VI, x+inset+2.4, y+inset, 0.3*width, band, style{face: bold, size: 12 * pt, least: 8 * pt, colour: white}, left)
-	d.middle(k.title().EN, x+inset+0.24*width, y+inset+0.4, 0.24*width, band, style{size: 7.5 * pt, least: 5 * pt, colour: pale}, left)
-	d.middle(c.Kind.VI, x+inset+0.44*width, y+inset, 0.56*width-2.4, band, style{face: bold, size: 9 * pt, least: 6 * pt, colour: white}, right)
+	after := max(0.24*width, 2.4+d.measure(bold, k.title().VI)*12*pt+1.4)
+	d.middle(k.title().EN, x+inset+after, y+inset+0.4, 0.24*width, band, style{size: 7.5 * pt, least: 5 * pt, colour: pale}, left)
+	after = max(0.44*width, after+d.measure(regular, k.title().EN)*7.5*pt+1.4)
+	d.belongs(c.Kind.VI, x+inset+after, y+inset, width-after-2.4, band, style{size: 9 * pt, least: 6 * pt})
 
 	q := sym.margin(side)
 	left0, top := x+q+1, y+inset+band+q+0.3
@@ -52,6 +54,16 @@ func (d *drawing) cardFront(x, y float64, k *Deck, c *Card, sym symbol) {
 	}
 }
 
+// belongs sets at the right of a card's band what kind it is or where it belongs: what is
+// one word, as a kiosk's name, in one line.
+func (d *drawing) belongs(s string, x, y, width, band float64, st style) {
+	st.face, st.colour, st.balanced = bold, white, true
+	if !strings.Contains(s, " ") {
+		y, band = y+0.2*band, 0.6*band
+	}
+	d.middle(s, x, y, width, band, st, right)
+}
+
 // typed draws the code that people type, in two groups.
 func (d *drawing) typed(code string, x, y, width, height, size float64) {
 	if len(code) == 8 {
@@ -74,6 +86,9 @@ func (d *drawing) cardBack(x, y float64, k *Deck) {
 		if i >= 2 {
 			st.size, st.colour = 5.6*pt, soft
 		}
+		if k.Command { // there is less to say
+			st.size *= 1.4
+		}
 		y = d.set(t, x, y, width, (end-y)*[...]float64{0.34, 0.44, 0.5, 1}[i], st, left) + 0.7
 		if i == 1 {
 			d.fill(grey, rect(x, y, width, 0.15))
@@ -93,12 +108,16 @@ func (d *drawing) largeFront(x, y float64, k *Deck, c *Card, sym symbol) {
 	end := y + largeSize.height - inset
 	d.fill(brand, roundRect(x+inset, y+inset, width, band, 2))
 	d.middle(k.title().VI, x+inset+4, y+inset, 0.5*width, band, style{face: bold, size: 22 * pt, least: 12 * pt, colour: white}, left)
-	d.middle(c.Kind.VI, x+inset+0.4*width, y+inset, 0.6*width-4, band, style{face: bold, size: 14 * pt, least: 9 * pt, colour: white}, right)
+	after := max(0.4*width, 4+d.measure(bold, k.title().VI)*22*pt+3)
+	d.belongs(c.Kind.VI, x+inset+after, y+inset, width-after-4, band, style{size: 14 * pt, least: 8 * pt})
 	q := sym.margin(side)
 	top := y + inset + band + q + 0.5
 	d.code(sym, x+(largeSize.width-side)/2, top, side)
 	d.typed(c.Code, x+inset, top+side+q-1, width, 10, 27*pt)
 	cy := top + side + q + 11
+	if c.Code == "" {
+		cy -= 8
+	}
 	foot := 15.0
 	if k.HelpLine == "" {
 		foot = 0

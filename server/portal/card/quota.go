@@ -40,6 +40,7 @@ type quotaPage struct{ Rows []quotaRow }
 type quotaRow struct {
 	issuing.Quota
 	Purpose wire.Purpose
+	Usual   issuing.Limits // of a day on which nothing is raised
 	Form    *page.Form
 }
 
@@ -64,7 +65,7 @@ func (p *Pages) renderQuotas(w http.ResponseWriter, r *http.Request, v *page.Vie
 		if err != nil {
 			return err
 		}
-		row := quotaRow{q, purpose, form}
+		row := quotaRow{q, purpose, p.o.Quotas.Limits[purpose], form}
 		if purpose != of {
 			row.Form = page.NewForm(url.Values{batchField(purpose): {strconv.Itoa(q.Batch)}, dayField(purpose): {strconv.Itoa(q.Day)}})
 		}

@@ -104,6 +104,7 @@ func newWorld(t testing.TB) *world {
 			_, err := io.WriteString(w, v.Notice())
 			return err
 		}},
+		page.Route{Pattern: "GET /blank", Allow: page.Anybody(), Handler: func(http.ResponseWriter, *http.Request, *page.View) error { return nil }},
 		page.Route{Pattern: "POST /as/{account}", Allow: page.Anybody(), Handler: func(rw http.ResponseWriter, r *http.Request, v *page.View) error {
 			if err := v.SignIn(r, w.ids[r.PathValue("account")], true, false); err != nil {
 				return err
