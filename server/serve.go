@@ -147,6 +147,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { defer stopBroker(); return link.Run(linkCtx) })
 	if embedded != nil {
 		tasks.Go(func() error { return embedded.Run(brokerCtx) })
+		tasks.Go(func() error { return spareMemory(ctx) })
 		tasks.Go(func() error { return enrolling.disconnectRevoked(ctx, embedded) })
 	} else {
 		tasks.Go(func() error { return enrolling.keepOut(ctx, ca) })
@@ -183,7 +184,6 @@ func newBroker(env environment, ca *enrol.CA, cert *enrol.ServerCertificate, s *
 	if env.config.Broker == "" || !env.roles.ingest {
 		return nil, nil
 	}
-	spareMemory()
 	return broker.New(env.config.Broker, broker.TLS{Certificate: cert.Certificate, Clients: ca.Pool()}, s, broker.Options{
 		Takeover: func(id string) { env.log.Warn("a second connection under one name ended the first", "name", id) },
 		Log:      env.log.With("task", "broker"),
