@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/qrgate/qrgate/server/portal/pagetest"
+	core "github.com/qrgate/qrgate/server/store"
 )
 
 func TestLooks(t *testing.T) {
@@ -26,4 +27,12 @@ func TestLooks(t *testing.T) {
 		pagetest.Look{"offered", "admin", offered}, pagetest.Look{"asked", "admin", asked}, pagetest.Look{"contested", "admin", contested},
 		pagetest.Look{"identity", "admin", "/thiet-bi/" + now.Kiosk + "/danh-tinh"}, pagetest.Look{"revoked", "admin", "/thiet-bi/" + old.Kiosk + "/danh-tinh"},
 		pagetest.Look{"many", "admin", "/thiet-bi/them/thu-hoi"})
+	err := w.Store.Write(t.Context(), func(tx core.Tx) error { // as a restore does
+		_, err := tx.Exec("UPDATE meta SET restored = 1795680000000")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Looks(t, nil, pagetest.Look{"restored", "admin", "/thiet-bi/them"}, pagetest.Look{"restored-owner", "owner", "/thiet-bi/them"})
 }
