@@ -135,7 +135,7 @@ func TestReadPartOfAnImage(t *testing.T) {
 }
 
 func TestRefuseLargeFrames(t *testing.T) {
-	r := qrread.New(qrread.Options{MaxPixels: 300 * 200})
+	r := qrread.New(qrread.Options{MaxPixels: 300 * 200, Deadline: time.Hour})
 	s := encode(t, "large", decoder.ErrorCorrectionLevel_M, 0)
 	for _, tt := range []struct{ w, h, codes int }{{300, 200, 1}, {301, 200, 0}, {300, 201, 0}} {
 		img := blank(tt.w, tt.h)
