@@ -23,7 +23,7 @@ const (
 	RestrictedUsed Kind = "restricted_used"
 	Reviewed       Kind = "reviewed"      // to who broke the glass: it was reviewed
 	LateCheckins   Kind = "late_checkins" // to its officers: check-ins came that its last run did not know
-	Different      Kind = "different"     // to who opened it: the server traced again and found something else
+	Different      Kind = "different"     // to its officers: the server traced again and found something else
 )
 
 // A Notice tells somebody of a case. It names no person, so that it may be mailed.
@@ -51,6 +51,18 @@ func (b *Book) tell(t store.Tx, id string, kind Kind, accounts ...string) error 
 		}
 	}
 	return nil
+}
+
+// workers returns who works on a case: who opened it, and who has traced it.
+func (b *Book) workers(t store.Tx, f *file) ([]string, error) {
+	all := []string{f.OpenedBy}
+	err := t.Each(func(rows *sql.Rows) error {
+		by := ""
+		err := rows.Scan(&by)
+		all = append(all, by)
+		return err
+	}, "SELECT DISTINCT made_by FROM case_runs WHERE case_id = ? ORDER BY made_by", f.ID)
+	return all, err
 }
 
 // Notices returns the latest notices for an account, or only those that it has not

@@ -279,7 +279,11 @@ func (b *Book) trySaveRun(ctx context.Context, by, id string, r *Result, load fu
 			return err
 		}
 		if by == "" && !run.Difference.Empty() {
-			if err := b.tell(t, id, Different, f.OpenedBy); err != nil {
+			officers, err := b.workers(t, f)
+			if err == nil {
+				err = b.tell(t, id, Different, officers...)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -196,13 +196,9 @@ func (b *Book) touch(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 		if err != nil {
 			return err
 		}
-		by := f.OpenedBy
-		if err := t.Each(func(rows *sql.Rows) error { return rows.Scan(&by) }, "SELECT made_by FROM case_runs WHERE case_id = ? AND no = ?", w.id, w.no); err != nil {
+		officers, err := b.workers(t, f)
+		if err != nil {
 			return err
-		}
-		officers := []string{f.OpenedBy}
-		if by != "" && by != f.OpenedBy {
-			officers = append(officers, by)
 		}
 		if err := b.tell(t, w.id, LateCheckins, officers...); err != nil {
 			return err

@@ -215,6 +215,8 @@ func TestWatchForgetsDroppedDays(t *testing.T) {
 func TestWatchTracesAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		x := watch(w)
+		_, err := x.trace(t.Context(), "minh") // who is on duty tonight
+		w.must(err)
 		x.come(30*time.Hour, qrgate.Subject{4})
 		x.receive(watchedPlace)
 		var mu sync.Mutex
@@ -239,7 +241,7 @@ func TestWatchTracesAgain(t *testing.T) {
 		}
 		run, err := w.Run(t.Context(), "lan", x.c.ID, 0)
 		w.must(err)
-		if d := cmp.Diff(casebook.Difference{Since: 1, New: []qrgate.Person{4}}, run.Difference); d != "" || run.By != "" {
+		if d := cmp.Diff(casebook.Difference{Since: 2, New: []qrgate.Person{4}}, run.Difference); d != "" || run.By != "" {
 			t.Errorf("the difference (-want +got):\n%s of %q", d, run.By)
 		}
 		calls, err := w.Calls(t.Context(), "lan", x.c.ID)
@@ -250,6 +252,11 @@ func TestWatchTracesAgain(t *testing.T) {
 		slices.Sort(told)
 		if d := cmp.Diff([]casebook.Kind{casebook.Decided, casebook.Different, casebook.LateCheckins}, told); d != "" {
 			t.Errorf("the officer is told (-want +got):\n%s", d)
+		}
+		told = w.kinds("minh")
+		slices.Sort(told)
+		if d := cmp.Diff([]casebook.Kind{casebook.Different, casebook.LateCheckins}, told); d != "" {
+			t.Errorf("the officer who traced last is told (-want +got):\n%s", d)
 		}
 	})
 }
