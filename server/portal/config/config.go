@@ -198,6 +198,9 @@ func (p *Pages) addGroup(w http.ResponseWriter, r *http.Request, v *page.View) e
 	if err != nil {
 		return err
 	}
+	if f.Values.Get("step") != "" {
+		return p.joinMany(w, r, v, f)
+	}
 	name := f.Text("config_group", 60, true)
 	if f.OK() {
 		id, err := p.AddGroup(r.Context(), name, v.Who.Account.ID)
@@ -222,26 +225,18 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request, v *page.View) error
 	if err != nil {
 		return err
 	}
-	group, err := strconv.ParseInt(f.Values.Get("group"), 10, 64)
-	if err != nil || group < 0 {
-		return fmt.Errorf("config: group: %w", qrgate.ErrInvalid)
+	group, err := groupOf(f)
+	if err != nil {
+		return err
 	}
-	// What is said of the group may not suit the kiosk.
-	moved := *s.Kiosk
-	moved.Group = group
-	if group != 0 {
-		newest, err := p.Version(r.Context(), configs.Group(group), 0)
-		if err != nil {
-			return err
-		}
-		moved = moved.With(configs.Group(group), newest.Settings)
-	} else {
-		moved = moved.With("", nil)
+	problems, err := p.unfit(r.Context(), v, group, []kept.Kiosk{*s.Kiosk})
+	if err != nil {
+		return err
 	}
-	if _, err := moved.Document(); err != nil && !errors.Is(err, configs.ErrUnsaid) {
-		return p.showLayer(w, r, v, http.StatusUnprocessableEntity, s, shown{Problems: []problem{{s.Name, blame(v, err)}}})
+	if len(problems) > 0 {
+		return p.showLayer(w, r, v, http.StatusUnprocessableEntity, s, shown{Problems: problems})
 	}
-	if err := p.Join(r.Context(), s.Name, group, v.Who.Account.ID); err != nil {
+	if err := p.Join(r.Context(), group, v.Who.Account.ID, s.Name); err != nil {
 		return err
 	}
 	return v.Go(w, s.Path, "config.group.joined")

@@ -255,6 +255,30 @@ func TestGroups(t *testing.T) {
 	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 400, "group", "x")
 	w.post("admin", "/thiet-bi/"+gate1+"/cau-hinh/nhom", 303, "group", "0")
 
+	// Many at once: all of them or none, those that are chosen or those that are found.
+	const many = "/thiet-bi/cau-hinh/nhom"
+	groupOf := func(kiosk string) int64 {
+		t.Helper()
+		k, err := w.Kiosk(t.Context(), kiosk)
+		w.must(err)
+		return k.Group
+	}
+	body = w.post("admin", many, 422, "step", "chosen", "group", "1", "kiosk", gate1, "kiosk", gate2)
+	w.shows(422, 422, body, "many of which one is a way out", gate2, "Lối ra không được giữ người lại")
+	if groupOf(gate1) != 0 {
+		t.Error("one of two was put into a group that the other could not be in")
+	}
+	w.post("admin", many, 422, "step", "chosen", "group", "1")
+	w.post("admin", many, 404, "step", "chosen", "group", "9", "kiosk", gate1)
+	w.post("admin", many, 400, "step", "chosen", "group", "x", "kiosk", gate1)
+	w.post("admin", many, 303, "step", "chosen", "group", "1", "kiosk", gate1, "kiosk", "gate-9999")
+	w.post("admin", many, 303, "step", "all", "group", "1", "tim", gate3)
+	if groupOf(gate1) != 1 || groupOf(gate3) != 1 || groupOf(gate2) != 0 {
+		t.Errorf("in the group are %d, %d, %d", groupOf(gate1), groupOf(gate3), groupOf(gate2))
+	}
+	w.post("admin", many, 303, "step", "all", "group", "0")
+	w.post("owner", many, 403, "step", "all", "group", "1")
+
 	const change = "/thiet-bi/cau-hinh/nhom/1"
 	w.post("admin", change, 303, "config_group", "Y tế")
 	w.page("admin", group, "Nhóm Y tế", "Bỏ nhóm")

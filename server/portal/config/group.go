@@ -1,14 +1,81 @@
 package config
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/qrgate/qrgate/server/fleet/configs"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
+	kept "github.com/qrgate/qrgate/server/store/configs"
 )
+
+// groupOf reads which group kiosks are to be in; 0 is none.
+func groupOf(f *page.Form) (int64, error) {
+	group, err := strconv.ParseInt(f.Values.Get("group"), 10, 64)
+	if err != nil || group < 0 {
+		return 0, fmt.Errorf("config: group: %w", qrgate.ErrInvalid)
+	}
+	return group, nil
+}
+
+// unfit returns the kiosks that what is said of a group does not suit.
+func (p *Pages) unfit(ctx context.Context, v *page.View, group int64, kiosks []kept.Kiosk) ([]problem, error) {
+	layer, said := configs.LayerID(""), configs.Settings(nil)
+	if group != 0 {
+		newest, err := p.Version(ctx, configs.Group(group), 0)
+		if err != nil {
+			return nil, err
+		}
+		layer, said = configs.Group(group), newest.Settings
+	}
+	var all []problem
+	for _, k := range kiosks {
+		k.Group = group
+		if _, err := k.With(layer, said).Document(); err != nil && !errors.Is(err, configs.ErrUnsaid) {
+			all = append(all, problem{k.ID, blame(v, err)})
+		}
+	}
+	return all, nil
+}
+
+// joinMany puts the kiosks that are chosen on the page of all into a group, or every one
+// that the page was asked for: all of them or none.
+func (p *Pages) joinMany(w http.ResponseWriter, r *http.Request, v *page.View, f *page.Form) error {
+	group, err := groupOf(f)
+	if err != nil {
+		return err
+	}
+	d, err := p.homeOf(r, v, f.Values, f)
+	if err != nil {
+		return err
+	}
+	var chosen []kept.Kiosk
+	var ids []string
+	for _, l := range d.found {
+		if f.Values.Get("step") == "all" || slices.Contains(f.Values["kiosk"], l.ID) {
+			chosen, ids = append(chosen, l.Kiosk), append(ids, l.ID)
+		}
+	}
+	if len(ids) == 0 {
+		f.Fail("kiosk", "config.join.none")
+		return v.RenderStatus(w, http.StatusUnprocessableEntity, "config_home", d)
+	}
+	if d.Problems, err = p.unfit(r.Context(), v, group, chosen); err != nil {
+		return err
+	}
+	if len(d.Problems) > 0 {
+		return v.RenderStatus(w, http.StatusUnprocessableEntity, "config_home", d)
+	}
+	if err := p.Join(r.Context(), group, v.Who.Account.ID, ids...); err != nil {
+		return err
+	}
+	return v.Go(w, "/thiet-bi/cau-hinh", "config.joined", "n", len(ids))
+}
 
 // changeGroup renames a group, or removes it if every kiosk of it runs without what is
 // said of it.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/qrgate/qrgate/server/fleet/configs"
@@ -36,6 +37,9 @@ type homePage struct {
 	Only     configs.Status
 	Statuses []configs.Status
 	Search   string
+	Problems []problem
+
+	found []line // Kiosks and those that are not shown
 }
 
 // mostKiosks is how many are listed; who looks for another one searches.
@@ -46,27 +50,36 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request, v *page.View) error
 }
 
 func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *page.View, code int, f *page.Form) error {
+	d, err := p.homeOf(r, v, r.URL.Query(), f)
+	if err != nil {
+		return err
+	}
+	return v.RenderStatus(w, code, "config_home", d)
+}
+
+// homeOf returns the page of what was asked for.
+func (p *Pages) homeOf(r *http.Request, v *page.View, asked url.Values, f *page.Form) (*homePage, error) {
 	ctx := r.Context()
 	kiosks, err := p.Kiosks(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	docs, err := p.Documents(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	states, err := p.States(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	generation, err := p.Generation(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d := homePage{Form: f, Counts: map[configs.Status]int{}, Only: configs.Status(r.URL.Query().Get("trang-thai")), Search: strings.ToValidUTF8(r.URL.Query().Get("tim"), "")}
+	d := &homePage{Form: f, Counts: map[configs.Status]int{}, Only: configs.Status(asked.Get("trang-thai")), Search: strings.ToValidUTF8(asked.Get("tim"), "")}
 	d.Statuses = configs.Statuses()
 	if d.Groups, err = p.Groups(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	names, places := map[int64]string{}, map[uint32]int{}
 	for _, g := range d.Groups {
@@ -87,14 +100,15 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *page.View, c
 		if d.Only != "" && l.Status != d.Only || !strings.Contains(strings.ToLower(k.ID+" "+k.Place), strings.ToLower(d.Search)) {
 			continue
 		}
-		if len(d.Kiosks) == mostKiosks {
-			d.More++
-			continue
-		}
-		d.Kiosks = append(d.Kiosks, l)
+		d.found = append(d.found, l)
 	}
-	return v.RenderStatus(w, code, "config_home", d)
+	d.Kiosks = d.found[:min(len(d.found), mostKiosks)]
+	d.More = len(d.found) - len(d.Kiosks)
+	return d, nil
 }
+
+// Found is how many kiosks were asked for.
+func (d *homePage) Found() int { return len(d.found) }
 
 func lineOf(v *page.View, k kept.Kiosk, doc kept.Document, is kept.State, generation uint64) line {
 	l := line{Kiosk: k, Path: pathOf(configs.Kiosk(k.ID))}

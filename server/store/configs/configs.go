@@ -229,31 +229,40 @@ func (c *Configs) AddGroup(ctx context.Context, name, by string) (id int64, err 
 	return id, nil
 }
 
-// Join puts a kiosk into a group, out of any other; 0 is none.
-func (c *Configs) Join(ctx context.Context, kiosk string, group int64, by string) error {
+// Join puts kiosks into a group, out of any other, all of them or none; group 0 is none.
+func (c *Configs) Join(ctx context.Context, group int64, by string, kiosks ...string) error {
 	err := c.s.Write(ctx, func(t store.Tx) error {
 		if err := rise(t); err != nil {
 			return err
 		}
-		if _, err := t.Exec("DELETE FROM config_members WHERE kiosk_no = (SELECT no FROM kiosks WHERE id = ?)", kiosk); err != nil {
-			return err
-		}
-		note := "none"
-		if group != 0 {
-			n, err := t.Exec(`INSERT INTO config_members (kiosk_no, group_id)
-				SELECT k.no, g.id FROM kiosks k, config_groups g WHERE k.id = ? AND k.kind = 0 AND g.id = ? AND g.removed = 0`, kiosk, group)
-			if err != nil {
-				return err
+		for _, kiosk := range kiosks {
+			if err := join(t, kiosk, group, by); err != nil {
+				return fmt.Errorf("%q: %w", kiosk, err)
 			}
-			if n == 0 {
-				return qrgate.ErrNotFound
-			}
-			note = string(configs.Group(group))
 		}
-		return t.Audit(by, "move kiosk to group", kiosk, note)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("configs: kiosk %q: %w", kiosk, err)
+		return fmt.Errorf("configs: join %s: %w", configs.Group(group), err)
 	}
 	return nil
+}
+
+func join(t store.Tx, kiosk string, group int64, by string) error {
+	if _, err := t.Exec("DELETE FROM config_members WHERE kiosk_no = (SELECT no FROM kiosks WHERE id = ?)", kiosk); err != nil {
+		return err
+	}
+	note := "none"
+	if group != 0 {
+		n, err := t.Exec(`INSERT INTO config_members (kiosk_no, group_id)
+				SELECT k.no, g.id FROM kiosks k, config_groups g WHERE k.id = ? AND k.kind = 0 AND g.id = ? AND g.removed = 0`, kiosk, group)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return qrgate.ErrNotFound
+		}
+		note = string(configs.Group(group))
+	}
+	return t.Audit(by, "move kiosk to group", kiosk, note)
 }

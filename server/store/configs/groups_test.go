@@ -20,14 +20,14 @@ func TestGroupIsRenamedAndRemoved(t *testing.T) {
 		w.must(err)
 		other, err := w.AddGroup(ctx, "Bệnh viện", "hoa")
 		w.must(err)
-		w.must(w.Join(ctx, "gate-0001", other, "hoa"))
+		w.must(w.Join(ctx, other, "hoa", "gate-0001"))
 		w.save(configs.Group(other), 0, "door.help_line", "115")
 		w.must(w.RenameGroup(ctx, other, "Y tế", "hoa"))
 		if err := w.RenameGroup(ctx, other, "Chợ", "hoa"); !errors.Is(err, qrgate.ErrConflict) {
 			t.Errorf("RenameGroup to a name that is taken = %v", err)
 		}
 		w.must(w.RemoveGroup(ctx, other, "hoa"))
-		for what, err := range map[string]error{"removed again": w.RemoveGroup(ctx, other, "hoa"), "renamed": w.RenameGroup(ctx, other, "A", "hoa"), "joined": w.Join(ctx, "gate-0001", other, "hoa")} {
+		for what, err := range map[string]error{"removed again": w.RemoveGroup(ctx, other, "hoa"), "renamed": w.RenameGroup(ctx, other, "A", "hoa"), "joined": w.Join(ctx, other, "hoa", "gate-0001")} {
 			if !errors.Is(err, qrgate.ErrNotFound) {
 				t.Errorf("a group that is gone is %s: %v", what, err)
 			}

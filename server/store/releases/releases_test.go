@@ -178,7 +178,7 @@ func TestARolloutForAGroupIsKept(t *testing.T) {
 		}
 		id, err := groups.AddGroup(t.Context(), "Bệnh viện", "binh")
 		if err == nil {
-			err = groups.Join(t.Context(), "gate-0002", id, "binh")
+			err = groups.Join(t.Context(), id, "binh", "gate-0002")
 		}
 		if err != nil {
 			t.Fatal(err)
