@@ -153,9 +153,10 @@ func (c *card) start() *machine {
 	words := slices.DeleteFunc(strings.Fields(string(line)), func(w string) bool { return w == "quiet" || strings.HasPrefix(w, "loglevel") })
 	// Where the kernel's place is drawn by lot it hides itself from programs, and each call
 	// of it costs an emulated processor all that it had looked up.
-	words = append(words, "nokaslr", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
+	// A busy machine that emulates is late with everything, and nothing hangs.
+	words = append(words, "nokaslr", "systemd.default_timeout_start_sec=15min", "systemd.service_watchdogs=no", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
 	args := []string{
-		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "2", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
+		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "4", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
 		"-serial", "stdio", "-no-reboot", "-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd.img"), "-append", strings.Join(words, " "),
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "qemu-xhci",
 		"-chardev", "socket,id=ftdi,path=" + filepath.Join(dir, "ftdi") + ",server=on,wait=off", "-device", "usb-serial,chardev=ftdi",
