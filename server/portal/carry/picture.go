@@ -25,14 +25,18 @@ import (
 const (
 	maxPictures = 64       // of one form
 	maxPicture  = 12 << 20 // bytes
-	maxPixels   = 64 << 20 // a telephone's largest
+	maxPixels   = 16 << 20 // as telephones take them; some forms take eight bytes for each
 	maxFrame    = 2 << 20  // bytes of a camera's frame
 )
 
 // picture tells the codes that a camera's frame shows, one a line: for a browser that
 // cannot read codes itself.
 func (p *Pages) picture(w http.ResponseWriter, r *http.Request, _ *page.View) error {
-	code, err := p.read(r.Body)
+	frame, err := io.ReadAll(r.Body) // before it is its turn: who sends slowly keeps nobody waiting
+	if err != nil {
+		return fmt.Errorf("carry: frame: %w", err)
+	}
+	code, err := p.read(bytes.NewReader(frame))
 	if err != nil {
 		return err
 	}
