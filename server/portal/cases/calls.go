@@ -181,13 +181,3 @@ func (p *Pages) ranked(ctx context.Context, v *page.View, id string, list []case
 	})
 	return near, nil
 }
-
-// letterCode is what somebody says on the telephone for the office to find them:
-// the beginning of the reference, as a person can spell it.
-func letterCode(ref casebook.Ref) string {
-	s := ref.String()
-	if len(s) < 8 {
-		return ""
-	}
-	return upper(s[:4]) + "-" + upper(s[4:8])
-}

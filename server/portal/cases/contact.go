@@ -77,7 +77,7 @@ func (p *Pages) contact(w http.ResponseWriter, r *http.Request, v *page.View) er
 func (p *Pages) renderContact(w http.ResponseWriter, r *http.Request, v *page.View, h *head, ref casebook.Ref, call *casebook.Call, form *page.Form, field string, status int) error {
 	ctx, me := r.Context(), v.Who.Account.ID
 	d := &contactPage{
-		head: h, Call: call, Form: form, Field: field, Statuses: casebook.Statuses(), Channels: casebook.Channels(), Letter: letterCode(ref), Mail: p.o.Mail != nil, Text: p.o.Text != nil,
+		head: h, Call: call, Form: form, Field: field, Statuses: casebook.Statuses(), Channels: casebook.Channels(), Letter: ref.Code(), Mail: p.o.Mail != nil, Text: p.o.Text != nil,
 	}
 	run, found, at, err := p.metBy(ctx, me, h.ID, ref)
 	if err != nil {

@@ -1,11 +1,13 @@
 package cases
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/casebook"
 )
 
@@ -60,6 +62,16 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 		number = ""
 	}
 	d.Form.Values.Set("cases.number", number)
+	if officer && number != "" {
+		// Who calls back says the code of their letter or message.
+		id, who, err := p.book.Recall(ctx, me, number)
+		if err == nil {
+			return v.Go(w, casePath(id, "tiep-xuc", who.String()), "")
+		}
+		if !errors.Is(err, qrgate.ErrNotFound) {
+			return err
+		}
+	}
 	queries := map[string]casebook.Query{"cua-toi": {Mine: true}, "tat-ca": {}, "thay-doi": {Late: true}}
 	if _, ok := queries[d.View]; !ok && d.View != "cho-duyet" {
 		d.View = "cua-toi"

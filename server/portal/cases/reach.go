@@ -113,7 +113,7 @@ func reason(err error) string {
 }
 
 func (p *Pages) send(ctx context.Context, v *page.View, h *head, ref casebook.Ref, by casebook.Channel, to string) error {
-	code := letterCode(ref)
+	code := ref.Code()
 	if by == casebook.ByEmail {
 		if p.o.Mail == nil {
 			return errNoWay
@@ -267,7 +267,7 @@ func (p *Pages) written(calls []casebook.Call, cards []casebook.Card, where map[
 	return func(yield func(*print.Letter, error) bool) {
 		for i := range calls {
 			k := knownOf(&cards[i])
-			l := &print.Letter{Name: k.Name, Code: letterCode(calls[i].Ref), Test: test}
+			l := &print.Letter{Name: k.Name, Code: calls[i].Ref.Code(), Test: test}
 			if k.Guardian != "" {
 				l.Name, l.Child = k.Guardian, true
 			}

@@ -85,6 +85,23 @@ func TestCallsNoticesAndLetters(t *testing.T) {
 	if n := len(w.post.sent[1].Text); n > 160 {
 		t.Errorf("a text message has %d letters", n)
 	}
+	// Who calls back says the code, and whoever works on the case finds them by it.
+	code := regexp.MustCompile(`doc ma ([A-Z2-7]{4}-[A-Z2-7]{4})`).FindStringSubmatch(w.post.sent[1].Text)
+	if code == nil {
+		t.Fatalf("a text message says no code: %q", w.post.sent[1].Text)
+	}
+	minh := w.as("minh")
+	for _, said := range []string{code[1], strings.ToLower(strings.ReplaceAll(code[1], "-", " "))} {
+		if minh.want(200, minh.get("/ca-benh?so="+url.QueryEscape(said)), "0914 222 333"); minh.at != binh {
+			t.Errorf("the code %q leads to %s, want %s", said, minh.at, binh)
+		}
+	}
+	for _, other := range []string{"hoa", "duc"} {
+		c := w.as(other)
+		if body := c.want(200, c.get("/ca-benh?so="+code[1])); strings.Contains(body, "Bình") || strings.Contains(c.at, "tiep-xuc") {
+			t.Errorf("the code leads %s to %s", other, c.at)
+		}
+	}
 	w.post.full = true
 	lan.want(422, lan.post(binh+"/nhan", form(binh, "cases.by", "sms")), "Chưa gửi được")
 	w.post.full = false

@@ -1,6 +1,7 @@
 package casebook
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -338,4 +339,56 @@ func (b *Book) CountCalls(ctx context.Context, by, id string) (map[Status]int, e
 		return nil, fmt.Errorf("casebook: count calls: %w", err)
 	}
 	return counts, nil
+}
+
+// codeBytes is how much of a reference [Ref.Code] says.
+const codeBytes = 5
+
+// Code is what somebody says on the telephone for the office to find them: the
+// beginning of the reference, as a person can spell it.
+func (r Ref) Code() string {
+	if r == (Ref{}) {
+		return ""
+	}
+	s := refText.EncodeToString(r[:codeBytes])
+	return s[:4] + "-" + s[4:]
+}
+
+// Recall returns the case and the contact whose [Ref.Code] somebody says who calls
+// back, among the cases of which who asks may see persons. The error is
+// [qrgate.ErrNotFound] if there is none.
+func (b *Book) Recall(ctx context.Context, by, code string) (id string, who Ref, err error) {
+	least, err := refText.DecodeString(strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code)))
+	if err != nil || len(least) != codeBytes {
+		return "", Ref{}, fmt.Errorf("casebook: recall: %w", qrgate.ErrNotFound)
+	}
+	type found struct {
+		id  string
+		ref []byte
+	}
+	var all []found
+	q := b.reading(ctx)
+	most := append(slices.Clone(least), bytes.Repeat([]byte{0xff}, len(who)-codeBytes)...)
+	err = q(func(rows *sql.Rows) error {
+		var f found
+		err := rows.Scan(&f.id, &f.ref)
+		all = append(all, f)
+		return err
+	}, "SELECT case_id, reference FROM case_calls WHERE reference >= ? AND reference <= ? ORDER BY case_id", least, most)
+	for _, f := range all {
+		if err != nil {
+			break
+		}
+		_, err = b.persons(q, by, f.id)
+		switch {
+		case err == nil:
+			return f.id, Ref(f.ref), nil
+		case ended(err): // nothing that who asks may see
+			err = nil
+		}
+	}
+	if err == nil {
+		err = qrgate.ErrNotFound
+	}
+	return "", Ref{}, fmt.Errorf("casebook: recall: %w", err)
 }

@@ -117,8 +117,13 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 		c := w.approved()
 		run, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Found: trace.Found{Contacts: []trace.Contact{met(p+1, 20)}}})
 		w.must(err)
+		_, err = w.AddCalls(ctx, "lan", c.ID, run.Refs())
+		w.must(err)
 		c = w.get("lan", c.ID)
 		ref, v := run.Refs()[0], c.Version
+		if id, who, err := w.Recall(ctx, "minh", ref.Code()); id != c.ID || who != ref || err != nil {
+			t.Errorf("Recall = %q, %v, %v", id, who, err)
+		}
 		all := map[string]func(by, id string) error{
 			"Find": func(by, id string) error {
 				_, err := w.Find(ctx, by, id, casebook.Lookup{Kind: pass.Phone, Number: an.Phone})
@@ -135,6 +140,13 @@ func TestOnlyOfficersOfTheAreaKnowOfACase(t *testing.T) {
 			"Merges":   func(by, id string) error { _, err := w.Merges(ctx, by, id); return err },
 			"Called": func(by, id string) error {
 				return w.Called(ctx, by, id, ref, 1, casebook.Attempt{Status: casebook.Reached})
+			},
+			"Recall": func(by, id string) error {
+				if id != c.ID {
+					return qrgate.ErrNotFound
+				}
+				_, _, err := w.Recall(ctx, by, ref.Code())
+				return err
 			},
 			"SetState":  func(by, id string) error { return w.SetState(ctx, by, id, v, casebook.Confirmed) },
 			"Extend":    func(by, id string) error { return w.Extend(ctx, by, id, v, w.time().Add(time.Hour)) },
