@@ -75,7 +75,7 @@ func TestWhatIsLeftIsRemembered(t *testing.T) {
 	if diff := cmp.Diff(want, w); diff != "" {
 		t.Error(diff)
 	}
-	if v := w.Look(start.Situation{Place: "Chợ Đông Ba", Gate: "A1"}); v.Place != "Chợ Đông Ba A1" || !strings.Contains(v.Head[0].Do, "lamps, voice") {
+	if v := w.Look(start.Situation{Place: "Chợ Đông Ba", Gate: "A1"}); v.Place != "Chợ Đông Ba · A1" || !strings.Contains(v.Head[0].Do, "lamps, voice") {
 		t.Errorf("at the end it says %+v", v)
 	}
 }

@@ -71,12 +71,16 @@ func (w Walk) Look(s Situation) View {
 	case w.Step == guide.Direction:
 		key += ".in"
 	case w.Step == guide.Ready:
-		v.Place = strings.TrimSpace(s.Place + " " + s.Gate)
+		v.Place = s.Place
+		if s.Gate != "" {
+			v.Place = strings.TrimPrefix(v.Place+" · "+s.Gate, " · ")
+		}
 		v.signal = panel.Ready
 	}
 	v.line = string(key)
 	for i, lang := range w.langs() {
 		v.Head[i] = Said{lang, guide.Of(lang, key)}
+		v.Head[i].Do = together.Replace(v.Head[i].Do)
 		v.Hint[i].Lang = lang
 		if w.Step == guide.Ready && len(w.Failed) > 0 {
 			v.Head[i].Do = w.failed(lang) + " " + v.Head[i].Do
@@ -96,6 +100,18 @@ func (w Walk) Look(s Situation) View {
 	}
 	return v
 }
+
+// together keeps what a code is called on one line.
+var together = func() *strings.Replacer {
+	var pairs []string
+	for _, a := range guide.Answers() {
+		for _, code := range []string{"mã ", "Mã ", "code ", "Code "} {
+			is := code + guide.Text(words.Vietnamese, a.Key())
+			pairs = append(pairs, is, strings.ReplaceAll(is, " ", "\u00a0"))
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // enrolling is Look while a code is being acted on.
 func (w Walk) enrolling(v View, s Situation) View {
