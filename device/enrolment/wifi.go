@@ -31,8 +31,9 @@ func (w WiFi) GoString() string { return w.String() }
 const joinTime = time.Minute
 
 // ParseWiFi reads a text like WIFI:T:WPA;S:name;P:password;H:true;; with \ before
-// each of \ ; , : " that is meant as it stands. A field that is not known, that comes
-// twice, or that no network has makes the text an error, which does not quote it.
+// each of \ ; , : " that is meant as it stands. What WPA3 adds, R, I and K, is the
+// network's own business. A field that is not known, that comes twice, or that no network
+// has makes the text an error, which does not quote it.
 func ParseWiFi(text string) (WiFi, error) {
 	rest, ok := strings.CutPrefix(text, "WIFI:")
 	if !ok || len(text) > 512 || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
@@ -41,7 +42,7 @@ func ParseWiFi(text string) (WiFi, error) {
 	fields := map[string]string{}
 	for rest != "" && rest != ";" {
 		name, after, ok := strings.Cut(rest, ":")
-		if !ok || len(name) != 1 || !strings.Contains("TSPH", name) {
+		if !ok || len(name) != 1 || !strings.Contains("TSPHRIK", name) {
 			return WiFi{}, fmt.Errorf("enrolment: %w: a field that is not known", ErrWiFi)
 		}
 		if _, twice := fields[name]; twice {

@@ -13,11 +13,12 @@ import (
 
 func TestParseWiFi(t *testing.T) {
 	for text, want := range map[string]enrolment.WiFi{
-		"WIFI:T:WPA;S:Chợ Đông Ba;P:mua xuan;;":               {SSID: "Chợ Đông Ba", Password: "mua xuan"},
-		"WIFI:S:Cho;T:WPA;P:12345678;H:true;;":                {SSID: "Cho", Password: "12345678", Hidden: true},
-		"WIFI:S:Cho;;":                                        {SSID: "Cho"},
-		"WIFI:T:nopass;S:Cho;H:false;":                        {SSID: "Cho"},
-		`WIFI:T:SAE;S:\"a\;b\\c\:d\,e\";P:\;\;\;\;\;\;\;\;;;`: {SSID: `"a;b\c:d,e"`, Password: ";;;;;;;;"},
+		"WIFI:T:WPA;S:Chợ Đông Ba;P:mua xuan;;":                {SSID: "Chợ Đông Ba", Password: "mua xuan"},
+		"WIFI:S:Cho;T:WPA;P:12345678;H:true;;":                 {SSID: "Cho", Password: "12345678", Hidden: true},
+		"WIFI:S:Cho;;":                                         {SSID: "Cho"},
+		"WIFI:T:SAE;R:1;S:Cho;P:12345678;K:MDkwEwYH+KoZ/A==;;": {SSID: "Cho", Password: "12345678"},
+		"WIFI:T:nopass;S:Cho;H:false;":                         {SSID: "Cho"},
+		`WIFI:T:SAE;S:\"a\;b\\c\:d\,e\";P:\;\;\;\;\;\;\;\;;;`:  {SSID: `"a;b\c:d,e"`, Password: ";;;;;;;;"},
 	} {
 		if got, err := enrolment.ParseWiFi(text); err != nil || got != want {
 			t.Errorf("ParseWiFi(%q) = %#v %q, %v", text, got, got.Password, err)
