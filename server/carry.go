@@ -167,14 +167,8 @@ func importBundle(ctx context.Context, env environment, in *carrier, s *store.St
 			return err
 		}
 		to := filepath.Join(filepath.Dir(path), c.Kiosk+receiptsFile)
-		if len(c.Receipts) > 0 {
-			beside, err := in.Beside(c.Kiosk)
-			if err != nil {
-				return err
-			}
-			if err := writeReceipts(to, c.Kiosk, carry.Bundle(c.Receipts, beside)); err != nil {
-				return err
-			}
+		if err := in.writeBack(ctx, to, c); err != nil {
+			return err
 		}
 		fmt.Fprintf(env.out, "%s\n  %s\n", path, say("carry.done", "kiosk", c.Kiosk, "records", c.Records, "fresh", c.Fresh))
 		for _, of := range []struct {
@@ -188,9 +182,7 @@ func importBundle(ctx context.Context, env environment, in *carrier, s *store.St
 		if c.Fork {
 			fmt.Fprintf(env.out, "  %s\n", say("carry.fork"))
 		}
-		if len(c.Receipts) > 0 {
-			fmt.Fprintf(env.out, "  %s\n", to)
-		}
+		fmt.Fprintf(env.out, "  %s\n", to)
 	}
 	if err == nil {
 		return nil
@@ -199,6 +191,24 @@ func importBundle(ctx context.Context, env environment, in *carrier, s *store.St
 		return fmt.Errorf("%s: %w\n  %s", path, err, say(key, "kiosk", c.Kiosk))
 	}
 	return fmt.Errorf("%s: %w", path, err)
+}
+
+// writeBack writes what goes back to a kiosk: also to one that had nothing to tell, for
+// it may lack the list of void cards.
+func (c carrier) writeBack(ctx context.Context, to string, of ingest.Carried) error {
+	receipts := of.Receipts
+	if len(receipts) == 0 {
+		owed, err := c.Owed(ctx, of.Kiosk)
+		if err != nil {
+			return err
+		}
+		receipts = owed
+	}
+	beside, err := c.Beside(of.Kiosk)
+	if err != nil {
+		return err
+	}
+	return writeReceipts(to, of.Kiosk, carry.Bundle(receipts, beside))
 }
 
 // writeReceipts replaces the file that goes back to the kiosk.

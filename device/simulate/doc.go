@@ -9,7 +9,8 @@
 // The promise: behind the scanner everything is the kiosk's own code: door, outbox,
 // agent, link and delivery. A scenario only does to it what a place does: the network
 // ends, a scanner falls ill, a clock is wrong, a card is void. With one seed the same
-// visitors come in the same order.
+// visitors come in the same order. Settings and orders of the portal are taken as a
+// kiosk takes them, but for what only a machine can do: a picture, another server.
 //
 // A light kiosk has no door and no outbox: it keeps a connection and beats. It is for
 // figures of many connections, of which the clients must not be the larger part.

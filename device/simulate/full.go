@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/sync/deliver"
@@ -35,13 +37,19 @@ type simulated struct {
 // outboxLimit is what one outbox may grow to: some 400,000 check-ins.
 const outboxLimit = 64 << 20
 
-// full runs one kiosk until ctx ends.
+// ringBytes is what a simulated kiosk keeps of its log.
+const ringBytes = 16 << 10
+
+// full runs one kiosk until ctx ends, or until it is told to start again.
 func (r *run) full(ctx context.Context, n int, id *agent.Identity) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	dir := filepath.Join(r.o.State, id.Kiosk)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
-	log := r.o.Log.With("kiosk", id.Kiosk)
+	ring := order.NewRing(ringBytes)
+	log := slog.New(slog.NewMultiHandler(r.o.Log.With("kiosk", id.Kiosk).Handler(), slog.NewTextHandler(ring, nil)))
 	state, err := agent.OpenState(filepath.Join(dir, "agent.json"))
 	if err != nil {
 		return err
@@ -69,21 +77,27 @@ func (r *run) full(ctx context.Context, n int, id *agent.Identity) error {
 	if err != nil {
 		return err
 	}
+	told, err := openTold(dir, id, clock, since, queue, log)
+	if err != nil {
+		return err
+	}
 	source := newVisitors(n, r)
 	lamps := panel.NewRecorder(io.Discard, panel.Config{}, log)
 	door, err := kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Keys: id.CardKeys(), List: list, Room: inside, Source: source,
-		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{(*lights)(r)}, Clock: clock,
-		Config: wire.KioskConfig{
+		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{(*lights)(r)}, Clock: clock, Orders: told.orders,
+		Config: told.doorOf(wire.KioskConfig{
 			Place: r.o.Place, Gate: fmt.Sprintf("S%d", n+1), Direction: wire.In, OnFault: wire.AdmitUnrecorded, HelpLine: "19001075",
 			Accept: []pass.Kind{pass.Card, pass.Family, pass.Staff, pass.CCCD}, Repeat: 4 * time.Second, Reset: 3 * time.Second,
-		},
+		}),
 	}, log)
 	if err != nil {
 		return err
 	}
 	heart := agent.New(id, state, list, queue, clock, since, func(b *wire.Beat) { r.health(b, source, door.Unrecorded(), since) }, log)
 	heart.Room = inside
+	told.door, told.source, told.ring, told.stop = door, source, ring, stop
+	told.join(heart, log)
 	var sender *deliver.Sender
 	link, err := r.link(n, id, clock, mqttlink.Options{
 		Will:   heart.Will,
@@ -96,7 +110,7 @@ func (r *run) full(ctx context.Context, n int, id *agent.Identity) error {
 	}
 	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{OnReceipt: clock.AtLeast, Log: log})
 	r.mu.Lock()
-	r.kiosks = append(r.kiosks, &simulated{queue})
+	r.kiosks[id.Kiosk] = &simulated{queue}
 	r.mu.Unlock()
 
 	tasks, ctx := errgroup.WithContext(ctx)
@@ -105,6 +119,8 @@ func (r *run) full(ctx context.Context, n int, id *agent.Identity) error {
 	tasks.Go(func() error { return link.Run(ctx) })
 	tasks.Go(func() error { return sender.Run(ctx) })
 	tasks.Go(func() error { return heart.Run(ctx, link) })
+	tasks.Go(func() error { return told.settings.Run(ctx) })
+	tasks.Go(func() error { return told.orders.Run(ctx, link) })
 	return tasks.Wait()
 }
 

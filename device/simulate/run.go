@@ -68,7 +68,7 @@ type run struct {
 	downAt time.Time // when the first of them was lost; zero while all are connected
 	conns  map[net.Conn]struct{}
 
-	kiosks []*simulated // of those that are not light
+	kiosks map[string]*simulated // of those that are not light
 }
 
 func (r *run) since() time.Duration { return time.Since(r.started) }
@@ -109,7 +109,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	ip := net.ParseIP(u.Hostname())
-	r := &run{o: o, started: time.Now(), conns: map[net.Conn]struct{}{}, local: u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()}
+	r := &run{o: o, started: time.Now(), conns: map[net.Conn]struct{}{}, kiosks: map[string]*simulated{}, local: u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()}
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return r.tell(ctx) })
 	tasks.Go(func() error { return r.network(ctx) })
@@ -130,7 +130,11 @@ func Run(ctx context.Context, o Options) error {
 			if o.Light {
 				return r.light(ctx, n, id)
 			}
-			return r.full(ctx, n, id)
+			for {
+				if err := r.full(ctx, n, id); err != nil || ctx.Err() != nil {
+					return err
+				}
+			}
 		})
 	}
 	return tasks.Wait()

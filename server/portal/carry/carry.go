@@ -89,12 +89,11 @@ func (p *Pages) Routes() []page.Route {
 }
 
 type data struct {
-	Form     *page.Form
-	Done     *ingest.Carried
-	Receipts bool
-	Lost     *page.Form
-	Asked    string
-	Waiting  []waiting
+	Form    *page.Form
+	Done    *ingest.Carried
+	Lost    *page.Form
+	Asked   string
+	Waiting []waiting
 }
 
 // A waiting is a kiosk that somebody goes to.
@@ -150,7 +149,7 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, v *page.View) error
 func (p *Pages) carry(ctx context.Context, v *page.View, bundle []byte, field string, d *data) error {
 	c, err := p.intake.Carry(ctx, bytes.NewReader(bundle))
 	if c.Batches > 0 || err == nil {
-		d.Done, d.Receipts = &c, len(c.Receipts) > 0
+		d.Done = &c
 	}
 	if c.Batches > 0 {
 		if err := p.diary.NoteCarried(ctx, v.Who.Account.ID, c.Kiosk, c.Batches, c.Fresh); err != nil {

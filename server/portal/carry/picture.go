@@ -117,12 +117,13 @@ func find(img *image.Gray) string {
 	if err != nil {
 		return ""
 	}
-	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
-	if err != nil {
-		return ""
+	// Of every hundred pictures of a screen itself the reader for photographs misses two.
+	for _, how := range []gozxing.DecodeHintType{gozxing.DecodeHintType_TRY_HARDER, gozxing.DecodeHintType_PURE_BARCODE} {
+		if read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{how: true}); err == nil {
+			return strings.TrimSpace(read.GetText())
+		}
 	}
-	return strings.TrimSpace(read.GetText())
+	return ""
 }
 
 // shrink returns a picture in grey whose longer side is about a number of points, or its
