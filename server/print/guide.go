@@ -188,7 +188,7 @@ func (d *drawing) startPage(m Manual) error {
 	for _, s := range [][2]string{
 		{"Mã đăng ký", "lấy ở trang " + m.page() + " Dùng được 15 phút. Máy nhận mã trong 10 phút sau khi cắm điện; quá giờ (đỏ và vàng cùng nháy): rút nguồn, cắm lại, hoặc giữ nút bảo vệ ba giây rồi nhả. Đỏ nháy đều: sai mã. Đỏ 6: xin mã mới."},
 		{"Bốn từ", "so trên màn hình máy với trang của người quản lý: đúng cả bốn, đúng thứ tự thì đồng ý; khác một từ thì KHÔNG đồng ý, gọi số ở cuối trang. Máy chỉ có đèn: chỉ đồng ý khi bạn vừa đưa mã và đèn VÀNG sáng DÀI, NGẮN, DÀI rồi nghỉ: máy chủ đang đợi đúng máy này. Máy khác đã dùng mã thì máy này báo Đỏ 6."},
-		{"KHÔNG", "ở bước 5, 6, 7: máy chỉ chỗ cần xem; sửa xong đưa CÓ, chưa sửa được đưa TIẾP. Phần không lắp, máy tự bỏ qua."},
+		{"KHÔNG", "ở bước 5, 6, 7: máy chỉ chỗ cần xem; sửa xong đưa CÓ, chưa sửa được: TIẾP. Không có loa, bước 7: KHÔNG, TIẾP."},
 		{"TIẾP", "dùng ở bước 2 (mạng để sau), 4, 9 và sau KHÔNG ở 5, 6, 7. Từ bước 4, 10 phút không ai trả lời: máy tự phục vụ."},
 		{"Thẻ", "in ở trang quản lý QRGate. Thẻ thử: chỉ để thử đầu đọc, không tính ai vào. Thẻ lệnh: bảo máy làm một việc; \"Cài đặt lại\" là làm lại các bước này."},
 	} {
