@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
 APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user systemd wrk zbar-tools
 
-.PHONY: build demo test test-full twin image deps soak bench fuzz check pi packages reproducible clean
+.PHONY: build demo test test-full twin arm image deps soak bench fuzz check pi packages reproducible clean
 
 # Both programs, for this machine.
 build:
@@ -48,6 +48,13 @@ twin:
 	@dpkg -s $(TWIN) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(TWIN); }
 	sync/e2e/twin/kernel.sh build/twin
 	go test -tags twin -timeout 30m -v ./sync/e2e/twin
+
+# The tests of what runs on a board, as an arm64, armv7 or armv6 processor runs them. Those
+# of sync/e2e start servers and browsers, which no board has. Needs apt-get.
+arm:
+	@dpkg -s qemu-user >/dev/null 2>&1 || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
+	for board in arm64 armv7 armv6; do \
+	  sync/e2e/arm.sh $$board -timeout 30m $$(go list ./hw/... ./sync/... ./device/... | grep -v /e2e) || exit 1; done
 
 # The image of a kiosk's card for Raspberry Pi 3, 4, 5 and Zero 2, for a box with lamps.
 # Needs apt-get.

@@ -10,7 +10,8 @@ import (
 	"io/fs"
 )
 
-// An Archive is an initramfs that is being made: cpio as "newc" has it.
+// An Archive is an initramfs that is being made: cpio as "newc" has it. [Archive.Bytes]
+// or [Archive.Packed] ends it.
 type Archive struct {
 	b bytes.Buffer
 	n int
@@ -45,16 +46,21 @@ func (a *Archive) pad() {
 	}
 }
 
+// Bytes returns the archive as it is.
+func (a *Archive) Bytes() []byte {
+	a.entry("TRAILER!!!", 0, nil)
+	return a.b.Bytes()
+}
+
 // Packed returns the archive, compressed little, which is what a slow machine reads
 // soonest.
 func (a *Archive) Packed() ([]byte, error) {
-	a.entry("TRAILER!!!", 0, nil)
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(a.b.Bytes()); err != nil {
+	if _, err := w.Write(a.Bytes()); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {

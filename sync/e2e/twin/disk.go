@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -17,11 +19,8 @@ const sector = 512
 // A Disk is a disk that outlives a machine, served over the NBD protocol. What a
 // machine writes is on it for certain once it has flushed, as with any disk.
 type Disk struct {
-	// Lie makes the disk answer a flush without keeping anything: what a cheap card
-	// does. It is set before a machine starts.
-	Lie bool
-
 	mu     sync.Mutex
+	lies   bool
 	media  []byte           // what a cut leaves
 	loose  map[int64][]byte // sectors since the last flush
 	writes uint64
@@ -55,18 +54,29 @@ func (d *Disk) Close() error {
 	return err
 }
 
+// Lie makes the disk answer flushes from now on without keeping anything, as a cheap
+// card does, or makes it honest again.
+func (d *Disk) Lie(lie bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lies = lie
+}
+
 // Lose does what a power cut does: each sector that was not flushed is kept, torn in
-// its middle, or lost. It returns how many there were. The machine must be dead.
+// its middle, or lost, as r has it; without r all are lost. It returns how many there
+// were. The machine must be dead.
 func (d *Disk) Lose(r *rand.Rand) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := len(d.loose)
-	for at, b := range d.loose {
-		switch r.IntN(3) {
-		case 0:
-			copy(d.media[at:], b)
-		case 1:
-			copy(d.media[at:], b[:sector/2])
+	if r != nil {
+		for _, at := range slices.Sorted(maps.Keys(d.loose)) { // the same again for the same seed
+			switch b := d.loose[at]; r.IntN(3) {
+			case 0:
+				copy(d.media[at:], b)
+			case 1:
+				copy(d.media[at:], b[:sector/2])
+			}
 		}
 	}
 	clear(d.loose)
@@ -278,7 +288,7 @@ func (d *Disk) sync() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flush++
-	if d.Lie {
+	if d.lies {
 		return
 	}
 	for at, b := range d.loose {

@@ -5,7 +5,7 @@
 //	kernel: sync/e2e/twin/kernel.sh build/twin, once
 //	m := twin.Start(t, twin.Options{Kernel: "build/twin", Programs: p})
 //	m.Serial("QG1...")           // from a scanner on a serial line
-//	m.Line("green")              // the level of a lamp
+//	m.Levels("GREEN")            // "010": a lamp was on once
 //	m.Cut()                      // the power
 //
 // It needs qemu and no KVM: whether a machine has a KVM that works cannot be told

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -169,6 +170,32 @@ func typeText(path, text string) error {
 	return nil
 }
 
+const grab = 0x40044590 // EVIOCGRAB
+
+// isTaken reports whether a program has taken the keyboard of this name for itself.
+func isTaken(name string) (bool, error) {
+	names, err := filepath.Glob("/sys/class/input/event*/device/name")
+	if err != nil {
+		return false, err
+	}
+	for _, n := range names {
+		if b, err := os.ReadFile(n); err != nil || !strings.Contains(string(b), name) {
+			continue
+		}
+		f, err := os.Open("/dev/input/" + filepath.Base(filepath.Dir(filepath.Dir(n))))
+		if err != nil {
+			return false, err
+		}
+		defer f.Close() // gives up what was taken here
+		err = unix.IoctlSetInt(int(f.Fd()), grab, 1)
+		if errors.Is(err, unix.EBUSY) {
+			return true, nil
+		}
+		return false, err
+	}
+	return false, fmt.Errorf("no keyboard %q", name)
+}
+
 const linesConfig = "/sys/kernel/config/gpio-sim/twin"
 
 // lines are the places of the lines of the simulated chip, by name.
@@ -193,7 +220,12 @@ func makeLines(names []string) error {
 	if err := put(linesConfig, "live", "1"); err != nil {
 		return err
 	}
-	return until(5*time.Second, func() error { _, err := lineFile(names[0], "value"); return err })
+	for _, name := range names {
+		if err := until(5*time.Second, func() error { return watchLine(name) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lineFile(name, file string) (string, error) {
@@ -211,17 +243,43 @@ func lineFile(name, file string) (string, error) {
 	return found[0], nil
 }
 
-// lineValue returns the level that the kiosk drives a line to.
-func lineValue(name string) (int, error) {
+// seen are the levels that each line had, a digit for each change.
+var (
+	seenMu sync.Mutex
+	seen   = map[string]string{}
+)
+
+// watchLine notes the levels of a line for as long as the machine runs. It looks often,
+// because a lamp may be on for a short time only, and the test outside may be slow.
+func watchLine(name string) error {
 	path, err := lineFile(name, "value")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(b)))
+	go func() {
+		for b := make([]byte, 1); ; time.Sleep(20 * time.Millisecond) {
+			if _, err := f.ReadAt(b, 0); err != nil {
+				fmt.Println("guest: line:", name, err)
+				return
+			}
+			seenMu.Lock()
+			if s := seen[name]; s == "" || s[len(s)-1] != b[0] {
+				seen[name] += string(b)
+			}
+			seenMu.Unlock()
+		}
+	}()
+	return nil
+}
+
+func levels(name string) string {
+	seenMu.Lock()
+	defer seenMu.Unlock()
+	return seen[name]
 }
 
 // pullLine pulls an input up or down, as a contact does.

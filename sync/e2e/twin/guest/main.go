@@ -252,11 +252,16 @@ func (g *guest) do(r *request) (text string, n int64, err error) {
 		return "", 0, writeDevice("/dev/ttyGS0", []byte(r.Text))
 	case "keys":
 		return "", 0, typeText("/dev/hidg0", r.Text)
+	case "taken":
+		taken, err := isTaken(r.Name)
+		if taken {
+			n = 1
+		}
+		return "", n, err
 	case "lines":
 		return "", 0, makeLines(r.Args)
-	case "line":
-		level, err := lineValue(r.Name)
-		return "", int64(level), err
+	case "levels":
+		return levels(r.Name), 0, nil
 	case "pull":
 		return "", 0, pullLine(r.Name, r.N != 0)
 	case "chip":
