@@ -156,7 +156,7 @@ func (c *card) start() *machine {
 	// A busy machine that emulates is late with everything, and nothing hangs.
 	words = append(words, "nokaslr", "systemd.default_timeout_start_sec=15min", "systemd.service_watchdogs=no", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
 	args := []string{
-		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "4", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
+		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "2", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
 		"-serial", "stdio", "-no-reboot", "-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd.img"), "-append", strings.Join(words, " "),
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "qemu-xhci",
 		"-chardev", "socket,id=ftdi,path=" + filepath.Join(dir, "ftdi") + ",server=on,wait=off", "-device", "usb-serial,chardev=ftdi",
@@ -276,7 +276,7 @@ func (m *machine) ask(r request) (answer, error) {
 		}
 		m.probe, m.in = conn, json.NewDecoder(conn)
 	}
-	m.probe.SetDeadline(time.Now().Add(time.Minute))
+	m.probe.SetDeadline(time.Now().Add(slow))
 	var a answer
 	if err := json.NewEncoder(m.probe).Encode(r); err != nil {
 		return a, err
