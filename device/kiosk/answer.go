@@ -58,7 +58,7 @@ var noScanner = panel.Trouble(int(guide.NoScanner))
 
 // signal is Signal of this door as it is.
 func (k *Kiosk) signal(s words.State) panel.Signal {
-	if s == words.Ready && k.blind {
+	if s == words.Ready && k.blind.Load() {
 		return noScanner
 	}
 	return Signal(s)

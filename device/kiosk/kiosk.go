@@ -83,6 +83,7 @@ type Kiosk struct {
 	unrecorded atomic.Uint64
 	touched    chan touch
 	walls      atomic.Bool // see TakeCompanions
+	blind      atomic.Bool // no scanner can read
 
 	mu     sync.Mutex // one scan or touch at a time
 	tries  tries
@@ -90,7 +91,6 @@ type Kiosk struct {
 	last   party
 	taken  taken
 	faulty bool // Fault stands
-	blind  bool // no scanner can read
 	hand   *Answer
 	// A code that a guard types is no try at the screen.
 	guardTries tries

@@ -101,22 +101,19 @@ func (k *Kiosk) standing() words.State {
 func (k *Kiosk) SetBlind(blind bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.blind == blind {
+	if k.blind.Load() == blind {
 		return
 	}
 	switch k.Panel.Health().Signal {
 	case panel.Ready, panel.Fault, panel.Locked, noScanner:
-		k.blind = blind
+		k.blind.Store(blind)
 		k.Panel.Show(k.signal(k.standing()))
 	}
 }
 
-// Blind returns what SetBlind was last told, as far as it was taken.
-func (k *Kiosk) Blind() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.blind
-}
+// Blind returns what SetBlind was last told, as far as it was taken. It never waits: a
+// screen asks while somebody is being answered.
+func (k *Kiosk) Blind() bool { return k.blind.Load() }
 
 // Here shows for a moment which kiosk this is, unless somebody is being answered, and
 // reports whether it did.
