@@ -107,6 +107,9 @@ func (p *Pages) homeOf(r *http.Request, v *page.View, asked url.Values, f *page.
 	return d, nil
 }
 
+// ManyPlaces reports whether the list of places is longer than a screen.
+func (d *homePage) ManyPlaces() bool { return len(d.Places) > 12 }
+
 // Found is how many kiosks were asked for.
 func (d *homePage) Found() int { return len(d.found) }
 
