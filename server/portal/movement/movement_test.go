@@ -3,6 +3,7 @@ package movement_test
 import (
 	"encoding/csv"
 	"fmt"
+	"html"
 	"net/url"
 	"regexp"
 	"strings"
@@ -215,6 +216,20 @@ func TestExport(t *testing.T) {
 	// An hour alone does not have what is only known of the morning.
 	if _, body, _ := w.Get("reporter", "/di-chuyen.csv?gio=8"); strings.Contains(body, ",15,") || !strings.Contains(body, ",61,") {
 		t.Errorf("at 8 the file is\n%s", body)
+	}
+	// The pages lead to files and to each other with their question.
+	for _, at := range []string{"/di-chuyen?gio=8", "/di-chuyen/luong?gio=8"} {
+		_, body, _ := w.Get("reporter", at)
+		for _, to := range []string{`/di-chuyen\.csv`, "/di-chuyen/luong", "/di-chuyen"} {
+			link := regexp.MustCompile(`href="` + to + `\?([^"]*)"`).FindStringSubmatch(body)
+			if link == nil {
+				t.Errorf("%s leads to no %s", at, to)
+				continue
+			}
+			if q, err := url.ParseQuery(html.UnescapeString(link[1])); err != nil || q.Get("gio") != "8" {
+				t.Errorf("%s leads to %s with %q", at, to, link[1])
+			}
+		}
 	}
 	if code, body, _ := w.Get("reporter", "/di-chuyen.xlsx"); code != 200 || !strings.HasPrefix(body, "PK") {
 		t.Errorf("GET /di-chuyen.xlsx = %d", code)

@@ -26,7 +26,7 @@ const (
 // An asked is what every page with a question shows of it.
 type asked struct {
 	Form           *page.Form
-	Query          string // of the question, for links
+	Query          template.URL // of the question, for links
 	Sectors, Areas []option
 	Spans          []option
 	Begin, End     time.Time
@@ -143,7 +143,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request, v *page.View) e
 // asked returns what a page says of its question.
 func (p *Pages) asked(v *page.View, a *atlas, q *question, s *answer, form *page.Form) asked {
 	d := asked{
-		Form: form, Query: form.Values.Encode(), Begin: q.from.Start(), End: q.to.Start(), Days: int(q.to-q.from) + 1, Counted: s.counted,
+		Form: form, Query: template.URL(form.Values.Encode()), Begin: q.from.Start(), End: q.to.Start(), Days: int(q.to-q.from) + 1, Counted: s.counted,
 	}
 	sectors, areas := a.offers(q.lenses)
 	for _, no := range sectors {

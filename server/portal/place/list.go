@@ -1,6 +1,7 @@
 package place
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,8 +30,8 @@ type listPage struct {
 	Mine     []register.Organisation // to filter by, of members of several
 	Filtered bool
 	Adds     bool
-	Counts   *counts // of officers
-	Query    string  // for the exports
+	Counts   *counts      // of officers
+	Query    template.URL // for the exports
 
 	From, To, All int
 	Before, After string
@@ -106,7 +107,7 @@ func (s *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 		return err
 	}
 	data := listPage{
-		Form: page.NewForm(kept), Kinds: kinds(v.Lang), Query: kept.Encode(), Filtered: len(kept) > 0, Adds: len(v.Scopes(keepers...)) > 0,
+		Form: page.NewForm(kept), Kinds: kinds(v.Lang), Query: template.URL(kept.Encode()), Filtered: len(kept) > 0, Adds: len(v.Scopes(keepers...)) > 0,
 		All: total, From: q.Page*perPage + 1, To: q.Page*perPage + len(places),
 	}
 	for _, p := range places {

@@ -2,6 +2,7 @@ package place_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -296,6 +297,16 @@ func TestList(t *testing.T) {
 	w.want("search", status, body, 200, "&lt;b&gt;")
 	if strings.Contains(body, "Quầy 01") {
 		t.Error("search finds others")
+	}
+	// The file that the page leads to holds what it shows.
+	file := regexp.MustCompile(`href="(/dia-diem\.csv\?[^"]*)"`).FindStringSubmatch(body)
+	if file == nil {
+		t.Fatal("the list leads to no file")
+	}
+	status, sheet := lan.get(html.UnescapeString(file[1]))
+	w.want("file", status, sheet, 200, "Đông Ba")
+	if strings.Contains(sheet, "Quầy 01") {
+		t.Error("the file of a search holds others")
 	}
 	for _, query := range []string{"trang=999999", "trang=-1", "trang=x", "q=%ff", "q=%00", "loai=x&xep=x&trang_thai=x&nganh=x&khu=x&to_chuc=x", "q=" + strings.Repeat("%25", 200)} {
 		if status, body := lan.get("/dia-diem?" + query); status != 200 {

@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,7 +102,7 @@ type cockpitPage struct {
 	SilentAll                int
 	Calls, Leads, Writes     bool
 	Targets                  []shownTarget
-	Query                    string
+	Query                    template.URL // of the question, for a link
 }
 
 // A tile is one figure.
@@ -119,7 +120,7 @@ func (p *Pages) cockpit(w http.ResponseWriter, r *http.Request, v *page.View) er
 		asked: a, Sectors: sectors, Areas: areas, Kinds: kinds(v.Lang), Silences: silences, Summary: b.summary(),
 		Form:  formOf("nganh", a.Sector, "khu", a.Area, "loai", a.Kind, "tu", a.From.String(), "den", a.To.String()),
 		Calls: len(v.Scopes(callers...)) > 0, Leads: len(v.Scopes(leaders...)) > 0, Writes: len(v.Scopes(writers...)) > 0,
-		Query: a.Values().Encode(), Scope: scopeName(b.words, a.Sector, a.Area),
+		Query: template.URL(a.Values().Encode()), Scope: scopeName(b.words, a.Sector, a.Area),
 	}
 	if a.Sector == "" && len(sectors) == 1 {
 		d.Scope = scopeName(b.words, sectors[0].Value, a.Area)

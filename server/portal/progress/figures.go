@@ -26,8 +26,9 @@ type period struct{ From, To qrgate.Day }
 func (p period) start() time.Time { return p.From.Start() }
 func (p period) end() time.Time   { return (p.To + 1).Start() }
 
-// moments are the days as of which the way so far is drawn: the last day, and
-// before it each week's, of a longer period each month's.
+// moments are the days as of which the way so far is drawn: the last day, before it
+// each week's, of a longer period each month's, and the day before the period, since
+// which all is counted that has changed in it.
 func (p period) moments() []qrgate.Day {
 	all := []qrgate.Day{p.To}
 	for {
@@ -37,14 +38,12 @@ func (p period) moments() []qrgate.Day {
 			t := last.Start()
 			before = qrgate.DayOf(time.Date(t.Year(), t.Month(), 0, 0, 0, 0, 0, qrgate.Zone)) // the last of the month before
 		}
-		if before < p.From {
+		if before < p.From+3 { // too near to the first to be told apart
 			break
 		}
 		all = append(all, before)
 	}
-	if len(all) == 1 {
-		all = append(all, p.From-1)
-	}
+	all = append(all, p.From-1)
 	slices.Reverse(all)
 	return all
 }

@@ -2,7 +2,9 @@ package progress_test
 
 import (
 	"fmt"
+	"html"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +60,14 @@ func TestCockpitCountsWhatTheViewerMayKnow(t *testing.T) {
 		w.want(who, status, body, 200, tt.holds...)
 	}
 	status, body := w.get("admin", "/tien-do?nganh=tourism&den=2026-11-26&tu=2026-11-20")
-	w.want("filter", status, body, 200, "Ngành Du lịch", "1 địa điểm cần đăng ký", "200 lượt vào")
+	w.want("filter", status, body, 200, "Ngành Du lịch", "1 địa điểm cần đăng ký", "200 lượt vào", "So với 19/11/2026")
+	// The report is about what the cockpit showed.
+	to := regexp.MustCompile(`href="(/bao-cao/moi\?[^"]*)"`).FindStringSubmatch(body)
+	if to == nil {
+		t.Fatal("the cockpit leads to no report")
+	}
+	status, body = w.get("admin", html.UnescapeString(to[1]))
+	w.want("report", status, body, 200, `value="2026-11-20"`, `value="2026-11-26"`, `<option value="tourism" selected>`)
 	for _, bad := range []string{"nganh=nonsense", "nganh=%FF", "khu=0", "tu=2026-13-45", "tu=2020-01-01", "den=2030-01-01", "tu=2026-11-20&den=2026-11-01", "loai=%00", "khu=" + strings.Repeat("a", 3000)} {
 		status, body := w.get("admin", "/tien-do?"+bad)
 		w.want(bad, status, body, 200, "đã bỏ qua")
