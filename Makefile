@@ -25,18 +25,19 @@ demo: build
 # that too would take its tests more than twice as long.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race -gcflags=modernc.org/sqlite/lib=-race=false)
 # In those of ALONE nothing runs at once but the browsers and programs that they drive:
-# of the portal's pages all but the two that stream. They would take minutes more.
+# of the portal's pages all but the two that stream. They would take minutes more. The
+# slowest, sync/e2e, begins first: at the end it would leave a processor without work.
 ALONE := hw/qrread|server/print|server/portal(/[^fl][a-z]*)?|sync/e2e
 test: check
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$')
-	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$')
+	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$' | sort -r)
 
 # The tests that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. What make test has
 # run is not run again: where the tag changes all tests of a package, as the store they run
 # on, all but those on SQLite are run, and of the other packages the tests that only the tag
 # brings. Needs root, for FUSE and apt-get.
 TAGGED  = grep -rl --include='*_test.go' '^//go:build $(1)$$' device hw server sync
-FOLDERS = xargs -n1 dirname | sort -u | sed 's|^|./|'
+FOLDERS = xargs -n1 dirname | sort -ru | sed 's|^|./|'
 test-full: deps
 	go test -tags full -timeout 30m -skip '/^sqlite$$' $$($(call TAGGED,!full) | $(FOLDERS))
 	go test -tags full -timeout 30m -run "^($$($(call TAGGED,full) | xargs sed -nE 's/^func (Test[A-Z0-9]\w*)\(.*/\1/p' | sort -u | paste -sd'|'))$$" \
