@@ -225,6 +225,21 @@ func TestEveryViewIsSaidShownAndSignalled(t *testing.T) {
 	}
 }
 
+// A new kiosk whose card keeps nothing was a door this morning, as a rule: that it takes no
+// code any more is not what is wrong.
+func TestABrokenCardIsSaidAlsoWhereNoCodeIsTaken(t *testing.T) {
+	w := start.Begin()
+	for trouble, want := range map[guide.Trouble]panel.Signal{
+		guide.BadDisk: panel.Trouble(int(guide.BadDisk)),
+		guide.NoCable: enrolment.Status{Stage: enrolment.Closed}.Signal(),
+	} {
+		v := w.Look(start.Situation{Enrolment: enrolment.Status{Stage: enrolment.Closed}, Trouble: trouble})
+		if got := v.Signal(); got != want {
+			t.Errorf("trouble %s: lamps show %s, want %s", trouble, got, want)
+		}
+	}
+}
+
 func TestPageShowsNoMarkupOfOthers(t *testing.T) {
 	v := start.OfEnrolment(enrolment.Status{Stage: enrolment.Words, Words: "cá <b> bò"})
 	w := httptest.NewRecorder()

@@ -62,6 +62,8 @@ func (w Walk) Look(s Situation) View {
 	v := View{About: w.Step.String(), Step: int(w.Step), signal: panel.Step(int(w.Step)), Faults: s.Faults}
 	key := w.Step.Key()
 	switch {
+	case s.Trouble == guide.BadDisk && s.Enrolment.Stage == enrolment.Closed:
+		// Not that it was on for too long: no code will do what another card does.
 	case w.Step <= guide.Enrol && tells(s.Enrolment.Stage):
 		return w.enrolling(v, s)
 	case w.Asked:
