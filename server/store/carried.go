@@ -52,6 +52,13 @@ type CarriedKiosk struct {
 	Last      time.Time // when they last were
 }
 
+// carriedLate is when somebody should have gone to a kiosk: well before its lease ends,
+// and with it its lists.
+const carriedLate = 14 * 24 * time.Hour
+
+// Late reports whether somebody should have gone to the kiosk by now.
+func (k CarriedKiosk) Late(now time.Time) bool { return now.Sub(k.Last) > carriedLate }
+
 // carriedMost bounds how many kiosks are listed.
 const carriedMost = 500
 

@@ -103,10 +103,6 @@ type waiting struct {
 	Late bool
 }
 
-// lateAfter is when somebody should have gone: well before a kiosk's lease ends, and
-// with it its lists.
-const lateAfter = 14
-
 // render shows the page, with the kiosks that are gone to.
 func (p *Pages) render(ctx context.Context, w http.ResponseWriter, v *page.View, status int, d data) error {
 	kiosks, err := p.diary.CarriedKiosks(ctx)
@@ -114,8 +110,7 @@ func (p *Pages) render(ctx context.Context, w http.ResponseWriter, v *page.View,
 		return err
 	}
 	for _, k := range kiosks {
-		days := max(0, int(p.now().Sub(k.Last).Hours()/24))
-		d.Waiting = append(d.Waiting, waiting{k, days, days > lateAfter})
+		d.Waiting = append(d.Waiting, waiting{k, int(p.now().Sub(k.Last).Hours() / 24), k.Late(p.now())})
 	}
 	return v.RenderStatus(w, status, "carry", d)
 }

@@ -115,6 +115,24 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// Who looks after kiosks is told of those without a network that nobody goes to.
+func TestKiosksThatNobodyGoesTo(t *testing.T) {
+	w := newWorld(t)
+	w.add("gate-far-1", 1)
+	w.must(w.Store.NoteCarried(t.Context(), "", "gate-far-1", 1, 1))
+	says := func(who string) bool {
+		_, body, _ := w.Get(who, "/thiet-bi")
+		return strings.Contains(body, "1 thiết bị không có mạng")
+	}
+	if says("admin") {
+		t.Error("somebody was there just now")
+	}
+	w.exec("UPDATE audit SET at = ? WHERE action = 'carry'", time.Now().AddDate(0, 0, -15).UnixMilli())
+	if !says("admin") || says("owner") {
+		t.Errorf("an administrator is told: %t, an owner: %t", says("admin"), says("owner"))
+	}
+}
+
 func TestKioskPageSaysWhatTheBeatSays(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()

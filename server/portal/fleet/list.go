@@ -280,10 +280,23 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 		pager.After = to("so", strconv.Itoa(here+1))
 	}
 	areas, sectors := choices(v, s, mine)
+	keeps := len(v.Scopes(keepers...)) > 0
+	late := 0
+	if keeps {
+		carried, err := p.Store.CarriedKiosks(r.Context())
+		if err != nil {
+			return err
+		}
+		for _, k := range carried {
+			if k.Late(p.f.Now()) {
+				late++
+			}
+		}
+	}
 	return v.Render(w, "fleet", map[string]any{
 		"Sight": d, "Asked": values, "Pager": pager, "Areas": areas, "Sectors": sectors, "Filtered": q.text+q.area+q.sector+q.state != "",
 		"Tiles": tilesTo(d.Tiles, to), "Map": safe(drawMap(v.Lang, d.perArea)), "Stream": "/thiet-bi/dong" + strings.TrimPrefix(to("so", strconv.Itoa(here)), "/thiet-bi"),
-		"Keeper": len(v.Scopes(keepers...)) > 0, "Attribution": attribution(v.Lang), "Communes": communes(v.Lang, d.perArea, to),
+		"Keeper": keeps, "Late": late, "Attribution": attribution(v.Lang), "Communes": communes(v.Lang, d.perArea, to),
 	})
 }
 
