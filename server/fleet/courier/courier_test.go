@@ -218,3 +218,34 @@ func TestDatabaseThatDoesNotAnswer(t *testing.T) {
 		b.want(1)
 	})
 }
+
+// A kiosk without a link gets by hand what the broker would have for it.
+func TestDocumentByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		s.set(3)
+		c := courier.New(s, generation, func() (uint32, ed25519.PrivateKey, error) { return 1, key, nil }, courier.Options{})
+		if b, err := c.Document("gate-0001"); b != nil || err != nil {
+			t.Errorf("Document() before the first look = %d bytes, %v", len(b), err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx, &broker{t: t, down: true, held: map[string]wire.Stamp{}}) }()
+		synctest.Wait()
+		b, err := c.Document("gate-0001")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := wire.OpenConfig(b, "gate-0001", func(uint32) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) })
+		if err != nil || d.Stamp != (wire.Stamp{Generation: generation, Version: 3}) {
+			t.Errorf("Document() = %+v, %v", d, err)
+		}
+		if b, err := c.Document("gate-0002"); b != nil || err != nil {
+			t.Errorf("Document(of another) = %d bytes, %v", len(b), err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
