@@ -79,7 +79,7 @@ func TestCheckinsOfAGateWithoutANetworkAreCarried(t *testing.T) {
 }
 
 // A card that was revoked is refused by a gate that never has a network, once the
-// receipts were brought to it: the list of void cards comes with them.
+// receipts were brought to it: the list of void cards comes with them, and the settings.
 func TestVoidCardsAreCarriedToADoorWithoutANetwork(t *testing.T) {
 	t.Parallel()
 	p, clerk := setCards(t, "")
@@ -112,6 +112,21 @@ func TestVoidCardsAreCarriedToADoorWithoutANetwork(t *testing.T) {
 	carry()
 	p.kiosk.start()
 	p.kiosk.refused(binh)
+
+	t.Log("and what the portal says of the door")
+	id := p.kiosk.ID
+	o := &configurer{signIn(t, p.stage, "van-hanh", "-role", "operator"), p, "/thiet-bi/" + id + "/cau-hinh"}
+	o.confirm(o.at)
+	o.changes("door.gate", "B2", "door.direction", "in")
+	p.until("the gate has the name that the portal says", func() bool {
+		back := o.get("/thiet-bi/nhan-tay/bien-nhan?may=" + id)
+		if err := os.WriteFile(filepath.Join(stick, id+".receipts"), []byte(back), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		carry()
+		said, err := p.kiosk.Command(t.Context(), "check-config")
+		return err == nil && strings.Contains(said, "gate B2")
+	})
 }
 
 // handIn sends a file to the page that takes what was carried.
