@@ -2,6 +2,7 @@ package cases_test
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,32 @@ func TestCaseFromOpeningToCallList(t *testing.T) {
 	// Contacts.
 	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Thị Bình", "Chắc chắn", "Lê Thị Chi", "chung số điện thoại", "Không có điện thoại", "tel:&#43;84914222333", "Kết quả chưa đủ", "1 trong", "im lặng từ 26/11/2026 07:00 (2 giờ)", "không rõ còn giữ bao nhiêu")
 	lan.want(200, lan.get(at+"/goi"), "Phạm Dũng", "Cần gọi")
+}
+
+// Whoever was not seen to leave may still be there: nothing is said of what has not
+// been yet. Two without a name are told apart.
+func TestWhoMayStillBeThere(t *testing.T) {
+	w := newWorld(t)
+	w.people["ai"] = w.named("")
+	w.checkin("an", "ben-xe-bac", wire.In, w.time().Add(-20*time.Minute), 0)
+	w.checkin("ai", "ben-xe-bac", wire.In, w.time().Add(-10*time.Minute), 0)
+	lan := w.as("lan")
+	at := lan.traced()
+	body := plainText(lan.want(200, lan.get(at+"/lich-trinh"), "có thể vẫn còn ở đó", "Ở lại nhiều nhất 20 phút"))
+	if strings.Contains(body, "ngày 27/11") || strings.Contains(body, "muộn nhất 09:2") {
+		t.Errorf("the stays tell of what is to come: %s", body)
+	}
+	ref := regexp.MustCompile(`tiep-xuc/([a-z2-7]{4})([a-z2-7]{4})[a-z2-7]{18}"><bdi>Chưa biết tên`)
+	for _, page := range []string{"/tiep-xuc", "/goi"} {
+		body := lan.want(200, lan.get(at+page), "Chưa biết tên")
+		m := ref.FindStringSubmatch(body)
+		if m == nil || !strings.Contains(body, strings.ToUpper(m[1]+"-"+m[2])) {
+			t.Errorf("%s does not tell who has no name apart: %q", page, m)
+		}
+	}
+	if body := plainText(lan.get(at + "/tiep-xuc").body); !strings.Contains(body, "nhiều nhất 10 phút") {
+		t.Errorf("the contacts tell of what is to come: %s", body)
+	}
 }
 
 func TestListOfCases(t *testing.T) {

@@ -516,20 +516,23 @@ func (p *Pages) contactRows(ctx context.Context, v *page.View, h *head, run *cas
 			row.Status, row.Version = c.Status, c.Version
 		}
 		if m.c != nil {
-			row.Sure, row.Long = m.c.Sureness == trace.Certain, sayBounds(v, m.c.Least, m.c.Most)
+			together := int64(0)
 			for j := range m.c.Shared {
-				s, err := p.sharedRow(ctx, v, names, &m.c.Shared[j])
+				s := until(m.c.Shared[j], run.At.UnixMilli())
+				together += s.Most
+				shown, err := p.sharedRow(ctx, v, names, &s)
 				if err != nil {
 					return nil, err
 				}
-				row.Shared = append(row.Shared, s)
+				row.Shared = append(row.Shared, shown)
 			}
+			row.Sure, row.Long = m.c.Sureness == trace.Certain, sayBounds(v, m.c.Least, max(m.c.Least, min(m.c.Most, together)))
 			if len(row.Shared) == 1 {
 				row.Shared[0].Long = "" // it is the whole
 			}
 		}
 		for _, s := range m.stays {
-			at, err := p.stayRow(ctx, v, names, s)
+			at, err := p.stayRow(ctx, v, names, s, run.At.UnixMilli())
 			if err != nil {
 				return nil, err
 			}
@@ -540,6 +543,16 @@ func (p *Pages) contactRows(ctx context.Context, v *page.View, h *head, run *cas
 		rows[i] = row
 	}
 	return rows, nil
+}
+
+// until is a time together as far as it can have gone on by a moment: whoever was not
+// seen to leave may still be there.
+func until(s trace.Shared, now int64) trace.Shared {
+	if s.Within.Latest > now && now >= s.Within.Earliest {
+		s.Within.Latest = now
+		s.Most = max(s.Least, min(s.Most, now-s.Within.Earliest))
+	}
+	return s
 }
 
 func (p *Pages) sharedRow(ctx context.Context, v *page.View, names spots, s *trace.Shared) (sharedRow, error) {

@@ -255,7 +255,7 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 	})
 	if !run.Place {
 		for i := range run.Stays {
-			s, err := p.stayRow(ctx, v, names, &run.Stays[i])
+			s, err := p.stayRow(ctx, v, names, &run.Stays[i], run.At.UnixMilli())
 			if err != nil {
 				return err
 			}
@@ -336,7 +336,7 @@ func (p *Pages) sormas(ctx context.Context, v *page.View, h *head, run *casebook
 		id := sormasID(h.ID, "event", strconv.FormatUint(uint64(at.No), 10), at.Name)
 		e := sormasEvent{
 			UUID: id, External: h.Number + "/" + strconv.Itoa(len(events)+1), Status: "EVENT", Title: s.Name, Text: v.T("cases.sormas.event", "place", s.Name, "number", h.Number),
-			Disease: disease, Details: details, Start: begin, End: end, Reported: reported,
+			Disease: disease, Details: details, Start: begin, End: end, Reported: run.At.UTC().Truncate(time.Second),
 			Location: &sormasLocation{UUID: sormasID(id, "location"), Street: s.Address, Details: s.Name},
 		}
 		if s.At != nil {

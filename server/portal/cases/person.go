@@ -53,6 +53,10 @@ func (k *known) Shown() string { return page.ShowPhone(k.Phone) }
 // ShownGuardian is the guardian's.
 func (k *known) ShownGuardian() string { return page.ShowPhone(k.GuardianPhone) }
 
+// Short is the code that stands for the person on letters, and in lists for who has no
+// name.
+func (k *known) Short() string { return shortCode(k.Code) }
+
 // Where is where the person lives, in one line.
 func (k *known) Where() string {
 	var parts []string

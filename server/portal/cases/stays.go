@@ -91,7 +91,9 @@ type stayRow struct {
 	With    bool // came as a companion of somebody
 }
 
-func (p *Pages) stayRow(ctx context.Context, v *page.View, names spots, s *trace.Stay) (stayRow, error) {
+// stayRow tells a stay as it is known now, in Unix milliseconds: nobody has been
+// anywhere for longer than until then.
+func (p *Pages) stayRow(ctx context.Context, v *page.View, names spots, s *trace.Stay, now int64) (stayRow, error) {
 	place, err := p.name(ctx, v, names, s.At)
 	if err != nil {
 		return stayRow{}, err
@@ -110,10 +112,13 @@ func (p *Pages) stayRow(ctx context.Context, v *page.View, names spots, s *trace
 	if row.In = sayWhen(v, s.In, on); s.NoEntry {
 		row.In = v.T("cases.stay.no_entry", "at", sayEdge(v, s.In.Earliest, on))
 	}
-	if row.Out = sayWhen(v, s.Out, on); s.Inferred {
+	switch row.Out = sayWhen(v, s.Out, on); {
+	case s.Inferred && s.Out.Latest > now:
+		row.Out = v.T("cases.stay.still")
+	case s.Inferred:
 		row.Out = v.T("cases.stay.inferred", "at", sayEdge(v, s.Out.Latest, on))
 	}
-	row.Long = sayBounds(v, max(0, s.Out.Earliest-s.In.Latest), s.Out.Latest-s.In.Earliest)
+	row.Long = sayBounds(v, max(0, s.Out.Earliest-s.In.Latest), max(0, min(s.Out.Latest, now)-s.In.Earliest))
 	for _, d := range s.Doubts {
 		row.Doubts = append(row.Doubts, "cases.doubt."+string(d))
 	}
@@ -217,7 +222,7 @@ func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	var order []qrgate.Spot
 	for i := range stays {
 		s := &stays[i]
-		row, err := p.stayRow(ctx, v, names, s)
+		row, err := p.stayRow(ctx, v, names, s, p.f.Now().UnixMilli())
 		if err != nil {
 			return err
 		}
