@@ -22,8 +22,7 @@ type blkpgPartition struct {
 
 type blkpgArg struct {
 	op, flags, size int32
-	_               int32
-	part            *blkpgPartition
+	part            *blkpgPartition // after a gap only where pointers are longer
 }
 
 // resize tells the kernel how large a partition is now.
