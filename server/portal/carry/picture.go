@@ -100,13 +100,15 @@ func Look(from io.Reader) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("carry: picture: %w", qrgate.ErrInvalid)
 	}
-	// The finest points of a screen are noise to a reader; those of a code far away are not.
-	for _, side := range []int{900, 1800} {
-		if code := find(shrink(img, side)); reel.Is(code) {
-			return code, nil
+	// A reader that misses a code at one size finds it at another. The finest points of a
+	// screen are noise to it, those of a code far away are not.
+	longer := max(c.Width, c.Height)
+	for _, side := range []int{960, 1280, 640, 1800} {
+		if side > longer && side != 960 {
+			continue
 		}
-		if max(c.Width, c.Height) <= side {
-			break
+		if code := find(shrink(img, min(side, longer))); reel.Is(code) {
+			return code, nil
 		}
 	}
 	return "", nil
@@ -126,23 +128,24 @@ func find(img *image.Gray) string {
 	return ""
 }
 
-// shrink returns a picture in grey whose longer side is about a number of points, or its
-// own if that is less: each point is the mean of those that it is made of.
+// shrink returns a picture in grey whose longer side is so many points, no more than its
+// own: each is the mean of those that it is made of.
 func shrink(img image.Image, side int) *image.Gray {
 	b := img.Bounds()
-	step := max(1, (max(b.Dx(), b.Dy())+side/2)/side)
-	small := image.NewGray(image.Rect(0, 0, max(1, b.Dx()/step), max(1, b.Dy()/step)))
-	grey := greyOf(img)
-	for y := range small.Rect.Dy() {
-		for x := range small.Rect.Dx() {
-			sum, n := 0, 0
-			for dy := range min(step, b.Dy()) {
-				for dx := range min(step, b.Dx()) {
-					sum += int(grey(b.Min.X+x*step+dx, b.Min.Y+y*step+dy))
-					n++
+	longer := max(b.Dx(), b.Dy())
+	small := image.NewGray(image.Rect(0, 0, max(1, b.Dx()*side/longer), max(1, b.Dy()*side/longer)))
+	w, h, grey := small.Rect.Dx(), small.Rect.Dy(), greyOf(img)
+	for y := range h {
+		top, end := y*b.Dy()/h, (y+1)*b.Dy()/h
+		for x := range w {
+			left, right := x*b.Dx()/w, (x+1)*b.Dx()/w
+			sum := 0
+			for v := top; v < end; v++ {
+				for u := left; u < right; u++ {
+					sum += int(grey(b.Min.X+u, b.Min.Y+v))
 				}
 			}
-			small.Pix[y*small.Stride+x] = uint8(sum / n)
+			small.Pix[y*small.Stride+x] = uint8(sum / ((end - top) * (right - left)))
 		}
 	}
 	return small

@@ -94,6 +94,19 @@ func TestAPhotographOfACodeIsRead(t *testing.T) {
 	}
 }
 
+// Every code of a reel is read off a frame that holds it straight, the small one at its end
+// too: a camera that stands still sees the same frames over and over.
+func TestEveryCodeOfAReelIsRead(t *testing.T) {
+	for _, b := range [][]byte{bytes.Repeat([]byte{7}, 3*reel.Piece+50), bytes.Repeat([]byte("QRGATE-BUNDLE 1 "), 5*reel.Piece/16)} {
+		codes := reel.Cut(b)
+		for i, img := range screens(t, codes) {
+			if got, err := carry.Look(bytes.NewReader(photograph(t, img, 1280, 720, .9, 0))); err != nil || got != codes[i] {
+				t.Errorf("code %d of %d: %.20q, %v", i+1, len(codes), got, err)
+			}
+		}
+	}
+}
+
 // Pictures are handed in a few at a time; what was read stays until the last has come.
 func TestPicturesAreHandedIn(t *testing.T) {
 	w, in := newWorld(t)
