@@ -169,6 +169,14 @@ func (d *Doors) read(ctx context.Context, generation uint64, no uint32) (*bundle
 // Lacks returns the signed events that a kiosk should hold and does not, at most
 // some of them: those that begin a beat's list first.
 func (d *Doors) Lacks(kiosk string, held []wire.EventBeat) [][]byte {
+	return d.lacks(kiosk, held, lacksAtOnce)
+}
+
+// Whole returns the signed events that a kiosk should hold whatever it holds, as many as
+// it can: for one that cannot be asked.
+func (d *Doors) Whole(kiosk string) [][]byte { return d.lacks(kiosk, nil, wire.MaxHeldEvents) }
+
+func (d *Doors) lacks(kiosk string, held []wire.EventBeat, most int) [][]byte {
 	is := d.is.Load()
 	no, ok := is.places[kiosk]
 	if !ok {
@@ -178,7 +186,7 @@ func (d *Doors) Lacks(kiosk string, held []wire.EventBeat) [][]byte {
 	for _, event := range is.at[no].events {
 		b := is.bundles[event]
 		known := slices.ContainsFunc(held, func(h wire.EventBeat) bool { return h.No == event && !b.stamp.Newer(h.Stamp) })
-		if !known && len(lacks) < lacksAtOnce {
+		if !known && len(lacks) < most {
 			lacks = append(lacks, b.data)
 		}
 	}

@@ -183,7 +183,7 @@ func (in *Ingest) Owed(ctx context.Context, kiosk string) ([][]byte, error) {
 func (in *Ingest) Beside(kiosk string) [][]byte {
 	var all [][]byte
 	if in.Doors != nil {
-		all = in.Doors.Lacks(kiosk, nil)
+		all = in.Doors.Whole(kiosk)
 	}
 	if in.Lists == nil {
 		return all

@@ -1,12 +1,18 @@
 package ingest_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
+	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/lists"
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -151,6 +157,54 @@ func TestListsGoByHand(t *testing.T) {
 		part, err := wire.OpenListPart(got[1], receiptKeys)
 		if err != nil || part.Head.Stamp != said.List || part.Head.From != 0 {
 			t.Errorf("%+v, %v; want list %v", part, err, said.List)
+		}
+	})
+}
+
+// A kiosk without a network gets all events of its place by hand, also a third.
+func TestEventsGoByHand(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, reg := t.Context(), register.New(w.store, w.now)
+		lan, hall := &register.Account{Name: "lan", Display: "Lan"}, &register.Organisation{Name: "Nhà văn hóa", Sector: "culture"}
+		if err := reg.AddAccount(ctx, "", lan); err != nil {
+			t.Fatal(err)
+		}
+		if err := reg.AddOrganisation(ctx, lan.ID, hall); err != nil {
+			t.Fatal(err)
+		}
+		at := &qrgate.Place{Organisation: hall.ID, Name: "Nhà thi đấu", Sector: "culture", Kind: "hall", Area: "19753", AreaNow: "19753", Doors: 1}
+		if err := reg.AddPlace(ctx, lan.ID, at); err != nil {
+			t.Fatal(err)
+		}
+		k := qrgate.Kiosk{ID: "kiosk-00001", Place: at.Name, PlaceNo: at.No, Public: bytes.Repeat([]byte{1}, 32), State: qrgate.KioskActive, Added: w.now()}
+		if err := w.store.AddKiosk(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+		all := events.New(w.store, w.vault, w.now)
+		for range wire.MaxHeldEvents + 1 {
+			e := &events.Event{
+				Organisation: hall.ID, Place: at.No, Name: "Hội nghị", Starts: w.now().Add(time.Hour), Ends: w.now().Add(3 * time.Hour),
+				Categories: []events.Category{{No: 1, Kind: events.Public}},
+			}
+			if err := all.Add(ctx, lan.ID, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := w.parts()
+		p.Doors = doors.New(w.store, all, rooms.New(w.store, w.now), p.Sign, doors.Options{})
+		if err := p.Doors.Refresh(ctx); err != nil {
+			t.Fatal(err)
+		}
+		got := map[uint32]bool{}
+		for _, data := range w.serveWith(p, ingest.Options{}).Beside(k.ID) {
+			e, err := wire.OpenEvent(data, receiptKeys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[e.No] = true
+		}
+		if len(got) != wire.MaxHeldEvents {
+			t.Errorf("%d events by hand, want as many as a kiosk holds, %d", len(got), wire.MaxHeldEvents)
 		}
 	})
 }
