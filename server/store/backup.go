@@ -83,7 +83,7 @@ var tables = []table{
 	newTable("crowds", "day, place_no, peak, body:b"),
 	newTable("room_counts", "place, event, category, kiosk_no, period, granted, returned, ins, outs, told"),
 	newTable("releases", "version:t, arches:t, note:t, published, withdrawn"),
-	newTable("rollouts", "no, version:t, state:t, reason:t, stages:t, stage, hold, error_share, at_once, pilots:t, made_by:t, begun, moved, changed, edition, group_no, group_stages:t"),
+	newTable("rollouts", "no, version:t, state:t, reason:t, stages:t, stage, hold, error_share, at_once, pilots:t, made_by:t, begun, moved, changed, edition, group_no, group_stages:t, group_hold"),
 	newTable("release_states", "kiosk_no, running:t, launcher:t, arch:t, stage, version:t, reason:t, loaded, since, wanted:t, asked, told"),
 	newTable("fleet_alarms", "kiosk_no, kind:t, since, grave, value, about:t, seen, ended, acked_by:t, acked, together, told, told_end"),
 	newTable("fleet_mutes", "kiosk_no, kind:t, until, made_by:t, made"),

@@ -15,6 +15,8 @@ import (
 type Keeper interface {
 	Rollouts(ctx context.Context) ([]Rollout, error)
 	Kiosks(ctx context.Context) ([]Kiosk, error)
+	// Groups returns the group of every kiosk that is in one.
+	Groups(ctx context.Context) (map[string]int64, error)
 	// Save keeps what kiosks have told. What is not known of is left out.
 	Save(ctx context.Context, told []Kiosk) error
 	// Move keeps what [Rollout.Step] made of a roll-out, if it is still as it was read.
@@ -174,9 +176,16 @@ func (j *Job) Step(ctx context.Context) {
 		return
 	}
 	var kiosks []Kiosk
-	if slices.ContainsFunc(all, func(r Rollout) bool { return r.State == Running || r.tells() && r.Group != 0 }) {
+	if slices.ContainsFunc(all, func(r Rollout) bool { return r.State == Running }) {
 		if kiosks, err = j.keeper.Kiosks(ctx); err != nil {
 			j.complain(ctx, "what kiosks run is not known", err)
+			return
+		}
+	}
+	var groups map[string]int64
+	if slices.ContainsFunc(all, func(r Rollout) bool { return r.tells() && r.Group != 0 }) {
+		if groups, err = j.keeper.Groups(ctx); err != nil {
+			j.complain(ctx, "groups of kiosks are not read", err)
 			return
 		}
 	}
@@ -201,10 +210,6 @@ func (j *Job) Step(ctx context.Context) {
 		all[i] = next
 	}
 	first := j.site.First()
-	groups := map[string]int64{}
-	for _, k := range kiosks {
-		groups[k.ID] = k.Group
-	}
 	j.mu.Lock()
 	j.rollouts, j.listed, j.groups, j.first = all, listed, groups, first
 	j.mu.Unlock()

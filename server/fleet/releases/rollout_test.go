@@ -221,6 +221,7 @@ type keeper struct {
 	rollouts []releases.Rollout
 	kiosks   map[string]releases.Kiosk
 	saves    int
+	counts   int // how often all that kiosks run was read
 }
 
 func (k *keeper) Rollouts(context.Context) ([]releases.Rollout, error) {
@@ -232,11 +233,24 @@ func (k *keeper) Rollouts(context.Context) ([]releases.Rollout, error) {
 func (k *keeper) Kiosks(context.Context) ([]releases.Kiosk, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.counts++
 	var all []releases.Kiosk
 	for _, one := range k.kiosks {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+func (k *keeper) Groups(context.Context) (map[string]int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	groups := map[string]int64{}
+	for id, one := range k.kiosks {
+		if one.Group != 0 {
+			groups[id] = one.Group
+		}
+	}
+	return groups, nil
 }
 
 func (k *keeper) Save(_ context.Context, told []releases.Kiosk) error {
@@ -305,5 +319,33 @@ func TestABadVersionStopsByItself(t *testing.T) {
 	}
 	if a := beat("gate-0003", "1.3.0", &wire.UpdateBeat{}); a != nil {
 		t.Errorf("after it stopped a kiosk is told %+v", a)
+	}
+}
+
+// When a whole group has a version, kiosks that join it later get it too, and not
+// everything that is known of every kiosk is read again and again for that.
+func TestWhoJoinsAGroupLaterGetsItsVersion(t *testing.T) {
+	w := newWorld(t)
+	w.add("1.4.0")
+	w.sign(0, 1)
+	if _, err := w.publish(); err != nil {
+		t.Fatal(err)
+	}
+	done := rollout(100)
+	done.State, done.Group = releases.Done, 3
+	k := &keeper{kiosks: map[string]releases.Kiosk{"gate-0001": {ID: "gate-0001", Group: 3}, "gate-0002": {ID: "gate-0002"}}, rollouts: []releases.Rollout{done}}
+	j := releases.NewJob(k, w.site(), "https://qr.example.vn/cap-nhat/", func() time.Time { return w.now }, slog.New(slog.DiscardHandler))
+	for range 3 {
+		j.Step(t.Context())
+	}
+	for kiosk, want := range map[string]bool{"gate-0001": true, "gate-0002": false} {
+		var a wire.BeatAnswer
+		j.Heard(kiosk, &wire.Beat{Release: "1.3.0", Update: &wire.UpdateBeat{Launcher: "1.0.0", Arch: "arm64"}}, &a)
+		if got := a.Update != nil; got != want {
+			t.Errorf("%s is told: %t, want %t", kiosk, got, want)
+		}
+	}
+	if k.counts != 0 {
+		t.Errorf("all that kiosks run was read %d times, want 0", k.counts)
 	}
 }

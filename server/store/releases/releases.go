@@ -135,14 +135,14 @@ func ms(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, pilots, made_by, begun, moved, changed, edition, group_no, group_stages"
+const rolloutColumns = "no, version, state, reason, stages, stage, hold, error_share, at_once, pilots, made_by, begun, moved, changed, edition, group_no, group_stages, group_hold"
 
 func scanRollout(rows *sql.Rows) (r rollouts.Rollout, err error) {
 	var stages, pilots, ofGroup string
-	var hold, atOnce, begun, moved, changed int64
-	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &pilots, &r.MadeBy, &begun, &moved, &changed, &r.Edition, &r.Group, &ofGroup)
+	var hold, groupHold, atOnce, begun, moved, changed int64
+	err = rows.Scan(&r.No, &r.Version, &r.State, &r.Reason, &stages, &r.Stage, &hold, &r.Errors, &atOnce, &pilots, &r.MadeBy, &begun, &moved, &changed, &r.Edition, &r.Group, &ofGroup, &groupHold)
 	if r.Group != 0 {
-		stages = ofGroup
+		stages, hold = ofGroup, groupHold
 	}
 	for _, f := range strings.Fields(stages) {
 		n, err := strconv.Atoi(f)
@@ -192,10 +192,13 @@ func Check(r rollouts.Rollout) error {
 	return nil
 }
 
+// century is a hundred years in minutes.
+const century = 100 * 365 * 24 * 60
+
 // Begin begins to roll a listed release out. Roll-outs of other versions that are
-// under way stop. A release that is not listed or a group that
-// is not there is [qrgate.ErrNotFound], and one that
-// is being rolled out already [qrgate.ErrConflict].
+// under way stop. A release that is not listed or a group that is not there is
+// [qrgate.ErrNotFound], and a release that is being rolled out already
+// [qrgate.ErrConflict].
 func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) (rollouts.Rollout, error) {
 	if err := Check(want); err != nil {
 		return want, wrap("begin", err)
@@ -250,13 +253,16 @@ func (r *Releases) Begin(ctx context.Context, by string, want rollouts.Rollout) 
 			shares = append(shares, strconv.Itoa(s))
 		}
 		stages, ofGroup, note := strings.Join(shares, " "), "", strings.Join(shares, " ")
+		hold, groupHold := int64(want.Hold/time.Minute), int64(0)
 		if want.Group != 0 {
-			// A server of the version before, which knows of no groups, tells nobody but the pilots.
+			// A server of the version before, which knows of no groups, tells nobody but
+			// the pilots. To it that is the last stage: it must not see the end of it.
 			stages, ofGroup, note = "0", stages, string(configs.Group(want.Group))+" "+note
+			hold, groupHold = century, hold
 		}
-		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			want.No, want.Version, string(want.State), "", stages, 0, int64(want.Hold/time.Minute), want.Errors, flag(want.AtOnce), strings.Join(want.Pilots, " "), by,
-			now.UnixMilli(), now.UnixMilli(), now.UnixMilli(), 1, want.Group, ofGroup)
+		_, err = t.Exec("INSERT INTO rollouts ("+rolloutColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			want.No, want.Version, string(want.State), "", stages, 0, hold, want.Errors, flag(want.AtOnce), strings.Join(want.Pilots, " "), by,
+			now.UnixMilli(), now.UnixMilli(), now.UnixMilli(), 1, want.Group, ofGroup, groupHold)
 		if err != nil {
 			return err
 		}
@@ -335,6 +341,19 @@ func (r *Releases) Kiosks(ctx context.Context) ([]rollouts.Kiosk, error) {
 		LEFT JOIN config_members m ON m.kiosk_no = k.no
 		WHERE k.state = ? AND k.kind = 0 ORDER BY k.id`, int64(qrgate.KioskActive))
 	return all, wrap("kiosks", err)
+}
+
+// Groups returns the group of every kiosk that is in one.
+func (r *Releases) Groups(ctx context.Context) (map[string]int64, error) {
+	groups := map[string]int64{}
+	err := r.s.Read(ctx, func(rows *sql.Rows) error {
+		var kiosk string
+		var group int64
+		err := rows.Scan(&kiosk, &group)
+		groups[kiosk] = group
+		return err
+	}, "SELECT k.id, m.group_id FROM config_members m JOIN kiosks k ON k.no = m.kiosk_no")
+	return groups, wrap("groups", err)
 }
 
 // batch is how many kiosks are kept in one transaction.

@@ -197,9 +197,22 @@ func TestARolloutForAGroupIsKept(t *testing.T) {
 		if got, err = w.Rollouts(t.Context()); err != nil || got[0].Share() != 50 {
 			t.Errorf("the next stage is %+v, %v", got, err)
 		}
-		before := ""
-		if err := w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&before) }, "SELECT stages FROM rollouts"); err != nil || before != "0" {
-			t.Errorf("a server of the version before reads the stages %q, %v", before, err)
+		if got[0].Hold != 24*time.Hour {
+			t.Errorf("a stage lasts %v, want a day", got[0].Hold)
+		}
+		if groups, err := w.Groups(t.Context()); err != nil || len(groups) != 1 || groups["gate-0002"] != id {
+			t.Errorf("Groups = %v, %v", groups, err)
+		}
+		// What a server of the version before reads, and makes of it when the pilots have it.
+		var stages string
+		var hold int64
+		if err := w.s.Read(t.Context(), func(r *sql.Rows) error { return r.Scan(&stages, &hold) }, "SELECT stages, hold FROM rollouts"); err != nil || stages != "0" {
+			t.Errorf("a server of the version before reads the stages %q, %v", stages, err)
+		}
+		old := got[0]
+		old.Group, old.Stages, old.Stage, old.Hold = 0, []int{0}, 0, time.Duration(hold)*time.Minute
+		if next := old.Step(rollouts.Figures{rollouts.Has: 2}, w.now.AddDate(10, 0, 0)); next.State != rollouts.Running || next.Stage != 0 {
+			t.Errorf("a server of the version before makes of it: %+v", next)
 		}
 		kiosks, err := w.Kiosks(t.Context())
 		if err != nil || len(kiosks) != 2 || kiosks[0].Group != 0 || kiosks[1].Group != id {
