@@ -88,7 +88,7 @@ func (k *Keeper) Find(ctx context.Context, kind pass.Kind, number string) (qrgat
 // Knows reports whether somebody who asks about a person says something else of them
 // than the number by which they were found: the year of birth, another number, or of
 // who has only ever given a telephone and a name, that name. A number alone stands on
-// a card that was found, or in a friend's telephone.
+// a card that was found, or in a friend's telephone; a CCCD's holds the year of birth.
 func (k *Keeper) Knows(ctx context.Context, p qrgate.Person, by pass.Kind, said string) (bool, error) {
 	known, err := k.Register.Cards(k.Vault).DetailsOf(ctx, p)
 	d := known[p]
@@ -100,7 +100,7 @@ func (k *Keeper) Knows(ctx context.Context, p qrgate.Person, by pass.Kind, said 
 	if phone, ok := page.Phone(said); ok && by != pass.Phone && (phone == d.Phone || phone == d.GuardianPhone) {
 		return true, nil
 	}
-	return d.Born != 0 && plain == strconv.Itoa(d.Born) || same(pass.CCCD, d.Identity) || same(pass.BHYT, d.Insurance) ||
+	return by != pass.CCCD && d.Born != 0 && plain == strconv.Itoa(d.Born) || same(pass.CCCD, d.Identity) || same(pass.BHYT, d.Insurance) ||
 		d.Born == 0 && d.Name != "" && area.Fold(said) == area.Fold(d.Name), nil
 }
 

@@ -429,6 +429,8 @@ func (p *Pages) tellLooks(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if f.Choice("rights.checked", false, "1") == "" {
 		f.Fail("rights.checked", "rights.wrong.checked")
 	}
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	status, err := p.mayTell(ctx, me, f)
 	if err != nil {
 		return err

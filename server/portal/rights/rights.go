@@ -41,7 +41,8 @@ type Pages struct {
 	f *page.Frame
 	Options
 
-	turns *page.Turns // for what reads every audit row
+	turns   *page.Turns // for what reads every audit row
+	telling sync.Mutex  // whoever asks many times at once guesses no oftener than one after the other
 
 	mu      sync.Mutex
 	checked *rights.Chain // the last check of the chain
@@ -271,7 +272,8 @@ func (p *Pages) certificate(w http.ResponseWriter, r *http.Request, _ *page.View
 }
 
 // confirm notes that a backup or a kiosk's storage was destroyed, or that a copy of
-// the database has let go of all days that were dropped, of those that are waited for.
+// the database has let go of all days up to the newest that the officer saw dropped, of
+// those that are waited for.
 func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	f, err := page.ReadForm(r)
 	if err != nil {
@@ -294,8 +296,12 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *page.View) er
 		}
 	}
 	if kind == "copy" && slices.Contains(state.Waiting.Copies, id) {
+		newest, err := qrgate.ParseDay(f.Text("ngay", 10, true))
+		if err != nil {
+			return qrgate.ErrInvalid
+		}
 		for _, d := range state.Dropped {
-			if !d.Done.IsZero() {
+			if !d.Done.IsZero() && d.Day <= newest {
 				objects = append(objects, retention.CopyID(id, d.Day))
 			}
 		}

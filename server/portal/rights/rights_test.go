@@ -273,6 +273,15 @@ func TestWhoLooked(t *testing.T) {
 			t.Errorf("who says %q = %d, want %d", second, code, want)
 		}
 	}
+	// A CCCD's number holds the year of birth.
+	other := url.Values{"rights.number_kind": {"cccd"}, "rights.number": {"046180111222"}, "rights.checked": {"1"}, "rights.second": {"1980"}}
+	if code, _, _ := w.post("lan", path, other); code != 422 {
+		t.Errorf("who says the year that is in the number of a card = %d, want 422", code)
+	}
+	other.Set("rights.second", "0905 111 222")
+	if code, body, _ := w.post("lan", path, other); code != 200 || !strings.Contains(body, "Cán bộ an") {
+		t.Errorf("who says another number = %d, want 200", code)
+	}
 	if refused := rows("refuse looks"); refused != 5 {
 		t.Errorf("%d wrong answers are written down, want 5", refused)
 	}
@@ -310,11 +319,17 @@ func TestOverview(t *testing.T) {
 	if err := proof.Open(proof.Retention, []byte(file), signer.Keys(), &c); code != 200 || err != nil || c.Checkins != 1 || len(c.Waiting.Kiosks) != 1 {
 		t.Errorf("certificate = %d, %v: %+v", code, err, c)
 	}
+	if !strings.Contains(body, `name="ngay" value="2026-11-26"`) {
+		t.Errorf("a copy is confirmed without the day that was seen: %s", body)
+	}
+	if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {"copy"}, "ma": {"replica-2"}, "ngay": {"2026-11-25"}}); code != 400 {
+		t.Errorf("confirm a copy for days before those that were dropped = %d, want 400", code)
+	}
 	for kind, id := range map[string]string{"kiosk": "kiosk-0001", "copy": "replica-2"} {
 		if code, _, _ := w.post("tra", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {kind}, "ma": {id}}); code != 403 {
 			t.Errorf("an auditor confirms a %s = %d, want 403", kind, code)
 		}
-		if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {kind}, "ma": {id}}); code != 303 {
+		if code, _, _ := w.post("lan", "/bao-ve-du-lieu/luu-giu/xac-nhan", url.Values{"loai": {kind}, "ma": {id}, "ngay": {"2026-11-26"}}); code != 303 {
 			t.Errorf("confirm a %s = %d", kind, code)
 		}
 	}

@@ -202,7 +202,7 @@ func (w *world) do(who string, r *http.Request) (int, string, http.Header) {
 func (w *world) holder(name, phone string) qrgate.Person {
 	w.t.Helper()
 	ctx := w.t.Context()
-	c := register.CardHolder{Office: phuXuan, Details: register.Details{Name: name, Born: 1980, Phone: phone, Area: phuXuan.ID, Street: "12 Lê Lợi", Consent: 1}}
+	c := register.CardHolder{Office: phuXuan, Details: register.Details{Name: name, Born: 1980, Phone: phone, Identity: "046180" + phone[len(phone)-6:], Area: phuXuan.ID, Street: "12 Lê Lợi", Consent: 1}}
 	cards := w.reg.Cards(w.v)
 	w.must(cards.AddHolders(ctx, "hoa", []*register.CardHolder{&c}))
 	p, err := cards.PersonOf(ctx, pass.Phone, phone)
