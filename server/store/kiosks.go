@@ -20,10 +20,20 @@ func (t *tx) audit(action, object string) error { return t.auditBy("", action, o
 
 // auditBy is audit for what an account did.
 func (t *tx) auditBy(actor, action, object, note string) error {
-	var id [16]byte
-	rand.Read(id[:])
-	_, err := t.exec("INSERT INTO audit (id, at, action, object, actor, note) VALUES (?, ?, ?, ?, ?, ?)",
-		id[:], t.s.now().UnixMilli(), action, object, actor, note)
+	return t.auditAll(actor, action, []string{object}, note)
+}
+
+var saveAudits = insertOf("audit", "id, at, action, object, actor, note", "")
+
+func (t *tx) auditAll(actor, action string, objects []string, note string) error {
+	at := t.s.now().UnixMilli()
+	values := make([]any, 0, len(objects)*saveAudits.width)
+	for _, object := range objects {
+		id := make([]byte, 16)
+		rand.Read(id)
+		values = append(values, id, at, action, object, actor, note)
+	}
+	_, err := t.run(saveAudits, values, nil)
 	return err
 }
 
@@ -301,7 +311,7 @@ func (s *Store) kiosksIn(ctx context.Context, state qrgate.KioskState) ([]string
 }
 
 // GateNames returns the name of each kiosk's gate, by the kiosk's id: the newest under
-// which it has delivered.
+// which it has delivered where it stands now.
 func (s *Store) GateNames(ctx context.Context) (map[string]string, error) {
 	names := map[string]string{}
 	err := s.each(ctx, func(r *sql.Rows) error {
@@ -309,7 +319,8 @@ func (s *Store) GateNames(ctx context.Context) (map[string]string, error) {
 		err := r.Scan(&id, &gate)
 		names[id] = gate
 		return err
-	}, "SELECT k.id, g.gate FROM gates g JOIN kiosks k ON k.no = g.kiosk_no WHERE k.kind = 0 ORDER BY g.no")
+	}, `SELECT k.id, g.gate FROM gates g JOIN kiosks k ON k.no = g.kiosk_no AND k.place_no = g.place_no
+		WHERE k.kind = 0 AND (k.place_no > 0 OR k.place = g.place) ORDER BY g.no`)
 	if err != nil {
 		return nil, fmt.Errorf("store: names of gates: %w", err)
 	}

@@ -249,3 +249,52 @@ func TestKiosksCount(t *testing.T) {
 		}
 	})
 }
+
+// A gate of the place where a kiosk stood before is none of its place.
+func TestGateNamesAreOfThePlaceWhereTheKioskStands(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.dsn(t)
+		s := open(t, dsn)
+		k := addKiosk(t, s, "gate-0001")
+		stands := func(where string, want map[string]string) {
+			t.Helper()
+			if _, err := raw(t, dsn).Exec("UPDATE kiosks SET version = version + 1, " + where); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.GateNames(t.Context())
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("GateNames() where %s, error %v (-want +got):\n%s", where, err, diff)
+			}
+		}
+		delivers := func() {
+			k.scan(dawn)
+			intake(t, s, dawn, k.all())
+		}
+		none, main := map[string]string{}, map[string]string{k.id: "main"}
+		delivers()
+		stands("place_no = 0", main)
+		stands("place = 'An Cuu'", none)
+		stands("place_no = 7", none)
+		delivers()
+		stands("place = 'renamed'", main)
+		stands("place_no = 8", none)
+	})
+}
+
+// A gate has the newest name under which its kiosk has delivered, and none before.
+func TestGateNames(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		s := open(t, e.dsn(t))
+		k := addKiosk(t, s, "gate-0001")
+		addKiosk(t, s, "gate-0002")
+		k.gate = "A"
+		k.scan(dawn)
+		k.gate = "Cổng Bắc"
+		k.scan(dawn)
+		intake(t, s, dawn, k.all())
+		got, err := s.GateNames(t.Context())
+		if diff := cmp.Diff(map[string]string{"gate-0001": "Cổng Bắc"}, got); diff != "" || err != nil {
+			t.Errorf("GateNames() error %v (-want +got):\n%s", err, diff)
+		}
+	})
+}
