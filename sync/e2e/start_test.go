@@ -101,6 +101,9 @@ func TestFirstStartByScannerAlone(t *testing.T) {
 	if len(words) < 4 {
 		t.Fatalf("no four words: %s", show())
 	}
+	if p.kiosk.await(time.Minute, "awaited") == "" {
+		t.Error("the lamps do not say that the server waits for this machine")
+	}
 	owner.get(form) // which shows the same, or refuses them
 	owner.post(form+"/xac-nhan", url.Values{"words": {strings.Join(words[:4], " ")}})
 	var id string

@@ -152,7 +152,7 @@ func (v *visited) parse(r io.Reader) []string {
 		if err := json.Unmarshal(in.Bytes(), &line); err != nil {
 			v.t.Fatalf("%v in %q", err, in.Text())
 		}
-		if line.Green != (line.Signal == "admitted") {
+		if line.Green != (line.Signal == "admitted" || line.Signal == "try_green") { // the lamps' test of a first start
 			v.t.Errorf("signal %q with green = %t", line.Signal, line.Green)
 		}
 		all = append(all, line.Signal)
