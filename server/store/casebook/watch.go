@@ -3,6 +3,7 @@ package casebook
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ func (b *Book) Watch(ctx context.Context, rows trace.Rows, o WatchOptions) ([]st
 		return nil, fmt.Errorf("casebook: watch: %w", err)
 	}
 	var late []string
+	var failed error // of one case, which keeps nobody from the others
 	for _, w := range watched {
 		touched, err := b.touched(ctx, rows, w, o.Full)
 		if err == nil && touched {
@@ -50,10 +52,13 @@ func (b *Book) Watch(ctx context.Context, rows trace.Rows, o WatchOptions) ([]st
 		// A case that ended or changed meanwhile is another server's, or the next
 		// watch's.
 		if err != nil && !ended(err) {
-			return late, fmt.Errorf("casebook: watch %s: %w", object(w.id), err)
+			failed = errors.Join(failed, fmt.Errorf("casebook: watch %s: %w", object(w.id), err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return slices.Compact(late), nil
+	return slices.Compact(late), failed
 }
 
 // A watched run is one whose fingerprint is kept.
@@ -233,11 +238,16 @@ func (b *Book) again(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 		return err
 	}
 	result.Read = recorder
-	if run, err = b.saveRun(ctx, "", w.id, result, b.self); err != nil {
+	// Whom nobody has called yet waits on the list before an officer has read of it. If
+	// that fails, the case stays late and somebody traces it by hand.
+	found := &Run{Result: *result, f: f}
+	if err := b.join(q, f, &found.Result); err != nil {
 		return err
 	}
-	// Whom nobody has called yet waits on the list before an officer has read of it.
-	_, err = b.addCalls(ctx, "", w.id, run.Refs(), b.self)
+	if _, err := b.addCalls(ctx, "", w.id, found.Refs(), b.self); err != nil {
+		return err
+	}
+	_, err = b.saveRun(ctx, "", w.id, result, b.self)
 	return err
 }
 
