@@ -342,23 +342,32 @@ func BenchmarkFiveHundredKiosks(b *testing.B) {
 // wholeAnew is long enough for a whole list to be made anew.
 const wholeAnew = 11 * time.Minute
 
-// One that cannot be asked gets the whole list, also while that is of a version not
-// long before.
+// One that cannot be asked gets the whole list: while a long one is handed out that is of
+// a version not long before, with what is new after it.
 func TestWhole(t *testing.T) {
 	w := newWorld(t, 100)
 	if newest, parts := w.Whole(); newest != (wire.Stamp{}) || parts != nil {
 		t.Errorf("Whole() before the database was read = %v, %d parts", newest, len(parts))
 	}
+	const many = 6000
+	w.number = 100
+	w.many(many)
+	w.refresh()
+	first, _ := w.Newest()
 	for no := range uint32(3) {
-		w.change("revoked = 1", no+1)
-		w.refresh()
 		newest, parts := w.Whole()
 		var k taker
+		var heads []wire.ListHead
 		for _, p := range parts {
-			k.take(t, p)
+			heads = append(heads, k.take(t, p))
 		}
-		if k.beat.Stamp != newest || k.list == nil || k.list.Len() != int(no)+1 {
-			t.Errorf("Whole() leads to %v, want %v with %d cards", k.beat.Stamp, newest, no+1)
+		if k.beat.Stamp != newest || k.list == nil || k.list.Len() != many+int(no) {
+			t.Errorf("Whole() leads to %v, want %v with %d cards", k.beat.Stamp, newest, many+no)
 		}
+		if last := heads[len(heads)-1]; heads[0].Stamp != first || no > 0 && last.From != first.Version {
+			t.Errorf("after %d changes Whole() is of %v to %v, want one of %v and what is new", no, heads[0], last, first)
+		}
+		w.change("revoked = 1", no+1)
+		w.refresh()
 	}
 }
