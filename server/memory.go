@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// garbage is what a server may keep of it, in bytes, whatever is in use: that much is
+// garbage is what a server may keep of it, in bytes, until it uses more than 640 MiB:
 // little beside ten thousand connected kiosks, and enough for one that takes much in.
 const garbage = 96 << 20
 
