@@ -21,7 +21,8 @@ import (
 // A kernel is Debian's, unpacked.
 type kernel struct {
 	release string
-	modules string // with modules.dep, and the kernel itself
+	modules string // with modules.dep
+	image   string
 }
 
 // early are the modules that bring up the card, on the boards and in qemu. Those that
@@ -32,11 +33,13 @@ var early = []string{
 }
 
 func (b *build) kernel(ctx context.Context) (kernel, error) {
-	found, err := filepath.Glob(b.parts("unpacked", "usr/lib/modules/*/vmlinuz"))
-	if err != nil || len(found) != 1 {
-		return kernel{}, errors.Join(fmt.Errorf("kernels: %q", found), err)
+	dirs, _ := filepath.Glob(b.parts("unpacked/usr/lib/modules/*")) // the patterns are well formed
+	images, _ := filepath.Glob(b.parts("unpacked/usr/lib/modules/*/vmlinuz"))
+	older, _ := filepath.Glob(b.parts("unpacked/boot/vmlinuz-*"))
+	if images = append(images, older...); len(dirs) != 1 || len(images) != 1 {
+		return kernel{}, fmt.Errorf("kernels: %q, %q", dirs, images)
 	}
-	k := kernel{modules: filepath.Dir(found[0]), release: filepath.Base(filepath.Dir(found[0]))}
+	k := kernel{modules: dirs[0], release: filepath.Base(dirs[0]), image: images[0]}
 	if _, err := os.Stat(filepath.Join(k.modules, "modules.dep")); err != nil {
 		// depmod wants the modules where a system has them: below lib.
 		if err := b.must(ctx, "depmod", "-b", b.parts("unpacked", "usr"), k.release); err != nil {
@@ -70,9 +73,9 @@ func (b *build) boot(ctx context.Context, k kernel) (string, error) {
 			return "", err
 		}
 	}
-	copies := map[string]string{filepath.Join(k.modules, "vmlinuz"): "vmlinuz"}
+	copies := map[string]string{k.image: "vmlinuz"}
 	for _, pattern := range []string{
-		b.parts("unpacked/usr/lib/linux-image-*/broadcom/bcm2*.dtb"),
+		b.parts("unpacked/usr/lib/linux-image-*", b.arch.boards),
 		b.parts("unpacked/usr/lib/raspi-firmware/start*.elf"), b.parts("unpacked/usr/lib/raspi-firmware/fixup*.dat"),
 	} {
 		found, err := filepath.Glob(pattern)

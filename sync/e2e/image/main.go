@@ -10,6 +10,19 @@
 // bytes; which packages these were is written beside the image. How a card is laid out
 // is package system's matter (device/system).
 //
+// What draws the page of a box with a screen is cage with chromium. Debian 13 counts 159 MB
+// of packages without a browser, and with one:
+//
+//	cog alone, on the screen itself    656 MB
+//	cage with cog                      668 MB
+//	cage with chromium                 882 MB
+//
+// Under Debian 12 on amd64, with no graphics chip, cage with chromium drew the first page
+// of a first start and took 407 MiB (PSS of all its programs) and 4 s of a processor; cage
+// with cog took 216 MiB and 2 s, and the page stayed white. Debian mends chromium; its
+// WebKit for cog is that of the release. A box with a screen wants a board with 1 GiB.
+// An image with a screen was not seen to start yet.
+//
 // Needs Debian's packages mmdebstrap, squashfs-tools, dosfstools, mtools, kmod, systemd,
 // device-tree-compiler and xz-utils, and apt-get; root, or a user with a range of numbers
 // in /etc/subuid and the package uidmap. No program of the other architecture is run, and
@@ -103,11 +116,14 @@ type build struct {
 }
 
 // An arch is what boards run, as Debian and as Go name it.
-type arch struct{ deb, goarch string }
+type arch struct {
+	deb, goarch string
+	boards      string // pattern of the descriptions of its boards
+}
 
 var (
-	arm64 = arch{"arm64", "arm64"}
-	armhf = arch{"armhf", "arm"}
+	arm64 = arch{"arm64", "arm64", "broadcom/bcm2*.dtb"}
+	armhf = arch{"armhf", "arm", "bcm2836*.dtb"}
 )
 
 // name says which image it is; that of most boards is called by its variant alone.

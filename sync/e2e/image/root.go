@@ -156,6 +156,18 @@ func (l layer) file(name string, mode int64, content []byte) {
 	l[name] = entry{Header: tar.Header{Typeflag: tar.TypeReg, Mode: mode}, content: content}
 }
 
+// tree adds all files of a folder.
+func (l layer) tree(own fs.FS) error {
+	return fs.WalkDir(own, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(own, p)
+		l.file(p, 0o644, content)
+		return err
+	})
+}
+
 func (l layer) link(name, to string) {
 	l.dirs(name)
 	l[name] = entry{Header: tar.Header{Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: to}}
@@ -289,17 +301,13 @@ func (b *build) addKiosk(ctx context.Context, _ kernel, l layer) error {
 
 // addOwn adds what makes a Debian a kiosk: the files below root/, and which units run.
 func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
-	own := os.DirFS(filepath.Join(here, "root"))
-	err := fs.WalkDir(own, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	if err := l.tree(os.DirFS(filepath.Join(here, "root"))); err != nil {
+		return err
+	}
+	if b.variant == "screen" {
+		if err := l.tree(os.DirFS(filepath.Join(here, "screen"))); err != nil {
 			return err
 		}
-		content, err := fs.ReadFile(own, p)
-		l.file(p, 0o644, content)
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	program := filepath.Join(b.work, "qrgate-system")
 	if err := b.goBuild(ctx, program, "./device/system/qrgate-system"); err != nil {
@@ -329,7 +337,11 @@ func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
 		l.link("etc/systemd/system/"+at, "/usr/lib/systemd/system/"+unit)
 	}
 	for _, unit := range wanted {
-		l.link("etc/systemd/system/multi-user.target.wants/"+unit, "/usr/lib/systemd/system/"+unit)
+		from := "/usr/lib/systemd/system/"
+		if _, ok := l["etc/systemd/system/"+unit]; ok {
+			from = "/etc/systemd/system/"
+		}
+		l.link("etc/systemd/system/multi-user.target.wants/"+unit, from+unit)
 	}
 	l.link("etc/systemd/system/default.target", "/usr/lib/systemd/system/multi-user.target")
 	// Nobody logs in, nothing is brought up to date in place, and nothing pages.
