@@ -143,10 +143,8 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, v *page.View) error
 // carry takes a bundle in, and puts into d what became of it.
 func (p *Pages) carry(ctx context.Context, v *page.View, bundle []byte, field string, d *data) error {
 	c, err := p.intake.Carry(ctx, bytes.NewReader(bundle))
-	if c.Batches > 0 || err == nil {
+	if c.Batches > 0 || err == nil { // somebody was there also if it had nothing to tell
 		d.Done = &c
-	}
-	if c.Batches > 0 {
 		if err := p.diary.NoteCarried(ctx, v.Who.Account.ID, c.Kiosk, c.Batches, c.Fresh); err != nil {
 			return err
 		}

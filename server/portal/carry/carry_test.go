@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/carry"
@@ -92,6 +93,27 @@ func TestABundleIsHandedIn(t *testing.T) {
 	got, err := deliver.ReadReceipts(strings.NewReader(body), gate)
 	if err != nil || len(got) != 4 || string(got[0]) != "keys" || string(got[1]) != "a receipt" || string(got[2]) != "settings" {
 		t.Errorf("ReadReceipts() = %.60q, %v", got, err)
+	}
+}
+
+// Who goes to a kiosk that has nothing to tell was there all the same: nobody need go to
+// it again soon.
+func TestAVisitToAKioskThatHadNothingToTellIsNoted(t *testing.T) {
+	w, _ := newWorld(t)
+	err := w.Store.AddKiosk(t.Context(), qrgate.Kiosk{ID: gate, Place: "Chợ Đông Ba", Public: bytes.Repeat([]byte{1}, 32), State: qrgate.KioskActive, Added: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var empty bytes.Buffer
+	if err := deliver.WriteBundle(&empty, gate, carry.Each(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _ := w.Upload("admin", at, "carry.file", empty.Bytes(), nil); status != 200 {
+		t.Fatalf("a bundle of nothing: %d\n%s", status, body)
+	}
+	kiosks, err := w.Store.CarriedKiosks(t.Context())
+	if err != nil || len(kiosks) != 1 || kiosks[0].ID != gate {
+		t.Errorf("kiosks that somebody was at: %+v, %v; want %s", kiosks, err, gate)
 	}
 }
 
