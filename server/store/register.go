@@ -45,6 +45,11 @@ func (t Tx) Audit(actor, action, object, note string) error {
 	return t.t.auditBy(actor, action, object, note)
 }
 
+// AuditAll is [Tx.Audit] for each of several objects.
+func (t Tx) AuditAll(actor, action string, objects []string, note string) error {
+	return kindOf(t.t.auditAll(actor, action, objects, note))
+}
+
 // Read runs a query outside a transaction and calls scan with each of its rows.
 func (s *Store) Read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
 	return kindOf(s.readOnce(ctx, scan, query, args))

@@ -236,7 +236,7 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request, v *page.View) error
 	if len(problems) > 0 {
 		return p.showLayer(w, r, v, http.StatusUnprocessableEntity, s, shown{Problems: problems})
 	}
-	if err := p.Join(r.Context(), group, v.Who.Account.ID, s.Name); err != nil {
+	if err := p.Join(r.Context(), group, []string{s.Name}, v.Who.Account.ID); err != nil {
 		return err
 	}
 	return v.Go(w, s.Path, "config.group.joined")

@@ -71,7 +71,7 @@ func (p *Pages) joinMany(w http.ResponseWriter, r *http.Request, v *page.View, f
 	if len(d.Problems) > 0 {
 		return v.RenderStatus(w, http.StatusUnprocessableEntity, "config_home", d)
 	}
-	if err := p.Join(r.Context(), group, v.Who.Account.ID, ids...); err != nil {
+	if err := p.Join(r.Context(), group, ids, v.Who.Account.ID); err != nil {
 		return err
 	}
 	return v.Go(w, "/thiet-bi/cau-hinh", "config.joined", "n", len(ids))

@@ -15,7 +15,7 @@ func TestLooks(t *testing.T) {
 	if _, err := w.AddGroup(t.Context(), "Cổng dùng camera", "admin"); err != nil {
 		t.Fatal(err)
 	}
-	w.must(w.Join(t.Context(), 1, "admin", gate1))
+	w.must(w.Join(t.Context(), 1, []string{gate1}, "admin"))
 	w.save(configs.Group(1), 0, configs.Settings{"screen.companions": "yes"})
 	w.save(configs.Everywhere, 1, configs.Settings{"door.help_line": "19001075", "sound.volume": "60", "sound.quiet": "22:00-06:00"})
 	w.refresh()

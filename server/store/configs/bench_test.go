@@ -64,3 +64,32 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkJoin puts as many kiosks into a group as one transaction does, which is how
+// long others who write wait.
+func BenchmarkJoin(b *testing.B) {
+	s, err := store.Open(b.Context(), sqlite.dsn(b), store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	c := kept.New(s, time.Now)
+	var ids []string
+	var all []qrgate.Kiosk
+	for i := range 500 {
+		ids = append(ids, fmt.Sprintf("gate-%04d", i))
+		all = append(all, qrgate.Kiosk{ID: ids[i], Place: "Chợ", PlaceNo: uint32(i / 4), Public: bytes.Repeat([]byte{1}, 32), State: qrgate.KioskActive, Added: time.Now()})
+	}
+	if err := s.AddKiosks(b.Context(), all); err != nil {
+		b.Fatal(err)
+	}
+	group, err := c.AddGroup(b.Context(), "A", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := c.Join(b.Context(), group, ids, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -114,10 +114,10 @@ func TestDocumentsFollowTheLayers(t *testing.T) {
 
 		group, err := w.AddGroup(t.Context(), "Bệnh viện", "hoa")
 		w.must(err)
-		w.must(w.Join(t.Context(), group, "hoa", "gate-0003"))
+		w.must(w.Join(t.Context(), group, []string{"gate-0003"}, "hoa"))
 		w.save(configs.Group(group), 0, "door.help_line", "115")
 		w.want(w.refresh(), "gate-0001 2 A1 in 0234 3822 999", "gate-0003 3 C1 out 115")
-		w.must(w.Join(t.Context(), 0, "hoa", "gate-0003"))
+		w.must(w.Join(t.Context(), 0, []string{"gate-0003"}, "hoa"))
 		w.want(w.refresh(), "gate-0001 2 A1 in 0234 3822 999", "gate-0003 4 C1 out 19001075")
 
 		// It moves to the place: what is said there counts.
@@ -211,11 +211,11 @@ func TestGroups(t *testing.T) {
 		if _, err := w.AddGroup(t.Context(), "Chợ", "hoa"); !errors.Is(err, qrgate.ErrConflict) {
 			t.Errorf("a second group of the same name: %v", err)
 		}
-		w.must(w.Join(t.Context(), a, "hoa", "gate-0002"))
-		if err := w.Join(t.Context(), 77, "hoa", "gate-0002"); !errors.Is(err, qrgate.ErrNotFound) {
+		w.must(w.Join(t.Context(), a, []string{"gate-0002"}, "hoa"))
+		if err := w.Join(t.Context(), 77, []string{"gate-0002"}, "hoa"); !errors.Is(err, qrgate.ErrNotFound) {
 			t.Errorf("Join of no group: %v", err)
 		}
-		if err := w.Join(t.Context(), a, "hoa", "gate-9999"); !errors.Is(err, qrgate.ErrNotFound) {
+		if err := w.Join(t.Context(), a, []string{"gate-9999"}, "hoa"); !errors.Is(err, qrgate.ErrNotFound) {
 			t.Errorf("Join of no kiosk: %v", err)
 		}
 		groups, err := w.Groups(t.Context())
@@ -264,7 +264,7 @@ func TestBegin(t *testing.T) {
 		begin(kept.Door{Kiosk: "gate-0001", Gate: "A1", Lane: 2, Direction: wire.Out})
 		group, err := w.AddGroup(t.Context(), "Chợ", "hoa")
 		w.must(err)
-		w.must(w.Join(t.Context(), group, "hoa", "gate-0001"))
+		w.must(w.Join(t.Context(), group, []string{"gate-0001"}, "hoa"))
 		w.save(configs.Kiosk("gate-0001"), 1, "door.gate", "A1", "door.lane", "2", "door.direction", "out", "door.help_line", "115")
 		w.want(w.refresh(), "gate-0001 1 A1 out 115")
 		begin(kept.Door{Kiosk: "gate-0003", Gate: "A1", Lane: 2, Direction: wire.Out, Replaces: "gate-0001"})

@@ -3,6 +3,8 @@ package configs
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/qrgate/qrgate/server/fleet/configs"
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -47,4 +49,57 @@ func (c *Configs) group(ctx context.Context, id int64, by, action, query string,
 		return fmt.Errorf("configs: group %d: %w", id, err)
 	}
 	return nil
+}
+
+// mostJoined is how many kiosks one transaction puts into a group, so that others who
+// write wait for a moment only.
+const mostJoined = 500
+
+// Join puts kiosks into a group, out of any other; group 0 is none. A kiosk or a group
+// that is not there is qrgate.ErrNotFound, and then some kiosks may have been put there
+// if they are more than a transaction is for, each with its audit row.
+func (c *Configs) Join(ctx context.Context, group int64, kiosks []string, by string) error {
+	kiosks = slices.Compact(slices.Sorted(slices.Values(kiosks)))
+	for some := range slices.Chunk(kiosks, mostJoined) {
+		if err := c.s.Write(ctx, func(t store.Tx) error { return join(t, group, some, by) }); err != nil {
+			return fmt.Errorf("configs: join %s: %w", configs.Group(group), err)
+		}
+	}
+	return nil
+}
+
+func join(t store.Tx, group int64, kiosks []string, by string) error {
+	if err := rise(t); err != nil {
+		return err
+	}
+	in, ids := list(kiosks)
+	if _, err := t.Exec("DELETE FROM config_members WHERE kiosk_no IN (SELECT no FROM kiosks WHERE id IN "+in+")", ids...); err != nil {
+		return err
+	}
+	note := "none"
+	if group != 0 {
+		n, err := t.Exec(`INSERT INTO config_members (kiosk_no, group_id) SELECT k.no, g.id FROM kiosks k, config_groups g
+			WHERE g.id = ? AND g.removed = 0 AND k.kind = 0 AND k.id IN `+in, append([]any{group}, ids...)...)
+		if err != nil {
+			return err
+		}
+		if n != int64(len(kiosks)) {
+			return qrgate.ErrNotFound
+		}
+		note = string(configs.Group(group))
+	}
+	return t.AuditAll(by, "move kiosk to group", kiosks, note)
+}
+
+// list returns kiosks as a list of values. It has one of two lengths, because
+// statements are kept prepared.
+func list(kiosks []string) (marks string, values []any) {
+	n := 1
+	if len(kiosks) > 1 {
+		n = mostJoined
+	}
+	for i := range n {
+		values = append(values, kiosks[min(i, len(kiosks)-1)])
+	}
+	return "(?" + strings.Repeat(", ?", n-1) + ")", values
 }

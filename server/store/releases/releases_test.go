@@ -178,7 +178,7 @@ func TestARolloutForAGroupIsKept(t *testing.T) {
 		}
 		id, err := groups.AddGroup(t.Context(), "Bệnh viện", "binh")
 		if err == nil {
-			err = groups.Join(t.Context(), id, "binh", "gate-0002")
+			err = groups.Join(t.Context(), id, []string{"gate-0002"}, "binh")
 		}
 		if err != nil {
 			t.Fatal(err)
