@@ -36,20 +36,15 @@ type carrier struct {
 	configured *courier.Courier // nil: no settings
 }
 
-// Beside returns what goes back beside receipts. The list of keys comes first: what
-// follows may be signed by one that the kiosk does not know yet.
-func (c carrier) Beside(kiosk string) ([][]byte, error) {
-	all := [][]byte{c.keys}
-	if c.configured != nil {
-		doc, err := c.configured.Document(kiosk)
-		if err != nil {
-			return nil, err
-		}
-		if doc != nil {
-			all = append(all, doc)
-		}
+// Beside returns what goes back beside receipts.
+func (c carrier) Beside(kiosk string) (carry.Beside, error) {
+	b := carry.Beside{Keys: c.keys, Beside: c.Ingest.Beside(kiosk)}
+	if c.configured == nil {
+		return b, nil
 	}
-	return append(all, c.Ingest.Beside(kiosk)...), nil
+	var err error
+	b.Settings, err = c.configured.Document(kiosk)
+	return b, err
 }
 
 // importBundles takes in what was carried here on a stick and writes the receipts

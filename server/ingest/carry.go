@@ -176,25 +176,30 @@ func (in *Ingest) Owed(ctx context.Context, kiosk string) ([][]byte, error) {
 	return all, nil
 }
 
-// Beside returns what a kiosk that has no network lacks beside receipts, signed: the
-// newest list of void cards whole, the word that none is newer now, and the events of
-// its place. A kiosk of an earlier release refuses what it does not know and takes the
-// receipts.
-func (in *Ingest) Beside(kiosk string) [][]byte {
-	var all [][]byte
+// A Beside is what a kiosk that has no network lacks beside receipts, signed. A kiosk of
+// an earlier release refuses what it does not know and takes the receipts.
+type Beside struct {
+	Newest []byte   // the word which list of void cards is the newest now; nil: none is known
+	List   [][]byte // that list whole, in parts
+	Events [][]byte // of its place
+}
+
+// Beside returns what is to be carried to a kiosk that has no network.
+func (in *Ingest) Beside(kiosk string) (b Beside) {
 	if in.Doors != nil {
-		all = in.Doors.Whole(kiosk)
+		b.Events = in.Doors.Whole(kiosk)
 	}
 	if in.Lists == nil {
-		return all
+		return b
 	}
 	newest, parts := in.Lists.Whole()
 	if newest.Version == 0 {
-		return all
+		return b
 	}
 	// An answer to no beat: it sets no clock.
 	says := wire.BeatAnswer{V: wire.Version, Kiosk: kiosk, List: newest, Time: in.now().UnixMilli()}
-	return append(append(all, wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, says)), parts...)
+	b.Newest, b.List = wire.Seal(wire.ForBeat, in.Sign.ID, in.Sign.Key, says), parts
+	return b
 }
 
 // tellBearers tells whoever carried batches what became of them, after the commit.

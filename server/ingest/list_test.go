@@ -139,22 +139,22 @@ func TestListsGoByHand(t *testing.T) {
 		p := w.parts()
 		p.Lists = l
 		s := w.serveWith(p, ingest.Options{})
-		if got := s.Beside(k.id); len(got) != 0 {
-			t.Errorf("%d messages before the list was read, want none", len(got))
+		if got := s.Beside(k.id); got.Newest != nil || got.List != nil {
+			t.Errorf("%+v before the list was read, want nothing", got)
 		}
 		w.revoke(7)
 		if err := l.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		got := s.Beside(k.id)
-		if len(got) != 2 {
-			t.Fatalf("%d messages, want the newest and the list", len(got))
+		if len(got.List) != 1 {
+			t.Fatalf("a list of %d parts, want one", len(got.List))
 		}
-		said, err := wire.OpenBeatAnswer(got[0], k.id, receiptKeys)
+		said, err := wire.OpenBeatAnswer(got.Newest, k.id, receiptKeys)
 		if err != nil || said.Nonce != ([16]byte{}) || said.Time != w.now().UnixMilli() {
 			t.Fatalf("the newest: %+v, %v", said, err)
 		}
-		part, err := wire.OpenListPart(got[1], receiptKeys)
+		part, err := wire.OpenListPart(got.List[0], receiptKeys)
 		if err != nil || part.Head.Stamp != said.List || part.Head.From != 0 {
 			t.Errorf("%+v, %v; want list %v", part, err, said.List)
 		}
@@ -196,7 +196,7 @@ func TestEventsGoByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[uint32]bool{}
-		for _, data := range w.serveWith(p, ingest.Options{}).Beside(k.ID) {
+		for _, data := range w.serveWith(p, ingest.Options{}).Beside(k.ID).Events {
 			e, err := wire.OpenEvent(data, receiptKeys)
 			if err != nil {
 				t.Fatal(err)

@@ -44,9 +44,15 @@ var assets embed.FS
 type Intake interface {
 	Carry(ctx context.Context, r io.Reader) (ingest.Carried, error)
 	Owed(ctx context.Context, kiosk string) ([][]byte, error)
-	// Beside returns what else a kiosk without a network lacks: the list of keys, which
-	// is the first, the list of void cards, events, settings.
-	Beside(kiosk string) ([][]byte, error)
+	// Beside returns what else a kiosk without a network lacks.
+	Beside(kiosk string) (Beside, error)
+}
+
+// A Beside is what goes back to a kiosk beside receipts, signed.
+type Beside struct {
+	Keys     []byte // the list of keys
+	Settings []byte // nil: none
+	ingest.Beside
 }
 
 // A Diary keeps who brought what; *store.Store is one.
@@ -91,6 +97,7 @@ func (p *Pages) Routes() []page.Route {
 type data struct {
 	Form    *page.Form
 	Done    *ingest.Carried
+	Left    Left // of what goes back to it, too long for codes
 	Lost    *page.Form
 	Asked   string
 	Waiting []waiting
@@ -149,6 +156,13 @@ func (p *Pages) carry(ctx context.Context, v *page.View, bundle []byte, field st
 			return err
 		}
 		p.log.Info("carried in", "kiosk", c.Kiosk, "batches", c.Batches, "fresh", c.Fresh, "refused", c.Refused)
+	}
+	if d.Done != nil {
+		beside, err := p.intake.Beside(c.Kiosk)
+		if err != nil {
+			return err
+		}
+		_, d.Left = beside.Short()
 	}
 	key, known := Wrong(err)
 	if !known {
@@ -218,13 +232,16 @@ func (p *Pages) receipts(w http.ResponseWriter, r *http.Request, v *page.View) e
 	return nil
 }
 
-// Bundle returns what goes back to a kiosk in its order: the list of keys, by which
-// receipts verify, the receipts, and what may be cut off without harm.
-func Bundle(receipts, beside [][]byte) [][]byte {
-	if len(beside) == 0 {
-		return receipts
+// Bundle returns what goes back to a kiosk in its order: the list of keys, by which what
+// follows verifies, the receipts, and what may be cut off without harm.
+func Bundle(receipts [][]byte, b Beside) [][]byte {
+	all := append([][]byte{b.Keys}, receipts...)
+	for _, one := range [][]byte{b.Settings, b.Newest} {
+		if one != nil {
+			all = append(all, one)
+		}
 	}
-	return slices.Concat(beside[:1], receipts, beside[1:])
+	return slices.Concat(all, b.List, b.Events)
 }
 
 // Each yields envelopes, for a bundle.

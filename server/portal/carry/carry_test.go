@@ -23,8 +23,9 @@ const gate = "dong-ba-gate-1"
 
 // An intake answers as package ingest does, which has its own tests.
 type intake struct {
-	c   ingest.Carried
-	err error
+	c      ingest.Carried
+	err    error
+	beside ingest.Beside
 }
 
 func (in *intake) Carry(_ context.Context, r io.Reader) (ingest.Carried, error) {
@@ -44,8 +45,8 @@ func (in *intake) Owed(_ context.Context, kiosk string) ([][]byte, error) {
 	return [][]byte{[]byte("a receipt")}, nil
 }
 
-func (in *intake) Beside(string) ([][]byte, error) {
-	return [][]byte{[]byte("keys"), []byte("settings"), bytes.Repeat([]byte("void"), 5<<10)}, nil
+func (in *intake) Beside(string) (carry.Beside, error) {
+	return carry.Beside{Keys: []byte("keys"), Settings: []byte("settings"), Beside: in.beside}, nil
 }
 
 func newWorld(t *testing.T) (*pagetest.World, *intake) {
@@ -70,6 +71,7 @@ func bundle(t *testing.T) []byte {
 func TestABundleIsHandedIn(t *testing.T) {
 	w, in := newWorld(t)
 	in.c = ingest.Carried{Batches: 2, Records: 301, Fresh: 300, Receipts: [][]byte{[]byte("r")}}
+	in.beside.List = [][]byte{bytes.Repeat([]byte("void"), 5<<10)}
 	status, body, _ := w.Upload("admin", at, "carry.file", bundle(t), nil)
 	for _, want := range []string{gate, "301", "300", at + "/bien-nhan?may=" + gate} {
 		if status != 200 || !strings.Contains(body, want) {
@@ -89,7 +91,7 @@ func TestABundleIsHandedIn(t *testing.T) {
 	if status != 200 || !strings.Contains(head.Get("Content-Disposition"), gate+".receipts") {
 		t.Fatalf("the receipts: %d, %q", status, head.Get("Content-Disposition"))
 	}
-	// The keys by which a receipt verifies come before it, long lists after it.
+	// The keys by which a receipt verifies come before it, what is long after it.
 	got, err := deliver.ReadReceipts(strings.NewReader(body), gate)
 	if err != nil || len(got) != 4 || string(got[0]) != "keys" || string(got[1]) != "a receipt" || string(got[2]) != "settings" {
 		t.Errorf("ReadReceipts() = %.60q, %v", got, err)

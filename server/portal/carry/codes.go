@@ -73,15 +73,40 @@ func assemble(codes []string) (whole []byte, seen, of int) {
 // camera. A long list of void cards goes by stick.
 const maxShort = 16 << 10
 
-// short returns the first of beside, as many as are not too long together.
-func short(beside [][]byte) [][]byte {
-	size := 0
-	for i, b := range beside {
-		if size += len(b); size > maxShort {
-			return beside[:i]
+// A Left is what is too long for codes.
+type Left struct {
+	List   bool // of void cards
+	Events int
+}
+
+// Short returns what of b goes back as codes, and what is left for a stick. The list of
+// void cards, of which a part is of no use, comes before events.
+func (b Beside) Short() (Beside, Left) {
+	room := max(0, maxShort-len(b.Keys)-len(b.Settings)-len(b.Newest))
+	fits := func(n int) bool {
+		if n > room {
+			return false
+		}
+		room -= n
+		return true
+	}
+	list := 0
+	for _, part := range b.List {
+		list += len(part)
+	}
+	left := Left{List: !fits(list)}
+	if left.List {
+		b.List = nil
+	}
+	var events [][]byte
+	for _, e := range b.Events {
+		if fits(len(e)) {
+			events = append(events, e)
 		}
 	}
-	return beside
+	left.Events = len(b.Events) - len(events)
+	b.Events = events
+	return b, left
 }
 
 // drawn draws what the server holds of a kiosk as codes for its camera.
@@ -101,8 +126,9 @@ func (p *Pages) drawn(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
+	short, _ := beside.Short()
 	var bundle, picture bytes.Buffer
-	if err := deliver.WriteBundle(&bundle, kiosk, Each(Bundle(all, short(beside)))); err != nil {
+	if err := deliver.WriteBundle(&bundle, kiosk, Each(Bundle(all, short))); err != nil {
 		return fmt.Errorf("carry: %w", err)
 	}
 	if bundle.Len() > reel.MaxPieces*reel.Piece {
