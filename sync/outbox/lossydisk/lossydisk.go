@@ -258,10 +258,19 @@ func (d *Disk) Mount(dir string) (unmount func() error, err error) {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			return fmt.Errorf("lossydisk: unmount: %w", err)
 		}
-		server.Wait()
+		ended := make(chan struct{})
+		go func() { server.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(unmountWait):
+		}
 		return nil
 	}, nil
 }
+
+// unmountWait is how long an unmounted disk is served on: one that another program's new
+// mount namespace has taken a copy of ends with that namespace, for which nobody here waits.
+const unmountWait = 2 * time.Second
 
 type folder struct {
 	fs.Inode
