@@ -67,6 +67,8 @@ func (p *Pages) pictures(r *http.Request, f *page.Form) (codes []string, err err
 		code, err := p.read(file)
 		file.Close()
 		switch {
+		case errors.Is(err, ErrLarge):
+			f.Fail("carry.pictures", "carry.pictures.large")
 		case errors.Is(err, qrgate.ErrInvalid):
 			f.Fail("carry.pictures", "carry.pictures.wrong")
 		case err != nil:
@@ -87,16 +89,26 @@ func (p *Pages) read(from io.Reader) (string, error) {
 	return Look(from)
 }
 
+// ErrLarge is returned of a picture with more points or bytes than are looked at.
+var ErrLarge = fmt.Errorf("too large: %w", qrgate.ErrInvalid)
+
 // Look returns the code of a reel in a picture, or "" if there is none. What is no
 // picture is [qrgate.ErrInvalid].
 func Look(from io.Reader) (string, error) {
-	in := bufio.NewReader(io.LimitReader(from, maxPicture))
+	room := &io.LimitedReader{R: from, N: maxPicture}
+	in := bufio.NewReader(room)
 	var head bytes.Buffer
 	c, _, err := image.DecodeConfig(io.TeeReader(in, &head))
-	if err != nil || c.Width <= 0 || c.Height <= 0 || c.Width > maxPixels/c.Height {
+	if err != nil || c.Width <= 0 || c.Height <= 0 {
 		return "", fmt.Errorf("carry: picture: %w", qrgate.ErrInvalid)
 	}
+	if c.Width > maxPixels/c.Height {
+		return "", fmt.Errorf("carry: picture: %w", ErrLarge)
+	}
 	img, _, err := image.Decode(io.MultiReader(&head, in))
+	if err != nil && room.N <= 0 {
+		return "", fmt.Errorf("carry: picture: %w", ErrLarge)
+	}
 	if err != nil {
 		return "", fmt.Errorf("carry: picture: %w", qrgate.ErrInvalid)
 	}

@@ -2,7 +2,9 @@ package carry_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/gif"
 	"image/jpeg"
@@ -105,6 +107,30 @@ func TestEveryCodeOfAReelIsRead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A telephone that takes more points than are looked at is told to take less, not that this
+// is no picture.
+func TestATooLargePhotographIsCalledSo(t *testing.T) {
+	for name, picture := range map[string][]byte{"of 48 million points": chunks(8000, 6000, 0), "of 13 MB": chunks(800, 600, 13<<20)} {
+		w, _ := newWorld(t)
+		if _, body := handInPictures(t, w, "", picture); !strings.Contains(body, "ảnh quá lớn") || strings.Contains(body, "không phải ảnh") {
+			t.Errorf("a picture %s: it is not said that it is too large", name)
+		}
+	}
+}
+
+// chunks is how a PNG of so many points begins, with so many bytes before the points.
+func chunks(w, h uint32, before int) []byte {
+	b := []byte("\x89PNG\r\n\x1a\n")
+	add := func(kind string, data []byte) {
+		body := append([]byte(kind), data...)
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(data))), body...)
+		b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(body))
+	}
+	add("IHDR", append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, w), h), 8, 0, 0, 0, 0))
+	add("tEXt", make([]byte, before))
+	return b
 }
 
 // Pictures are handed in a few at a time; what was read stays until the last has come.
