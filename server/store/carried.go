@@ -62,6 +62,13 @@ func (k CarriedKiosk) Late(now time.Time) bool { return now.Sub(k.Last) > carrie
 // carriedMost bounds how many kiosks are listed.
 const carriedMost = 500
 
+// carriedRows are the kiosks whose check-ins were brought by hand and of which nothing was
+// heard by the link since. They are found by what was brought, which is little, not by
+// what kiosks there are.
+const carriedRows = ` FROM (SELECT object, MAX(at) AS last FROM audit WHERE action = 'carry' GROUP BY object) c
+	JOIN kiosks k ON k.id = c.object LEFT JOIN places p ON p.no = k.place_no LEFT JOIN presences s ON s.kiosk_no = k.no
+	WHERE k.state = ? AND k.kind = 0 AND c.last > COALESCE(s.contact, 0)`
+
 // CarriedKiosks returns the kiosks whose check-ins were brought by hand and of which
 // nothing was heard by the link since, those first that have waited longest.
 func (s *Store) CarriedKiosks(ctx context.Context) ([]CarriedKiosk, error) {
@@ -73,12 +80,19 @@ func (s *Store) CarriedKiosks(ctx context.Context) ([]CarriedKiosk, error) {
 		k.Last = time.UnixMilli(last)
 		all = append(all, k)
 		return err
-	}, `SELECT c.id, c.place, c.last FROM (
-			SELECT k.id, COALESCE(p.name, k.place) AS place, k.no, (SELECT MAX(a.at) FROM audit a WHERE a.object = k.id AND a.action = 'carry') AS last
-			FROM kiosks k LEFT JOIN places p ON p.no = k.place_no WHERE k.state = ? AND k.kind = 0
-		) c LEFT JOIN presences s ON s.kiosk_no = c.no WHERE c.last > COALESCE(s.contact, 0) ORDER BY c.last, c.id LIMIT ?`, int64(qrgate.KioskActive), carriedMost)
+	}, "SELECT k.id, COALESCE(p.name, k.place), c.last"+carriedRows+" ORDER BY c.last, k.id LIMIT ?", int64(qrgate.KioskActive), carriedMost)
 	if err != nil {
 		return nil, fmt.Errorf("store: kiosks carried by hand: %w", err)
 	}
 	return all, nil
+}
+
+// LateCarried returns how many of all those kiosks are [CarriedKiosk.Late].
+func (s *Store) LateCarried(ctx context.Context, now time.Time) (n int, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) },
+		"SELECT COUNT(*)"+carriedRows+" AND c.last < ?", int64(qrgate.KioskActive), now.Add(-carriedLate).UnixMilli())
+	if err != nil {
+		return 0, fmt.Errorf("store: kiosks carried late: %w", err)
+	}
+	return n, nil
 }

@@ -283,14 +283,8 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 	keeps := len(v.Scopes(keepers...)) > 0
 	late := 0
 	if keeps {
-		carried, err := p.Store.CarriedKiosks(r.Context())
-		if err != nil {
+		if late, err = p.Store.LateCarried(r.Context(), p.f.Now()); err != nil {
 			return err
-		}
-		for _, k := range carried {
-			if k.Late(p.f.Now()) {
-				late++
-			}
 		}
 	}
 	return v.Render(w, "fleet", map[string]any{

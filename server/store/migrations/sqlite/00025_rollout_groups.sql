@@ -7,7 +7,11 @@ ALTER TABLE rollouts ADD COLUMN group_no INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollouts ADD COLUMN group_stages TEXT NOT NULL DEFAULT '';
 ALTER TABLE rollouts ADD COLUMN group_hold INTEGER NOT NULL DEFAULT 0;
 
+-- Kiosks are found by it whose check-ins are brought by hand.
+CREATE INDEX audit_carried ON audit (object, at) WHERE action = 'carry';
+
 -- +goose Down
+DROP INDEX audit_carried;
 ALTER TABLE rollouts DROP COLUMN group_hold;
 ALTER TABLE rollouts DROP COLUMN group_stages;
 ALTER TABLE rollouts DROP COLUMN group_no;
