@@ -15,6 +15,8 @@ import (
 	"github.com/qrgate/qrgate/device/agent"
 	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/lease"
+	"github.com/qrgate/qrgate/device/room"
+	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/outbox"
@@ -37,17 +39,17 @@ func startCarrying(ctx context.Context, tasks *errgroup.Group, c Config, d carry
 	return func() string { return watch.Notice(words.Vietnamese) }
 }
 
-// takeBeside returns what takes all but receipts of what was carried here: what else
-// comes by the link, and the settings.
-func (s *station) takeBeside(heart *agent.Agent) func(context.Context, []byte) bool {
+// takeBeside returns what takes all but receipts of what was carried here: what hand
+// takes, which is what else comes by the link, and the settings.
+func takeBeside(id *agent.Identity, kept *settings.Settings, hand func(context.Context, []byte) bool) func(context.Context, []byte) bool {
 	return func(ctx context.Context, envelope []byte) bool {
-		if heart.Hand(ctx, envelope) {
+		if hand(ctx, envelope) {
 			return true
 		}
-		if _, err := wire.OpenConfig(envelope, s.id.Kiosk, s.id.Keys().Signer(wire.ForConfig)); err != nil {
+		if _, err := wire.OpenConfig(envelope, id.Kiosk, id.Keys().Signer(wire.ForConfig)); err != nil {
 			return false
 		}
-		s.kept.Take(envelope) // and tells why it is refused
+		kept.Take(envelope) // and tells why it is refused
 		return true
 	}
 }
@@ -84,7 +86,8 @@ func export(ctx context.Context, env environment) error {
 	return err
 }
 
-// exportStopped holds the outbox meanwhile.
+// exportStopped holds the outbox meanwhile. Events and settings are on disk for when the
+// door runs.
 func exportStopped(ctx context.Context, env environment, c Config, id *agent.Identity, dir string) (carry.Report, error) {
 	// What is written here as another user the door could not open.
 	if i, err := os.Stat(c.State); err == nil {
@@ -115,7 +118,17 @@ func exportStopped(ctx context.Context, env environment, c Config, id *agent.Ide
 	if err != nil {
 		return carry.Report{}, err
 	}
+	kept, err := openSettings(c, id, log)
+	if err != nil {
+		return carry.Report{}, err
+	}
+	inside, err := room.Open(c.room(), id.Key)
+	if err != nil {
+		return carry.Report{}, err
+	}
 	heart := agent.New(id, state, voids, queue, clock, machine.SinceBoot, nil, log)
+	heart.Room = inside
+	beside := takeBeside(id, kept, func(_ context.Context, envelope []byte) bool { return heart.Take(envelope) })
 	take := func(_ context.Context, envelope []byte) error {
 		at, err := deliver.Apply(id.Kiosk, id.ReceiptKey, queue, envelope)
 		if err != nil {
@@ -124,10 +137,7 @@ func exportStopped(ctx context.Context, env environment, c Config, id *agent.Ide
 		left.Contact(at)
 		return state.Raise(at)
 	}
-	d := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: take, Beside: func(_ context.Context, envelope []byte) bool {
-		_, err := wire.OpenConfig(envelope, id.Kiosk, id.Keys().Signer(wire.ForConfig))
-		return heart.Take(envelope) || err == nil // settings are taken by a door that runs
-	}}
+	d := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: take, Beside: beside}
 	r, err := d.Visit(ctx, dir)
-	return r, errors.Join(err, left.Close(), queue.Close())
+	return r, errors.Join(err, inside.Close(), left.Close(), queue.Close())
 }

@@ -270,7 +270,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	alive := func() bool { return door.Alive(time.Now()) }
 
 	tasks, ctx := errgroup.WithContext(ctx)
-	carried := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand, Beside: s.takeBeside(heart)}
+	carried := carry.Door{Kiosk: id.Kiosk, Key: id.Key, Queue: queue, Take: sender.Hand, Beside: takeBeside(id, s.kept, heart.Hand)}
 	notice := startCarrying(ctx, tasks, c, carried, log.With("task", "carry"))
 	face.Reconfigure(func(o *screen.Options) { o.Notice = own.bootNotice(blindNotice(door, s.notice(notice))) })
 	s.startCodes(ctx, tasks, codes, carried, sender, face)

@@ -411,8 +411,8 @@ type handed struct {
 
 // Hand takes what a server sent another way than by the link, on a USB stick or as
 // codes: a list of keys, the list of void cards, the word that it is the newest, an
-// event. It returns when that is in force, and false if it is none of these: a receipt,
-// say. Run must be running.
+// event if there is a Room. It returns when that is in force, and false if it is none of
+// these: a receipt, say. Run must be running.
 func (a *Agent) Hand(ctx context.Context, envelope []byte) bool {
 	done := make(chan bool, 1)
 	select {
@@ -442,10 +442,8 @@ func (a *Agent) Take(envelope []byte) bool {
 		a.takeNewest(said)
 		return true
 	}
-	if _, err := wire.OpenEvent(envelope, a.id.ReceiptKey); err == nil {
-		if a.Room != nil {
-			a.takeEvent(envelope)
-		}
+	if _, err := wire.OpenEvent(envelope, a.id.ReceiptKey); err == nil && a.Room != nil {
+		a.takeEvent(envelope)
 		return true
 	}
 	return false
