@@ -271,12 +271,22 @@ func TestGroups(t *testing.T) {
 	w.post("admin", many, 422, "step", "chosen", "group", "1")
 	w.post("admin", many, 404, "step", "chosen", "group", "9", "kiosk", gate1)
 	w.post("admin", many, 400, "step", "chosen", "group", "x", "kiosk", gate1)
-	w.post("admin", many, 303, "step", "chosen", "group", "1", "kiosk", gate1, "kiosk", "gate-9999")
-	w.post("admin", many, 303, "step", "all", "group", "1", "tim", gate3)
+	body = w.post("admin", many, 409, "step", "chosen", "group", "1", "kiosk", gate1, "kiosk", "gate-9999")
+	w.shows(409, 409, body, "one of two is not there any more", "không còn hoạt động", `value="`+gate1+`" checked`, `<option value="1" selected>`)
+	// What is chosen counts, not what the filter of then finds now.
+	w.post("admin", many, 303, "step", "chosen", "group", "1", "kiosk", gate1, "trang-thai", "running", "tim", gate2)
+	w.page("admin", "/thiet-bi/cau-hinh?tim="+gate3, `name="found" value="1"`, "Đã xếp 1 kiosk vào nhóm")
+	w.post("admin", many, 303, "step", "all", "group", "1", "tim", gate3, "found", "1")
 	if groupOf(gate1) != 1 || groupOf(gate3) != 1 || groupOf(gate2) != 0 {
 		t.Errorf("in the group are %d, %d, %d", groupOf(gate1), groupOf(gate3), groupOf(gate2))
 	}
-	w.post("admin", many, 303, "step", "all", "group", "0")
+	body = w.post("admin", many, 409, "step", "all", "group", "0", "found", "3")
+	w.shows(409, 409, body, "one has come since", "nay lọc được 4 kiosk", "Xếp cả 4 kiosk", `<option value="0" selected>`)
+	if groupOf(gate1) != 1 {
+		t.Error("others were moved than somebody saw")
+	}
+	w.post("admin", many, 303, "step", "all", "group", "0", "found", "4")
+	w.page("admin", "/thiet-bi/cau-hinh", "4 kiosk đã đưa ra khỏi nhóm")
 	w.post("owner", many, 403, "step", "all", "group", "1")
 
 	const change = "/thiet-bi/cau-hinh/nhom/1"

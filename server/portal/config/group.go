@@ -44,7 +44,7 @@ func (p *Pages) unfit(ctx context.Context, v *page.View, group int64, kiosks []k
 }
 
 // joinMany puts the kiosks that are chosen on the page of all into a group, or every one
-// that the page was asked for: all of them or none.
+// that the page has found, if each of them can be in it.
 func (p *Pages) joinMany(w http.ResponseWriter, r *http.Request, v *page.View, f *page.Form) error {
 	group, err := groupOf(f)
 	if err != nil {
@@ -54,27 +54,68 @@ func (p *Pages) joinMany(w http.ResponseWriter, r *http.Request, v *page.View, f
 	if err != nil {
 		return err
 	}
-	var chosen []kept.Kiosk
-	var ids []string
-	for _, l := range d.found {
-		if f.Values.Get("step") == "all" || slices.Contains(f.Values["kiosk"], l.ID) {
-			chosen, ids = append(chosen, l.Kiosk), append(ids, l.ID)
+	chosen := d.chosen
+	if f.Values.Get("step") == "all" {
+		chosen = d.every
+	}
+	kiosks, code := chosen(f)
+	if f.OK() {
+		if d.Problems, err = p.unfit(r.Context(), v, group, kiosks); err != nil {
+			return err
 		}
 	}
-	if len(ids) == 0 {
-		f.Fail("kiosk", "config.join.none")
-		return v.RenderStatus(w, http.StatusUnprocessableEntity, "config_home", d)
+	if !f.OK() || len(d.Problems) > 0 {
+		return v.RenderStatus(w, code, "config_home", d)
 	}
-	if d.Problems, err = p.unfit(r.Context(), v, group, chosen); err != nil {
-		return err
-	}
-	if len(d.Problems) > 0 {
-		return v.RenderStatus(w, http.StatusUnprocessableEntity, "config_home", d)
+	var ids []string
+	for _, k := range kiosks {
+		ids = append(ids, k.ID)
 	}
 	if err := p.Join(r.Context(), group, ids, v.Who.Account.ID); err != nil {
 		return err
 	}
-	return v.Go(w, "/thiet-bi/cau-hinh", "config.joined", "n", len(ids))
+	done := "config.joined"
+	if group == 0 {
+		done = "config.left"
+	}
+	return v.Go(w, "/thiet-bi/cau-hinh", done, "n", page.Number(len(ids)))
+}
+
+// chosen returns the kiosks that are ticked, whatever the page finds by now, and the
+// answer's code if they are not taken.
+func (d *homePage) chosen(f *page.Form) ([]kept.Kiosk, int) {
+	ticked := slices.Compact(slices.Sorted(slices.Values(f.Values["kiosk"])))
+	var kiosks []kept.Kiosk
+	for _, k := range d.all {
+		if _, is := slices.BinarySearch(ticked, k.ID); is {
+			kiosks = append(kiosks, k)
+		}
+	}
+	switch {
+	case len(ticked) == 0:
+		f.Fail("kiosk", "config.join.none")
+	case len(kiosks) < len(ticked):
+		f.Fail("kiosk", "config.join.gone")
+		return nil, http.StatusConflict
+	}
+	return kiosks, http.StatusUnprocessableEntity
+}
+
+// every is chosen for all that the page finds, which may be others by now than those that
+// somebody saw: kiosks come, go, and take their settings.
+func (d *homePage) every(f *page.Form) ([]kept.Kiosk, int) {
+	if f.Values.Get("found") != strconv.Itoa(d.Found()) {
+		f.Fail("kiosk", "config.join.changed", "n", page.Number(d.Found()))
+		return nil, http.StatusConflict
+	}
+	var kiosks []kept.Kiosk
+	for _, l := range d.found {
+		kiosks = append(kiosks, l.Kiosk)
+	}
+	if len(kiosks) == 0 {
+		f.Fail("kiosk", "config.join.none")
+	}
+	return kiosks, http.StatusUnprocessableEntity
 }
 
 // changeGroup renames a group, or removes it if every kiosk of it runs without what is

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/qrgate/qrgate/server/fleet/configs"
@@ -39,6 +41,7 @@ type homePage struct {
 	Search   string
 	Problems []problem
 
+	all   []kept.Kiosk
 	found []line // Kiosks and those that are not shown
 }
 
@@ -76,7 +79,7 @@ func (p *Pages) homeOf(r *http.Request, v *page.View, asked url.Values, f *page.
 	if err != nil {
 		return nil, err
 	}
-	d := &homePage{Form: f, Counts: map[configs.Status]int{}, Only: configs.Status(asked.Get("trang-thai")), Search: strings.ToValidUTF8(asked.Get("tim"), "")}
+	d := &homePage{Form: f, all: kiosks, Counts: map[configs.Status]int{}, Only: configs.Status(asked.Get("trang-thai")), Search: strings.ToValidUTF8(asked.Get("tim"), "")}
 	d.Statuses = configs.Statuses()
 	if d.Groups, err = p.Groups(ctx); err != nil {
 		return nil, err
@@ -112,6 +115,14 @@ func (d *homePage) ManyPlaces() bool { return len(d.Places) > 12 }
 
 // Found is how many kiosks were asked for.
 func (d *homePage) Found() int { return len(d.found) }
+
+// Ticked reports whether a kiosk was chosen in the form that is shown again.
+func (d *homePage) Ticked(kiosk string) bool { return slices.Contains(d.Form.Values["kiosk"], kiosk) }
+
+// Into reports whether the form that is shown again was about a group.
+func (d *homePage) Into(group int64) bool {
+	return d.Form.Values.Get("group") == strconv.FormatInt(group, 10)
+}
 
 func lineOf(v *page.View, k kept.Kiosk, doc kept.Document, is kept.State, generation uint64) line {
 	l := line{Kiosk: k, Path: pathOf(configs.Kiosk(k.ID))}
