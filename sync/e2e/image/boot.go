@@ -29,7 +29,7 @@ type kernel struct {
 // this kernel does not have are part of it, or of another board's.
 var early = []string{
 	"mmc_block", "sdhci_iproc", "sdhci_brcmstb", "bcm2835", "bcm2835_wdt", "virtio_pci", "virtio_blk", "usb_storage", "uas", "sd_mod",
-	"xhci_pci", "loop", "squashfs", "overlay", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
+	"xhci_pci", "loop", "squashfs", "overlay", "crc32c_generic", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
 }
 
 func (b *build) kernel(ctx context.Context) (kernel, error) {
