@@ -172,7 +172,7 @@ func (w *world) group(name string, kiosks ...string) (id int64) {
 	id, err := w.groups.AddGroup(w.t.Context(), name, "admin")
 	for _, k := range kiosks {
 		if err == nil {
-			err = w.groups.Join(w.t.Context(), id, "admin", k)
+			err = w.groups.Join(w.t.Context(), id, []string{k}, "admin")
 		}
 	}
 	if err != nil {
