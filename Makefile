@@ -58,9 +58,10 @@ arm:
 	for board in arm64 armv7 armv6; do \
 	  sync/e2e/arm.sh $$board -timeout 30m $$(go list ./hw/... ./sync/... ./device/... | grep -v /e2e) || exit 1; done
 
-# The image of a kiosk's card for Raspberry Pi 3, 4, 5 and Zero 2, for a box with lamps.
+# The image of a kiosk's card for Raspberry Pi 3, 4, 5 and Zero 2, for a box with lamps; for a
+# Pi 2: go run ./sync/e2e/image -out build/image -arch armhf.
 # Needs apt-get.
-IMAGE := dosfstools kmod mmdebstrap mtools squashfs-tools systemd xz-utils
+IMAGE := device-tree-compiler dosfstools kmod mmdebstrap mtools squashfs-tools systemd xz-utils
 image:
 	@dpkg -s $(IMAGE) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(IMAGE); }
 	go run ./sync/e2e/image -out build/image
