@@ -14,6 +14,7 @@ import (
 	"github.com/qrgate/qrgate/server/fleet/releases"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal"
+	"github.com/qrgate/qrgate/server/portal/carry"
 	fleetpages "github.com/qrgate/qrgate/server/portal/fleet"
 	"github.com/qrgate/qrgate/server/portal/release"
 	"github.com/qrgate/qrgate/server/store"
@@ -79,4 +80,4 @@ func (nobodyCarries) Carry(_ context.Context, r io.Reader) (ingest.Carried, erro
 
 func (nobodyCarries) Owed(context.Context, string) ([][]byte, error) { return nil, nil }
 
-func (nobodyCarries) Beside(string) ([][]byte, error) { return nil, nil }
+func (nobodyCarries) Beside(string) (carry.Beside, error) { return carry.Beside{}, nil }
