@@ -45,7 +45,9 @@ func Arches() []string { return []string{"arm64", "arm", "amd64"} }
 
 // Systems are the whole systems that stand beside programs under a version, as machines
 // of their own: what is written to the card of a box with lamps or with a screen.
-func Systems() []string { return []string{"system-arm64-lamps", "system-arm64-screen", "system-arm-lamps"} }
+func Systems() []string {
+	return []string{"system-arm64-lamps", "system-arm64-screen", "system-arm-lamps"}
+}
 
 // MaxBytes returns the most that a build for an arch may have.
 func MaxBytes(arch string) int64 {
