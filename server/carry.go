@@ -10,12 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/fleet/courier"
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/server/store/rooms"
 	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
@@ -128,12 +131,17 @@ func offlineIngest(ctx context.Context, env environment, s *store.Store) (*carri
 	if err != nil {
 		return nil, err
 	}
-	voids := lists.New(void.New(s, time.Now), wire.Signer{ID: id, Key: key}, lists.Options{})
+	sign := wire.Signer{ID: id, Key: key}
+	voids := lists.New(void.New(s, time.Now), sign, lists.Options{})
 	if err := voids.Refresh(ctx); err != nil {
 		return nil, err
 	}
+	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), sign, doors.Options{})
+	if err := told.Refresh(ctx); err != nil {
+		return nil, err
+	}
 	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: noLink{}, Feed: ingest.NewFeed(nil), Lists: voids,
+		Store: s, Vault: days, Opener: opener, Sign: sign, Link: noLink{}, Feed: ingest.NewFeed(nil), Lists: voids, Doors: told,
 	}, ingest.Options{Workers: 1, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "import")})
 	return &carrier{Ingest: in, keys: keys.Signed()}, err
 }

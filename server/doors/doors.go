@@ -14,6 +14,7 @@
 package doors
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -69,6 +70,7 @@ type place struct {
 // A bundle is an event, signed.
 type bundle struct {
 	stamp  wire.Stamp
+	from   int64 // Unix milliseconds: when its doors open
 	data   []byte
 	limits map[wire.Scope]uint64
 }
@@ -137,8 +139,6 @@ func (d *Doors) Refresh(ctx context.Context) error {
 		if !ok {
 			continue // nobody asks
 		}
-		at.events = slices.Sorted(maps.Keys(of))
-		is.at[no] = at
 		for event, version := range of {
 			b := was.bundles[event]
 			if b == nil || b.stamp != (wire.Stamp{Generation: is.generation, Version: version}) {
@@ -148,6 +148,11 @@ func (d *Doors) Refresh(ctx context.Context) error {
 			}
 			is.bundles[event] = b
 		}
+		// A kiosk that cannot hold them all gets those that begin first.
+		at.events = slices.SortedFunc(maps.Keys(of), func(a, b uint32) int {
+			return cmp.Or(cmp.Compare(is.bundles[a].from, is.bundles[b].from), cmp.Compare(a, b))
+		})
+		is.at[no] = at
 	}
 	d.is.Store(is)
 	return nil
@@ -159,7 +164,7 @@ func (d *Doors) read(ctx context.Context, generation uint64, no uint32) (*bundle
 		return nil, err
 	}
 	e.Stamp.Generation = generation
-	b := &bundle{stamp: e.Stamp, data: wire.SealEvent(e, d.sign.ID, d.sign.Key), limits: map[wire.Scope]uint64{{Event: no}: uint64(e.Capacity)}}
+	b := &bundle{stamp: e.Stamp, from: e.From, data: wire.SealEvent(e, d.sign.ID, d.sign.Key), limits: map[wire.Scope]uint64{{Event: no}: uint64(e.Capacity)}}
 	for _, c := range e.Categories {
 		b.limits[wire.Scope{Event: no, Category: c.No}] = uint64(c.Quota)
 	}
@@ -167,7 +172,7 @@ func (d *Doors) read(ctx context.Context, generation uint64, no uint32) (*bundle
 }
 
 // Lacks returns the signed events that a kiosk should hold and does not, at most
-// some of them: those that begin a beat's list first.
+// some of them: those that begin first.
 func (d *Doors) Lacks(kiosk string, held []wire.EventBeat) [][]byte {
 	return d.lacks(kiosk, held, lacksAtOnce)
 }
