@@ -35,6 +35,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 		}
 		at = askedOf(stays)
 		res.Stays = stays
+		res.Linger = task.Profile.After
 		if res.Found, err = t.Contacts(ctx, stays, task.Profile, task.Rules); err != nil {
 			return nil, err
 		}
@@ -385,8 +386,8 @@ func (p *Pages) contacts(w http.ResponseWriter, r *http.Request, v *page.View) e
 	}
 	names := spots{}
 	d := &contactsPage{head: h, No: run.No, At: run.At, Other: other, Diff: &run.Difference, Withheld: run.Withheld}
-	if q, ok := trace.FindProfile(h.Case.Profile); ok && q.After > 0 && !run.Place {
-		d.Linger = sayLong(v, q.After)
+	if run.Linger > 0 {
+		d.Linger = sayLong(v, run.Linger)
 	}
 	if d.By, err = p.accountName(ctx, v, run.By); err != nil {
 		return err

@@ -139,6 +139,9 @@ type Result struct {
 	Place bool         // an outbreak at a place: whoever stayed there is found, and nobody else
 	Stays []trace.Stay // that were traced, or everybody's who was at the place
 	Found trace.Found
+	// Linger is how long after the traced person left still counted, in milliseconds; of
+	// runs of an older version, which did not keep it, 0.
+	Linger int64
 	// Completeness is what was not known, in the caller's own form.
 	Completeness []byte
 	// Read is what the tracer read through, so that late check-ins are noticed. It
