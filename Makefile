@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.built=$(BUILT)
 BUILD   := go build -trimpath -ldflags "$(LDFLAGS)"
 APT     := chromium fuse3 lintian mosquitto poppler-utils postgresql prometheus python3-numpy python3-zxing-cpp qemu-user systemd wrk zbar-tools
 
-.PHONY: build demo test test-full twin arm image deps soak bench fuzz check pi packages reproducible clean
+.PHONY: build demo test test-full twin arm image image-test deps soak bench fuzz check pi packages reproducible clean
 
 # Both programs, for this machine.
 build:
@@ -65,6 +65,13 @@ IMAGE := device-tree-compiler dosfstools kmod mmdebstrap mtools squashfs-tools s
 image:
 	@dpkg -s $(IMAGE) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(IMAGE); }
 	go run ./sync/e2e/image -out build/image
+
+# The image on an emulated board: first start, check-ins, updates of the system, power cuts.
+# Needs apt-get, an hour, and a machine that does nothing else.
+IMAGETEST := $(IMAGE) chromium qemu-system-arm
+image-test:
+	@dpkg -s $(IMAGETEST) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(IMAGETEST); }
+	go test -tags image -timeout 3h -v ./sync/e2e/image
 
 # Debian's packages that test-full, soak and bench use.
 deps:
