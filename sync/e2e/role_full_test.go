@@ -129,7 +129,7 @@ func TestServerOfThreeRoles(t *testing.T) {
 	admin.confirm("/the/han-muc")
 	admin.post("/the/han-muc", url.Values{"purpose": {"card"}, "quota.batch_card": {"50"}, "quota.day_card": {"61"}})
 	clerk.print(late, "single")
-	if page := admin.get("/the/han-muc"); !strings.Contains(page, "<strong>61</strong> / 61") {
+	if page := admin.get("/the/han-muc"); !strings.Contains(page, "Hôm nay đã ký 61 trên 61") {
 		t.Errorf("page of quotas:\n%.3000s", page)
 	}
 }
