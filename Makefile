@@ -25,19 +25,21 @@ demo: build
 # that too would take its tests more than twice as long.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race -gcflags=modernc.org/sqlite/lib=-race=false)
 # In those of ALONE nothing runs at once but the browsers and programs that they drive:
-# of the portal's pages all but the two that stream. They would take minutes more. The
-# slowest, sync/e2e, begins first: at the end it would leave a processor without work.
+# of the portal's pages all but the two that stream. They would take minutes more.
 ALONE := hw/qrread|server/print|server/portal(/[^fl][a-z]*)?|sync/e2e
+# The packages that hold others, sync/e2e and server/portal, are the slowest and begin first:
+# at the end they would leave a processor without work.
+FIRST = awk -F/ '{ print NF, $$0 }' | sort -k1,1n -k2r | cut -d' ' -f2
 test: check
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$')
-	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$' | sort -r)
+	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$' | $(FIRST))
 
 # The tests that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. What make test has
 # run is not run again: where the tag changes all tests of a package, as the store they run
 # on, all but those on SQLite are run, and of the other packages the tests that only the tag
 # brings. Needs root, for FUSE and apt-get.
 TAGGED  = grep -rl --include='*_test.go' '^//go:build $(1)$$' device hw server sync
-FOLDERS = xargs -n1 dirname | sort -ru | sed 's|^|./|'
+FOLDERS = xargs -n1 dirname | sort -u | $(FIRST) | sed 's|^|./|'
 test-full: deps
 	go test -tags full -timeout 30m -skip '/^sqlite$$' $$($(call TAGGED,!full) | $(FOLDERS))
 	go test -tags full -timeout 30m -run "^($$($(call TAGGED,full) | xargs sed -nE 's/^func (Test[A-Z0-9]\w*)\(.*/\1/p' | sort -u | paste -sd'|'))$$" \
