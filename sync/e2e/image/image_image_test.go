@@ -239,6 +239,7 @@ func (w *world) enrol(m *machine) (id string) {
 	for end := time.Now().Add(slow); !strings.Contains(m.console.String(), "door open") && time.Now().Before(end); time.Sleep(4 * time.Second) {
 		m.scan(string(guide.Next))
 	}
+	m.replug()
 	return id
 }
 
