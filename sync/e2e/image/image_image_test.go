@@ -175,6 +175,7 @@ func (w *world) check(m *machine, n int) {
 	w.Helper()
 	card, err := w.stage.Card(w.Context(), n, "")
 	w.must(err)
+	m.until(slow, "the door has its scanner", func() bool { return m.opened() > 0 })
 	m.scan(card)
 	m.until(slow, fmt.Sprintf("check-in %d is on the server", n), func() bool { return w.rows() >= n })
 }

@@ -353,20 +353,22 @@ func (m *machine) plug() {
 	})
 }
 
+// opened is how often a door that is open has opened its scanner.
+func (m *machine) opened() int {
+	_, after, _ := strings.Cut(m.console.String(), "door open")
+	return strings.Count(after, "scanner ready")
+}
+
 // replug pulls the scanner out and plugs it in again at a door that has just opened:
 // qemu's chip gives nothing to whoever opens it a second time, as a door does after the
 // first start.
 func (m *machine) replug() {
 	m.Helper()
-	ready := func() int {
-		_, after, _ := strings.Cut(m.console.String(), "door open")
-		return strings.Count(after, "scanner ready")
-	}
-	m.until(slow, "the door has its scanner", func() bool { return ready() == 1 })
+	m.until(slow, "the door has its scanner", func() bool { return m.opened() == 1 })
 	m.card.must(m.ftdi.Close())
 	m.said(slow, "port: unplugged")
 	m.plug()
-	m.until(slow, "the door has its scanner again", func() bool { return ready() > 1 })
+	m.until(slow, "the door has its scanner again", func() bool { return m.opened() > 1 })
 }
 
 // scan is a code before the scanner.
