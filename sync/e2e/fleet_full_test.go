@@ -40,15 +40,15 @@ func BenchmarkFleet(b *testing.B) {
 // Few in a run of all tests, and with QRGATE_SCALE=soak ten thousand, beside Mosquitto
 // with the same clients.
 func TestSoakFleet(t *testing.T) {
-	n := 100
+	n, most := 100, time.Minute
 	if os.Getenv("QRGATE_SCALE") == "soak" {
-		n = 10_000
+		n, most = 10_000, 90*time.Second // their own handshakes are computed on the same processors
 	}
 	for _, mosquitto := range []bool{false, true} {
 		f := fleet(t, n, mosquitto)
 		t.Logf("mosquitto %t: %+v", mosquitto, f)
-		if f.Back > time.Minute {
-			t.Errorf("mosquitto %t: all %d were back after %s, want a minute at most", mosquitto, n, f.Back)
+		if f.Back > most {
+			t.Errorf("mosquitto %t: all %d were back after %s, want %s at most", mosquitto, n, f.Back, most)
 		}
 	}
 }
