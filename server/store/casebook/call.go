@@ -175,35 +175,15 @@ func (b *Book) home(f *file, d *register.PersonDetails) string {
 // households gives those one household who share it with somebody, by telephone or by
 // address.
 func households(all []Call) {
-	var first []int            // of each household, the number of one that it is part of
-	number := map[string]int{} // of a household by what it has in common
-	root := func(n int) int {
-		for first[n] != n {
-			n = first[n]
+	var same []both[string]
+	for _, c := range all {
+		if c.home != "" {
+			same = append(same, both[string]{c.Household, "~" + c.home}) // after every telephone's
 		}
-		return n
 	}
-	of := func(key string) int {
-		n, ok := number[key]
-		if !ok {
-			n = len(first)
-			number[key], first = n, append(first, n)
-		}
-		return root(n)
-	}
+	first := firsts(same)
 	for i := range all {
-		a := of(all[i].Household)
-		if all[i].home != "" {
-			first[of("home "+all[i].home)] = a
-		}
-	}
-	name := map[int]string{}
-	for i := range all {
-		n := of(all[i].Household)
-		if name[n] == "" {
-			name[n] = all[i].Household
-		}
-		all[i].Household = name[n]
+		all[i].Household = cmp.Or(first[all[i].Household], all[i].Household)
 	}
 }
 

@@ -1,6 +1,7 @@
 package casebook
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -13,7 +14,10 @@ import (
 )
 
 // A pair is two persons who are one human, the smaller number first.
-type pair struct{ A, B qrgate.Person }
+type pair = both[qrgate.Person]
+
+// both are two that are one.
+type both[T cmp.Ordered] struct{ A, B T }
 
 func pairOf(a, b qrgate.Person) pair { return pair{min(a, b), max(a, b)} }
 
@@ -217,22 +221,24 @@ func (b *Book) selves(q query, p qrgate.Person, same []pair) ([]qrgate.Person, e
 	return all, nil
 }
 
-// firsts returns for everybody in pairs the least person who is one human with
-// them.
-func firsts(pairs []pair) map[qrgate.Person]qrgate.Person {
-	first := map[qrgate.Person]qrgate.Person{}
-	root := func(p qrgate.Person) qrgate.Person {
-		for first[p] != 0 && first[p] != p {
-			p = first[p]
+// firsts returns for everything in pairs the least that is one with it.
+func firsts[T cmp.Ordered](pairs []both[T]) map[T]T {
+	first := map[T]T{}
+	root := func(one T) T {
+		for {
+			next, ok := first[one]
+			if !ok || next == one {
+				return one
+			}
+			one = next
 		}
-		return p
 	}
 	for _, p := range pairs {
 		x, y := root(p.A), root(p.B)
 		first[max(x, y)], first[min(x, y)] = min(x, y), min(x, y)
 	}
-	for p := range first {
-		first[p] = root(p)
+	for one := range first {
+		first[one] = root(one)
 	}
 	return first
 }
