@@ -7,12 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"image/png"
 	"testing"
 
 	"github.com/qrgate/qrgate/server/ingest"
-	"github.com/qrgate/qrgate/server/portal/carry"
-	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/sync/reel"
 )
@@ -36,17 +33,9 @@ const camera = `(async () => {
 func TestCodesAreReadForABrowserThatCannot(t *testing.T) {
 	w, in := newWorld(t)
 	in.c = ingest.Carried{Batches: 1, Records: 3, Fresh: 3}
-	var whole bytes.Buffer
-	if err := deliver.WriteBundle(&whole, gate, carry.Each([][]byte{bytes.Repeat([]byte{7}, 2*reel.Piece)})); err != nil {
-		t.Fatal(err)
-	}
 	var pictures []string
-	for _, img := range screens(t, reel.Cut(whole.Bytes())) {
-		var b bytes.Buffer
-		if err := png.Encode(&b, img); err != nil {
-			t.Fatal(err)
-		}
-		pictures = append(pictures, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(b.Bytes()))
+	for _, img := range screens(t, reel.Cut(bundle(t, bytes.Repeat([]byte{7}, 2*reel.Piece)))) {
+		pictures = append(pictures, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(pngOf(t, img)))
 	}
 	list, err := json.Marshal(pictures)
 	if err != nil {

@@ -59,10 +59,13 @@ func newWorld(t *testing.T) (*pagetest.World, *intake) {
 
 const at = "/thiet-bi/nhan-tay"
 
-func bundle(t *testing.T) []byte {
+var batch = []byte("a batch")
+
+// bundle returns batches of the gate as it writes them.
+func bundle(t *testing.T, batches ...[]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := deliver.WriteBundle(&b, gate, carry.Each([][]byte{[]byte("a batch")})); err != nil {
+	if err := deliver.WriteBundle(&b, gate, carry.Each(batches)); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -72,7 +75,7 @@ func TestABundleIsHandedIn(t *testing.T) {
 	w, in := newWorld(t)
 	in.c = ingest.Carried{Batches: 2, Records: 301, Fresh: 300, Receipts: [][]byte{[]byte("r")}}
 	in.beside.List = [][]byte{bytes.Repeat([]byte("void"), 5<<10)}
-	status, body, _ := w.Upload("admin", at, "carry.file", bundle(t), nil)
+	status, body, _ := w.Upload("admin", at, "carry.file", bundle(t, batch), nil)
 	for _, want := range []string{gate, "301", "300", at + "/bien-nhan?may=" + gate} {
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("the page of what was taken: %d, without %q", status, want)
@@ -106,11 +109,7 @@ func TestAVisitToAKioskThatHadNothingToTellIsNoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var empty bytes.Buffer
-	if err := deliver.WriteBundle(&empty, gate, carry.Each(nil)); err != nil {
-		t.Fatal(err)
-	}
-	if status, body, _ := w.Upload("admin", at, "carry.file", empty.Bytes(), nil); status != 200 {
+	if status, body, _ := w.Upload("admin", at, "carry.file", bundle(t), nil); status != 200 {
 		t.Fatalf("a bundle of nothing: %d\n%s", status, body)
 	}
 	kiosks, err := w.Store.CarriedKiosks(t.Context())
@@ -131,9 +130,9 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"a picture": {[]byte("\xff\xd8\xff\xe0"), ingest.Carried{}, nil, "cắt ngắn"},
 		"a page":    {[]byte("<html>\n"), ingest.Carried{}, nil, "không phải tệp"},
 		"hostile":   {append([]byte("QRGATE-BUNDLE 1 <script>\n"), 0, 0, 0, 0), ingest.Carried{}, nil, "không phải tệp"},
-		"cut":       {bundle(t), ingest.Carried{Batches: 1, Records: 9, Receipts: [][]byte{[]byte("r")}}, fmt.Errorf("x: %w", io.ErrUnexpectedEOF), "không mất gì"},
-		"unknown":   {bundle(t), ingest.Carried{}, qrgate.ErrNotFound, "Không có máy nào tên " + gate},
-		"revoked":   {bundle(t), ingest.Carried{}, qrgate.ErrRevoked, "thu hồi"},
+		"cut":       {bundle(t, batch), ingest.Carried{Batches: 1, Records: 9, Receipts: [][]byte{[]byte("r")}}, fmt.Errorf("x: %w", io.ErrUnexpectedEOF), "không mất gì"},
+		"unknown":   {bundle(t, batch), ingest.Carried{}, qrgate.ErrNotFound, "Không có máy nào tên " + gate},
+		"revoked":   {bundle(t, batch), ingest.Carried{}, qrgate.ErrRevoked, "thu hồi"},
 	} {
 		in.c, in.err = tt.c, tt.err
 		status, body, _ := w.Upload("admin", at, "carry.file", tt.file, nil)

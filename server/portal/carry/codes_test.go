@@ -3,7 +3,6 @@ package carry_test
 import (
 	"bytes"
 	"image/gif"
-	"image/png"
 	"net/http"
 	"strings"
 	"testing"
@@ -34,7 +33,7 @@ func TestWhatIsTooLongForCodesHidesNothingElse(t *testing.T) {
 	} {
 		w, in := newWorld(t)
 		in.c, in.beside = ingest.Carried{Batches: 1}, tt.beside
-		_, body, _ := w.Upload("admin", at, "carry.file", bundle(t), nil)
+		_, body, _ := w.Upload("admin", at, "carry.file", bundle(t, batch), nil)
 		for _, sentence := range []string{noList, noEvents} {
 			if said := strings.Contains(body, sentence); said != (sentence == tt.said) {
 				t.Errorf("%s: it is said %q: %t", name, sentence, said)
@@ -56,11 +55,7 @@ func filmed(t *testing.T, get func(who, path string) (int, string, http.Header))
 	}
 	var reader reel.Reader
 	for _, screen := range film.Image {
-		var b bytes.Buffer
-		if err := png.Encode(&b, screen); err != nil {
-			t.Fatal(err)
-		}
-		code, err := carry.Look(&b)
+		code, err := carry.Look(bytes.NewReader(pngOf(t, screen)))
 		if err != nil {
 			t.Fatal(err)
 		}

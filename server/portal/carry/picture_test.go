@@ -20,7 +20,6 @@ import (
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/server/qrgate"
-	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/reel"
 )
 
@@ -36,6 +35,16 @@ func screens(t testing.TB, codes []string) []*image.Paletted {
 		t.Fatal(err)
 	}
 	return film.Image
+}
+
+// pngOf returns a picture as a file.
+func pngOf(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // photograph is what a telephone makes of a screen: somewhat turned, on a grey ground,
@@ -82,14 +91,11 @@ func TestAPhotographOfACodeIsRead(t *testing.T) {
 			t.Errorf("%s: %.20q, %v", name, got, err)
 		}
 	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, screen); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := carry.Look(bytes.NewReader(b.Bytes())); err != nil || got != codes[0] {
+	whole := pngOf(t, screen)
+	if got, err := carry.Look(bytes.NewReader(whole)); err != nil || got != codes[0] {
 		t.Errorf("a picture of the screen itself: %.20q, %v", got, err)
 	}
-	for name, file := range map[string][]byte{"nothing": nil, "text": []byte("<html>"), "half": b.Bytes()[:b.Len()/2], "a head": b.Bytes()[:40]} {
+	for name, file := range map[string][]byte{"nothing": nil, "text": []byte("<html>"), "half": whole[:len(whole)/2], "a head": whole[:40]} {
 		if got, err := carry.Look(bytes.NewReader(file)); !errors.Is(err, qrgate.ErrInvalid) {
 			t.Errorf("%s: %.20q, %v; want %v", name, got, err, qrgate.ErrInvalid)
 		}
@@ -137,11 +143,7 @@ func chunks(w, h uint32, before int) []byte {
 func TestPicturesAreHandedIn(t *testing.T) {
 	w, in := newWorld(t)
 	in.c = ingest.Carried{Batches: 1, Records: 3, Fresh: 3}
-	var whole bytes.Buffer
-	if err := deliver.WriteBundle(&whole, gate, carry.Each([][]byte{bytes.Repeat([]byte{7}, 3*reel.Piece)})); err != nil {
-		t.Fatal(err)
-	}
-	codes := reel.Cut(whole.Bytes())
+	codes := reel.Cut(bundle(t, bytes.Repeat([]byte{7}, 3*reel.Piece)))
 	pictures := screens(t, codes)
 	status, body := handInPictures(t, w, "", photograph(t, pictures[0], 1280, 720, .9, 0), []byte("no picture"))
 	if status != 422 || !strings.Contains(body, codes[0]) || !strings.Contains(body, "JPEG") {
@@ -181,11 +183,7 @@ func handInPictures(t *testing.T, w *pagetest.World, codes string, pictures ...[
 func FuzzLook(f *testing.F) {
 	screen := screens(f, reel.Cut([]byte("a bundle")))[0]
 	f.Add(photograph(f, screen, 320, 240, .9, 0))
-	var b bytes.Buffer
-	if err := png.Encode(&b, screen); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b.Bytes())
+	f.Add(pngOf(f, screen))
 	f.Add([]byte("\x89PNG\r\n\x1a\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		code, err := carry.Look(bytes.NewReader(file))
