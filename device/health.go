@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/qrgate/qrgate/hw/board"
+	"github.com/qrgate/qrgate/hw/qrread"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -39,6 +40,12 @@ func powerOf(p board.Power) wire.PowerFlags {
 		}
 	}
 	return f
+}
+
+// hintsOf returns what a beat says of the hints that a camera gave.
+func hintsOf(given map[string]uint64) wire.HintBeat {
+	count := func(h qrread.Hint) uint32 { return uint32(min(given[string(h)], math.MaxUint32)) }
+	return wire.HintBeat{Closer: count(qrread.Closer), HoldStill: count(qrread.HoldStill), Tilt: count(qrread.Tilt), Light: count(qrread.Light)}
 }
 
 // shareOf returns a share of one in per cent.

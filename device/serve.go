@@ -462,6 +462,7 @@ func fillBeat(b *wire.Beat, h board.Health, scanners []scan.Health, unrecorded u
 		case !s.Present:
 			sb.Fault = "absent"
 		}
+		sb.Hints = hintsOf(s.Hints)
 		b.Scanners = append(b.Scanners, sb)
 	}
 }

@@ -73,6 +73,9 @@ func TestHintIsSteadyAndEnds(t *testing.T) {
 		if d := cmp.Diff(want, told); d != "" {
 			t.Errorf("OnHint was told (-want +got)\n%s", d)
 		}
+		if d := cmp.Diff(map[string]uint64{"hold-still": 2}, src.Health().Hints); d != "" {
+			t.Errorf("hints in its health (-want +got)\n%s", d)
+		}
 	})
 }
 

@@ -233,6 +233,9 @@ func (s *Source) tell(h qrread.Hint) {
 		return
 	}
 	s.hint.Store(h)
+	if h != qrread.NoHint {
+		s.meter.Hint(string(h))
+	}
 	if s.told != nil {
 		s.told(h)
 	}

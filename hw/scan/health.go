@@ -2,6 +2,7 @@ package scan
 
 import (
 	"hash/maphash"
+	"maps"
 	"math/bits"
 	"sync"
 	"time"
@@ -33,6 +34,10 @@ type Health struct {
 	Babbling  bool      // sends what cannot be a code, without end
 	Blind     string    // why a camera that delivers frames sees nothing: one word, "" if it sees
 	LastError string    // newest reason for a drop, an absence or a failed dial; "" if none
+
+	// Hints is how often, since the program started, a camera told who held up a code
+	// why it was not read, by the word for why.
+	Hints map[string]uint64
 }
 
 // Faulty reports whether a person should look at the source.
@@ -131,6 +136,16 @@ func (m *Meter) Frame(blind string) {
 	m.h.Silent, m.h.Blind = false, blind
 }
 
+// Hint notes that a camera told who held up a code why it is not read.
+func (m *Meter) Hint(why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.h.Hints == nil {
+		m.h.Hints = make(map[string]uint64)
+	}
+	m.h.Hints[why]++
+}
+
 func (m *Meter) note(bad uint64) {
 	m.recent = m.recent<<1 | bad
 	m.frames = min(m.frames+1, 64)
@@ -162,6 +177,7 @@ func (m *Meter) Health() Health {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.h
+	h.Hints = maps.Clone(h.Hints)
 	now := time.Now()
 	h.Stuck = !m.stuckAt.IsZero() && now.Sub(m.stuckAt) < faultHold
 	h.Babbling = !m.babbleAt.IsZero() && now.Sub(m.babbleAt) < faultHold

@@ -126,9 +126,20 @@ type ScannerBeat struct {
 	LastScan int64  `cbor:"3,keyasint,omitempty"` // Unix milliseconds as the kiosk believes
 	Scans    uint64 `cbor:"4,keyasint,omitempty"` // since start
 	Bad      uint64 `cbor:"5,keyasint,omitempty"` // frames that were no code, since start
-	Fault    string `cbor:"6,keyasint,omitempty"`
+	Fault    string `cbor:"6,keyasint,omitempty"` // absent, silent, stuck, babbling; of a camera black, dark, bright, frozen; "" for none
 	Share    uint8  `cbor:"7,keyasint,omitempty"` // per cent of its latest frames that were no code; known once it gave any
 	Unplugs  uint32 `cbor:"8,keyasint,omitempty"` // times it went away, since start
+
+	Hints HintBeat `cbor:"9,keyasint,omitzero"`
+}
+
+// A HintBeat is how often, since start, a camera told who held up a code why it was
+// not read.
+type HintBeat struct {
+	Closer    uint32 `cbor:"1,keyasint,omitempty"` // too far away
+	HoldStill uint32 `cbor:"2,keyasint,omitempty"` // blurred, bent or damaged
+	Tilt      uint32 `cbor:"3,keyasint,omitempty"` // a glare lay on it
+	Light     uint32 `cbor:"4,keyasint,omitempty"` // too dark
 }
 
 // A BeatAnswer echoes a beat's nonce with the server's time, signed by the

@@ -64,6 +64,8 @@ func goldens() []golden {
 		Wanted: wire.Stamp{Generation: 3, Version: 17}, Running: wire.Stamp{Generation: 3, Version: 16},
 		Refused: wire.Stamp{Generation: 3, Version: 17}, Fault: wire.ConfigNoAnswer, Detail: "nobody answered",
 	}
+	hinted := *beat
+	hinted.Scanners = []wire.ScannerBeat{{Name: "camera:1", Present: true, Scans: 812, Hints: wire.HintBeat{Closer: 12, HoldStill: 31, Tilt: 4, Light: 1}}}
 	leased := *beat
 	leased.Lease = &wire.LeaseBeat{Term: 45 * 86_400, Used: 3600, Ended: true, Ends: 2}
 	days := uint16(60)
@@ -108,6 +110,8 @@ func goldens() []golden {
 		{"beat-answer-update.cbor", &updated, func() []byte { return wire.Seal(wire.ForBeat, 1, serverKey, updated) },
 			func(b []byte) (any, error) { return wire.OpenBeatAnswer(b, kiosk, find) }},
 		{"beat-config.cbor", &configured, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, configured) },
+			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
+		{"beat-hints.cbor", &hinted, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, hinted) },
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
 		{"beat-lease.cbor", &leased, func() []byte { return wire.Seal(wire.ForBeat, 0, kioskKey, leased) },
 			func(b []byte) (any, error) { return wire.OpenBeat(b, public(kioskKey)) }},
