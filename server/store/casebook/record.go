@@ -113,13 +113,14 @@ func (q *reading) read(ctx context.Context, rows trace.Rows, fn func(*qrgate.Che
 }
 
 // changed reports whether what is read now is something else. A day of which
-// nothing is left was dropped at the end of retention, which is no news.
-func (q *reading) changed(now []print) bool {
+// nothing is left was dropped at the end of retention, which is no news, and of one
+// that is older than all that have a key, less and less is left.
+func (q *reading) changed(now []print, keyed []qrgate.Day) bool {
 	was := map[qrgate.Day]print{}
 	for _, d := range q.Days {
 		was[d.Day] = d
 	}
-	return slices.ContainsFunc(now, func(d print) bool { return was[d.Day] != d })
+	return slices.ContainsFunc(now, func(d print) bool { return was[d.Day] != d && (len(keyed) == 0 || d.Day >= keyed[0]) })
 }
 
 // printOf is a number that another check-in, or the same one with other bounds on

@@ -12,6 +12,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/server/vault"
 )
 
 // slack is how long before a run's beginning a check-in may have been received that
@@ -97,6 +98,7 @@ func (b *Book) touched(ctx context.Context, rows trace.Rows, w watchedRun, full 
 		return false, err
 	}
 	start := b.now()
+	end := (qrgate.DayOf(f.Case.To) + 1).Start().UnixMilli()
 	news := map[qrgate.Spot]bool{}
 	if !full {
 		if news, err = b.news(ctx, readings, began.Add(-slack)); err != nil {
@@ -114,8 +116,16 @@ func (b *Book) touched(ctx context.Context, rows trace.Rows, w watchedRun, full 
 		if err != nil {
 			return false, err
 		}
-		if q.changed(now) {
+		days, err := b.v.Days()
+		if err != nil {
+			return false, err
+		}
+		if q.changed(now, days) {
 			return true, nil
+		}
+		came, err := b.cameUnder(ctx, rows, q, days, end)
+		if err != nil || came {
+			return came, err
 		}
 	}
 	if !asked {
@@ -126,6 +136,40 @@ func (b *Book) touched(ctx context.Context, rows trace.Rows, w watchedRun, full 
 		_, err := t.Exec("UPDATE case_runs SET began = ? WHERE case_id = ? AND no = ? AND began < ?", start.UnixMilli(), w.id, w.no, start.UnixMilli())
 		return err
 	})
+}
+
+// cameUnder reports whether check-ins of whom a reading asks about have come under days
+// that it does not know: a kiosk without a clock delivers after days, and what it wrote
+// is kept under the day on which it came. What is after end is not asked about.
+func (b *Book) cameUnder(ctx context.Context, rows trace.Rows, q *reading, days []qrgate.Day, end int64) (came bool, err error) {
+	var who qrgate.Person
+	known := map[qrgate.Day]bool{}
+	for _, s := range q.Subjects {
+		known[s.Day] = true
+		if p, err := b.v.Person(s.Day, s.Subject); err == nil {
+			who = p
+		}
+	}
+	if who == 0 {
+		return false, nil
+	}
+	others := map[qrgate.Day]qrgate.Subject{}
+	for _, day := range days {
+		if known[day] {
+			continue
+		}
+		switch s, err := b.v.Subject(day, who); {
+		case err == nil:
+			others[day] = s
+		case !errors.Is(err, vault.ErrShredded): // a moment ago
+			return false, err
+		}
+	}
+	if len(others) == 0 {
+		return false, nil
+	}
+	err = rows.CheckinsOf(ctx, others, func(c *qrgate.Checkin) error { came = came || c.Earliest < end; return nil })
+	return came, err
 }
 
 // news returns at which places of the readings something was received since, of
