@@ -4,8 +4,8 @@
 // Who may say what a kiosk runs is settled by the release's own keys (TUF, the go-tuf
 // module), which no server holds: the server only picks among what they have signed.
 // The kiosk starts from one root document, release-root.json in the folder of its
-// identity, which came with its enrolment or with the system's package. From there
-// on it follows the roots that sign each other. Time, by which old metadata
+// identity, which came with the system's package, or which its server vouches for in
+// its first answers. From there on it follows the roots that sign each other. Time, by which old metadata
 // expires, is the clock's floor (package when): a clock that is set forward makes
 // nothing expire, and one that is set back keeps nothing alive.
 //

@@ -64,6 +64,7 @@ type Updater struct {
 	// Of the task alone.
 	goal     goal
 	root     wire.Hash // that the server has vouched for
+	pinned   bool      // there is a root
 	found    Found     // what was fetched for it; zero if nothing was
 	fails    int
 	next     time.Time // no sooner again
@@ -213,7 +214,7 @@ func (u *Updater) step(ctx context.Context) bool {
 		u.say(wire.UpdateBeat{Stage: wire.UpdateReturned, Version: st.Returned.Version, Reason: st.Returned.Reason})
 		return false
 	case g.version == "":
-		u.say(wire.UpdateBeat{})
+		u.say(wire.UpdateBeat{Reason: u.rootless(ctx)})
 		return false
 	case st.Returned != nil && st.Returned.Version == g.version && st.Returned.Reason != release.Damaged:
 		// It has had its tries.
@@ -221,7 +222,7 @@ func (u *Updater) step(ctx context.Context) bool {
 		u.done(g)
 		return false
 	}
-	if root := u.rootWanted(); root != u.root {
+	if root := u.vouched().Root; root != u.root {
 		u.root, u.next = root, time.Time{}
 	}
 	if g != u.goal {
@@ -261,10 +262,11 @@ func (u *Updater) step(ctx context.Context) bool {
 	return true
 }
 
-func (u *Updater) rootWanted() wire.Hash {
+// vouched returns what the server said last.
+func (u *Updater) vouched() wire.UpdateAnswer {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.wanted.Root
+	return u.wanted
 }
 
 // newest as a version stands for whichever a stick offers.
@@ -326,8 +328,8 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 		}
 	}
 	root, err := ReadRoot(u.o.Root)
-	if errors.Is(err, fs.ErrNotExist) && !g.stick {
-		root, err = u.firstRoot(ctx, src, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		root, err = u.firstRoot(ctx, err)
 	}
 	if err != nil {
 		return Found{About: release.About{Version: ask.Version}}, err
@@ -358,23 +360,48 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 	return f, nil
 }
 
+// rootless is why no version is wanted of a kiosk that has no root yet: its server
+// vouches for one then, so that a stick can be judged before any version is wanted.
+func (u *Updater) rootless(ctx context.Context) release.Reason {
+	if u.pinned {
+		return ""
+	}
+	_, err := ReadRoot(u.o.Root)
+	if errors.Is(err, fs.ErrNotExist) && u.vouched().Root == (wire.Hash{}) {
+		return release.NoRoot
+	}
+	if errors.Is(err, fs.ErrNotExist) && !time.Now().Before(u.next) {
+		u.next = time.Now().Add(u.o.Retry)
+		if _, err = u.firstRoot(ctx, err); err != nil {
+			u.o.Log.Warn("root of the releases not taken", "err", err)
+		}
+	}
+	u.pinned = err == nil
+	return Why(err)
+}
+
 // firstRoot takes the root from the server of a kiosk that came without one, if the
 // server has vouched for it. From then on the server's word counts no more.
-func (u *Updater) firstRoot(ctx context.Context, src Source, missing error) ([]byte, error) {
-	want := u.rootWanted()
-	if want == (wire.Hash{}) {
+func (u *Updater) firstRoot(ctx context.Context, missing error) ([]byte, error) {
+	said := u.vouched()
+	if said.Root == (wire.Hash{}) {
 		return nil, missing
+	}
+	src, err := NewSite(said.URL, u.o.Transport)
+	if err != nil {
+		return nil, err
 	}
 	b, err := read(ctx, src, "1.root.json", maxRoot)
 	if err != nil {
 		return nil, err
 	}
-	if sha256.Sum256(b) != want {
+	if sha256.Sum256(b) != said.Root {
 		return nil, refuse(release.Unsigned, errors.New("update: the root is not the one that the server vouches for"))
 	}
 	if err := durable.Replace(u.o.Root, b); err != nil {
 		return nil, refuse(release.NoRoom, fmt.Errorf("update: root: %w", err))
 	}
+	u.o.Log.Info("root of the releases kept")
 	return b, nil
 }
 

@@ -54,7 +54,7 @@ func (d *door) run(want wire.UpdateAnswer, until func(wire.UpdateBeat) bool) (la
 	done := make(chan error, 1)
 	go func() { done <- d.u.Run(ctx) }()
 	answer := &wire.BeatAnswer{}
-	if want.Version != "" {
+	if want != (wire.UpdateAnswer{}) {
 		answer.Update = &want
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
@@ -176,6 +176,29 @@ func TestAKioskWithoutARootTakesTheOneThatItsServerVouchesFor(t *testing.T) {
 	want.Root = sha256.Sum256(r.content("1.root.json"))
 	if last, next := d.run(want, never); !next {
 		t.Fatalf("it says %+v", last)
+	}
+	if b, err := os.ReadFile(d.o.Root); err != nil || string(b) != string(r.content("1.root.json")) {
+		t.Errorf("the root is not kept: %v", err)
+	}
+}
+
+// TestARootComesBeforeAnyVersionIsWanted gives a kiosk that its server wants nothing of
+// the root by which it can judge a stick.
+func TestARootComesBeforeAnyVersionIsWanted(t *testing.T) {
+	r := newRepo(t)
+	d := newDoor(t, r)
+	os.Remove(d.o.Root)
+	if last, next := d.run(wire.UpdateAnswer{}, at(wire.UpdateNone, release.NoRoot)); next {
+		t.Fatalf("it starts something, saying %+v", last)
+	}
+	said := served(t, r, "")
+	said.Root = sha256.Sum256(r.content("1.root.json"))
+	last, next := d.run(said, func(b wire.UpdateBeat) bool {
+		_, err := os.Stat(d.o.Root)
+		return err == nil && b.Reason == ""
+	})
+	if next {
+		t.Fatalf("it starts something, saying %+v", last)
 	}
 	if b, err := os.ReadFile(d.o.Root); err != nil || string(b) != string(r.content("1.root.json")) {
 		t.Errorf("the root is not kept: %v", err)

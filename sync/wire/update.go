@@ -36,7 +36,7 @@ const maxUpdateText = 32
 type UpdateBeat struct {
 	Stage    UpdateStage    `cbor:"1,keyasint,omitempty"`
 	Version  string         `cbor:"2,keyasint,omitempty"` // that the stage is about
-	Reason   release.Reason `cbor:"3,keyasint,omitempty"` // of returned and refused; of loading, what holds it up
+	Reason   release.Reason `cbor:"3,keyasint,omitempty"` // of returned and refused; of loading, what holds it up; of none, that there is no root
 	Loaded   uint8          `cbor:"4,keyasint,omitempty"` // per cent of the file
 	Launcher string         `cbor:"5,keyasint,omitempty"` // version of what starts the program; "" has none, and takes no updates
 	Arch     string         `cbor:"6,keyasint,omitempty"` // that programs must be built for
@@ -59,7 +59,7 @@ const maxUpdateURL = 256
 // had. It vouches for nothing: what is run is what the release's own keys have signed.
 // Only a kiosk that has no root of those keys yet takes it from its server, once.
 type UpdateAnswer struct {
-	Version string `cbor:"1,keyasint"`
+	Version string `cbor:"1,keyasint"` // "" when only a root is to be had
 	URL     string `cbor:"2,keyasint"`
 	Now     bool   `cbor:"3,keyasint,omitempty"` // without waiting for a quiet hour
 	Root    Hash   `cbor:"4,keyasint,omitzero"`  // of 1.root.json, for a kiosk that says it has none

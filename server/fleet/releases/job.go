@@ -63,12 +63,15 @@ func (j *Job) Heard(id string, b *wire.Beat, a *wire.BeatAnswer) {
 	if k.Launcher != "" {
 		if version, atOnce := Wants(j.rollouts, j.listed, k); version != "" {
 			a.Update = &wire.UpdateAnswer{Version: version, URL: j.url, Now: atOnce}
-			if k.Reason == release.NoRoot {
-				a.Update.Root = j.first
-			}
 			if k.Wanted != version {
 				k.Wanted, k.Asked = version, now
 			}
+		}
+		if k.Reason == release.NoRoot && j.first != (wire.Hash{}) {
+			if a.Update == nil {
+				a.Update = &wire.UpdateAnswer{URL: j.url}
+			}
+			a.Update.Root = j.first
 		}
 	}
 	changed := k.Running != old.Running || k.Launcher != old.Launcher || k.Stage != old.Stage || k.Version != old.Version || k.Reason != old.Reason

@@ -297,6 +297,9 @@ func TestABadVersionStopsByItself(t *testing.T) {
 	if a := beat("gate-0001", "1.3.0", &wire.UpdateBeat{Stage: wire.UpdateRefused, Version: "1.4.0", Reason: release.NoRoot}); a == nil || a.Root == (wire.Hash{}) {
 		t.Errorf("a kiosk without a root is told %+v, want one", a)
 	}
+	if a := beat("gate-0001", "1.4.0", &wire.UpdateBeat{Reason: release.NoRoot}); a == nil || a.Root == (wire.Hash{}) || a.Version != "" {
+		t.Errorf("a kiosk that has it and no root is told %+v, want a root", a)
+	}
 	if a := beat("gate-0001", "1.4.0", &wire.UpdateBeat{}); a != nil {
 		t.Errorf("a kiosk that has it is told %+v", a)
 	}

@@ -66,7 +66,7 @@ func TestCutsOfAnUpdate(t *testing.T) {
 	m := enrolled.start()
 	m.said(slow, firstStart)
 	w.enrol(m)
-	m.said(slow, "door open")
+	m.said(slow, rootKept)
 	m.run("systemctl", "stop", "qrgate-kiosk") // what it holds is on the card
 	m.kill()
 	stick := w.stick()

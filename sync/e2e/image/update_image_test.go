@@ -78,6 +78,9 @@ func broken(t *testing.T, path string) string {
 	return out
 }
 
+// rootKept is what a door says that can judge what a stick brings.
+const rootKept = "root of the releases kept"
+
 // TestASystemIsUpdatedAndABrokenOneLeft brings a newer system on a stick, which stays
 // once somebody was let in, and then a damaged one, from which the card returns.
 func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
@@ -89,7 +92,7 @@ func TestASystemIsUpdatedAndABrokenOneLeft(t *testing.T) {
 	m := c.start()
 	m.said(slow, firstStart)
 	w.enrol(m)
-	m.said(slow, "door open")
+	m.said(slow, rootKept)
 	m.kill()
 
 	c.stick = w.stick()
