@@ -30,9 +30,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 			return s.Person == 0 || len(s.Doubts) > 0 && !task.Rules.Restored[s.Entry] && !task.Rules.Restored[s.Exit]
 		})
 	} else {
-		if len(task.Chosen) > 0 {
-			stays = slices.DeleteFunc(stays, func(s trace.Stay) bool { return !slices.Contains(task.Chosen, idOf(&s)) })
-		}
+		stays = slices.DeleteFunc(stays, func(s trace.Stay) bool { return !task.Counts(&s) })
 		at = askedOf(stays)
 		res.Stays = stays
 		res.Linger = task.Profile.After

@@ -183,7 +183,6 @@ type staysPage struct {
 	Busiest        string
 	MapNote        string
 	Chosen         int // how many count
-	All            bool
 	Unplaced       int // places that nobody has put on the map
 }
 
@@ -216,7 +215,7 @@ func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
-	d := &staysPage{head: h, Person: knownOf(&cards[0]), MapNote: mapNote(v), All: len(task.Chosen) == 0}
+	d := &staysPage{head: h, Person: knownOf(&cards[0]), MapNote: mapNote(v)}
 	var bars []bar
 	pins := map[qrgate.Spot]*pin{}
 	var order []qrgate.Spot
@@ -228,7 +227,7 @@ func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		}
 		row.No, row.Anchor = i+1, "luot-"+strconv.Itoa(i+1)
 		row.Counts = len(s.Doubts) > 0 && (task.Rules.Restored[s.Entry] || task.Rules.Restored[s.Exit])
-		row.Chosen = d.All || slices.Contains(task.Chosen, idOf(s))
+		row.Chosen = task.Counts(s)
 		if row.Chosen && (len(s.Doubts) == 0 || row.Counts) {
 			d.Chosen++
 		}
@@ -328,10 +327,16 @@ func (p *Pages) chooseStays(w http.ResponseWriter, r *http.Request, v *page.View
 	if len(ids) == 0 {
 		return v.Go(w, h.Path("lich-trinh"), "cases.choose.none")
 	}
-	if len(ids) == len(stays) {
+	var others []trace.ID
+	for i := range stays {
+		if s := &stays[i]; !slices.Contains(ids, s.Entry) && !slices.Contains(ids, s.Exit) {
+			others = append(others, idOf(s))
+		}
+	}
+	if len(others) == 0 {
 		ids = nil
 	}
-	if err := p.book.Choose(r.Context(), v.Who.Account.ID, h.ID, n, ids); err != nil {
+	if err := p.book.Choose(r.Context(), v.Who.Account.ID, h.ID, n, ids, others...); err != nil {
 		return err
 	}
 	return v.Go(w, h.Path("lich-trinh"), "cases.choose.done")

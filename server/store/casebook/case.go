@@ -95,6 +95,7 @@ type body struct {
 	Index    qrgate.Person
 	Place    qrgate.Spot
 	Chosen   []trace.ID
+	Left     []trace.ID `cbor:",omitempty"` // of cases of an older version, which did not keep it, none
 	Restored []trace.ID
 	Same     []pair
 }
@@ -341,7 +342,7 @@ func (b *Book) SetIndex(ctx context.Context, by, id string, version int, who Ref
 		if err != nil {
 			return "", err
 		}
-		f.body.Index, f.body.Place, f.body.Chosen = p, qrgate.Spot{}, nil
+		f.body.Index, f.body.Place, f.body.Chosen, f.body.Left = p, qrgate.Spot{}, nil, nil
 		f.unapprove()
 		return "person", nil
 	})
@@ -357,7 +358,7 @@ func (b *Book) SetPlace(ctx context.Context, by, id string, version int, at qrga
 		if (at.No == 0) == (at.Name == "") {
 			return "", fmt.Errorf("place: %w", qrgate.ErrInvalid)
 		}
-		f.body.Index, f.body.Place, f.body.Chosen = 0, at, nil
+		f.body.Index, f.body.Place, f.body.Chosen, f.body.Left = 0, at, nil, nil
 		f.unapprove()
 		return "place", nil
 	})

@@ -25,8 +25,19 @@ type Task struct {
 	At      qrgate.Spot
 	Ring    int         // 1, or 2
 	Of      Ref         // of a second ring: the contact; else the zero Ref
-	Chosen  []trace.ID  // entries, or exits where there is no entry, of the stays that count; empty for all
+	Chosen  []trace.ID  // check-ins of the stays that count; empty for all
+	Left    []trace.ID  // check-ins of those that do not, as an officer said who saw them
 	Rules   trace.Rules // what the officers said of doubtful check-ins
+}
+
+// Counts reports whether a stay of the index is among those that count. One that
+// nobody knew when they chose came late, and counts until somebody leaves it out.
+func (t *Task) Counts(s *trace.Stay) bool {
+	of := func(ids []trace.ID) bool {
+		return slices.ContainsFunc(ids, func(id trace.ID) bool { return id != (trace.ID{}) && (id == s.Entry || id == s.Exit) })
+	}
+	// A late check-in may have given an entry to a stay that was chosen by its exit.
+	return len(t.Chosen) == 0 || of(t.Chosen) || len(t.Left) > 0 && !of(t.Left)
 }
 
 // Task returns what a case traces, and writes down that it is. The error is
@@ -65,7 +76,7 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 		return nil, fmt.Errorf("profile %q: %w", f.Profile, qrgate.ErrNotFound)
 	}
 	task := &Task{
-		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen,
+		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen, Left: f.body.Left,
 		Rules: trace.Rules{Restored: map[trace.ID]bool{}},
 	}
 	for _, c := range f.body.Restored {
@@ -77,7 +88,7 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 		if err != nil {
 			return nil, err
 		}
-		who, task.Ring, task.Of, task.Chosen = p, 2, contact, nil
+		who, task.Ring, task.Of, task.Chosen, task.Left = p, 2, contact, nil, nil
 	}
 	switch {
 	case who != 0:
@@ -94,14 +105,14 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 	return nil, fmt.Errorf("nobody is to be traced: %w", qrgate.ErrInvalid)
 }
 
-// Choose says which stays of the index count, by their entries, or by their exits
-// where there is no entry. None chosen is all.
-func (b *Book) Choose(ctx context.Context, by, id string, version int, stays []trace.ID) error {
+// Choose says which stays of the index count, by their check-ins, and which others do
+// not: see [Task.Counts]. None chosen is all.
+func (b *Book) Choose(ctx context.Context, by, id string, version int, stays []trace.ID, others ...trace.ID) error {
 	return b.change(ctx, "choose stays", by, id, version, b.persons, func(t store.Tx, f *file) (string, error) {
-		if len(stays) > maxChosen {
+		if len(stays)+len(others) > maxChosen {
 			return "", ErrTooMany
 		}
-		f.body.Chosen = stays
+		f.body.Chosen, f.body.Left = stays, others
 		return fmt.Sprint(len(stays)), nil
 	})
 }
