@@ -347,10 +347,11 @@ type scannerRow struct {
 	Scans string
 	Bad   string
 	Last  string
+	Hints string // why people were asked to hold a code otherwise, and how often
 }
 
 // faults are those of scanners that have words of their own.
-var faults = map[string]bool{"absent": true, "silent": true, "stuck": true, "babbling": true, "dark": true, "covered": true, "blurred": true, "bright": true, "still": true}
+var faults = map[string]bool{"absent": true, "silent": true, "stuck": true, "babbling": true, "black": true, "dark": true, "bright": true, "frozen": true}
 
 func faultText(lang text.Lang, fault string) string {
 	if faults[fault] {
@@ -376,9 +377,26 @@ func scannerRows(lang text.Lang, b *wire.Beat) []scannerRow {
 		if s.LastScan > 0 {
 			r.Last = clockText(time.UnixMilli(s.LastScan))
 		}
+		r.Hints = hintsText(lang, s.Hints)
 		all = append(all, r)
 	}
 	return all
+}
+
+// hintsText returns which hints a camera gave, and how often each: nothing if none.
+func hintsText(lang text.Lang, h wire.HintBeat) string {
+	var all []string
+	for _, hint := range []struct {
+		key   string
+		times uint32
+	}{
+		{"fleet.hint.closer", h.Closer}, {"fleet.hint.hold-still", h.HoldStill}, {"fleet.hint.tilt", h.Tilt}, {"fleet.hint.light", h.Light},
+	} {
+		if hint.times > 0 {
+			all = append(all, text.Of(lang, hint.key, "n", page.Number(int64(hint.times))))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // clockText returns a time as pages show it.

@@ -98,6 +98,7 @@ func sick(at time.Time) wire.Beat {
 	b.Queued, b.Oldest, b.Temperature, b.Power, b.ReadOnly, b.State = 3_120, 5_400_000, 83_900, wire.PowerKnown|wire.UnderVoltage, true, when.Chip
 	b.Opened, b.Moved, b.Lost, b.Unrecorded = wire.OpenedMoved, true, 3, 5
 	b.Scanners[0].Fault, b.Scanners[1].Fault, b.Scanners[1].Share = "babbling", "dark", 64
+	b.Scanners[1].Hints = wire.HintBeat{Closer: 1_204, Tilt: 7}
 	return b
 }
 
