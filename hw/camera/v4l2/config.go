@@ -48,7 +48,7 @@ type Config struct {
 	Mains int
 
 	// Focus fixes the focus, and Gain the gain, at a value in the camera's own
-	// units; zero leaves them as they are. A focus that hunts costs seconds when a
+	// units; zero lets the camera decide. A focus that hunts costs seconds when a
 	// hand comes in, and a low gain takes the noise out of a lit entrance.
 	Focus, Gain int
 }

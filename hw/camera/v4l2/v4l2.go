@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"image"
 	"log/slog"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -53,6 +54,7 @@ type Camera struct {
 	name     string
 	picture  picture
 	rate     float64
+	lacks    []string // wished settings that it has not taken
 	memory   [][]byte // of the buffers
 	copied   []byte
 	grey     *image.Gray
@@ -235,38 +237,52 @@ func (c *Camera) settle(m mode, want Config, log *slog.Logger) error {
 	} else if p.interval.numerator > 0 {
 		c.rate = float64(p.interval.denominator) / float64(p.interval.numerator)
 	}
-	set := func(id uint32, value int) error {
+	c.control(want, log)
+	return nil
+}
+
+// control sets what of a camera's controls want has an opinion on. A camera keeps
+// its settings until it is unplugged, so what it shall decide itself is set as well.
+func (c *Camera) control(want Config, log *slog.Logger) {
+	set := func(id uint32, value int) bool {
 		err := c.node.Ioctl(setControl, unsafe.Pointer(&control{id, int32(value)}))
 		if err != nil {
 			log.Debug("camera lacks a control", "id", fmt.Sprintf("%#x", id), "value", value, "err", err)
 		}
-		return err
+		return err == nil
+	}
+	wish := func(name string, id uint32, value int) {
+		if !set(id, value) {
+			c.lacks = append(c.lacks, name)
+		}
 	}
 	if want.Mains != 0 {
 		set(controlMains, want.Mains/10-4)
 	}
 	if want.Focus != 0 {
 		set(controlAutoFocus, 0)
-		set(controlFocus, want.Focus)
+		wish("focus", controlFocus, want.Focus)
+	} else {
+		set(controlAutoFocus, 1)
 	}
-	if want.Gain != 0 {
-		set(controlAutoGain, 0)
-		set(controlGain, want.Gain)
-	}
-	// A camera keeps its settings until it is unplugged, so automatic exposure
-	// is set as well.
 	if want.Exposure != 0 {
 		set(controlExposure, 1)
-		set(controlExposureTime, int(want.Exposure/exposureUnit))
-		return nil
+		wish("exposure", controlExposureTime, int(want.Exposure/exposureUnit))
+	} else {
+		if !set(controlExposure, 3) {
+			set(controlExposure, 0)
+		}
+		// In the dark a card that moves is read in a dim picture rather than in a
+		// blurred one, and rather than four times a second.
+		set(controlExposurePriority, 0)
 	}
-	if set(controlExposure, 3) != nil {
-		set(controlExposure, 0)
+	// Last: many cameras take a gain only while the exposure is fixed.
+	if want.Gain != 0 {
+		set(controlAutoGain, 0)
+		wish("gain", controlGain, want.Gain)
+	} else {
+		set(controlAutoGain, 1)
 	}
-	// In the dark a card that moves is read in a dim picture rather than in a
-	// blurred one, and rather than four times a second.
-	set(controlExposurePriority, 0)
-	return nil
 }
 
 // mapBuffers makes the driver's buffers ours and hands them all to the driver.
@@ -409,9 +425,14 @@ func (c *Camera) read(b buffer) (*image.Gray, error) {
 	return img, nil
 }
 
-// String describes the camera and what it delivers.
+// String describes the camera, what it delivers, and the settings that it has not
+// taken.
 func (c *Camera) String() string {
-	return fmt.Sprintf("%s: %dx%d %s, %.4g a second", c.name, c.picture.width, c.picture.height, c.picture.layout.fourcc, c.rate)
+	s := fmt.Sprintf("%s: %dx%d %s, %.4g a second", c.name, c.picture.width, c.picture.height, c.picture.layout.fourcc, c.rate)
+	if c.lacks != nil {
+		s += ", takes no " + strings.Join(c.lacks, ", ")
+	}
+	return s
 }
 
 // Close implements camera.Frames.

@@ -348,15 +348,26 @@ func TestExposure(t *testing.T) {
 		c    v4l2.Config
 		want []string
 	}{
-		{v4l2.Config{Mains: 50}, []string{"980918=1", "9a0901=3", "9a0903=0"}},
-		{v4l2.Config{Mains: 60, Exposure: 5 * time.Millisecond}, []string{"980918=2", "9a0901=1", "9a0902=50"}},
-		{v4l2.Config{}, []string{"9a0901=3", "9a0903=0"}},
-		{v4l2.Config{Focus: 40, Gain: 12}, []string{"9a090c=0", "9a090a=40", "980912=0", "980913=12", "9a0901=3", "9a0903=0"}},
+		{v4l2.Config{Mains: 50}, []string{"980918=1", "9a090c=1", "9a0901=3", "9a0903=0", "980912=1"}},
+		{v4l2.Config{Mains: 60, Exposure: 5 * time.Millisecond}, []string{"980918=2", "9a090c=1", "9a0901=1", "9a0902=50", "980912=1"}},
+		{v4l2.Config{}, []string{"9a090c=1", "9a0901=3", "9a0903=0", "980912=1"}},
+		{v4l2.Config{Focus: 40, Gain: 12}, []string{"9a090c=0", "9a090a=40", "9a0901=3", "9a0903=0", "980912=0", "980913=12"}},
 	} {
 		d := newDriver(offer{fourcc: "YUYV", sizes: vga})
 		open(t, d, tt.c)
 		if diff := cmp.Diff(tt.want, slices.Clone(d.controls)); diff != "" {
 			t.Errorf("Open(%+v): controls -want +got\n%s", tt.c, diff)
 		}
+	}
+}
+
+// Whoever set a focus that the camera does not have looks for the reason in the log,
+// where a camera that is ready stands as its String.
+func TestCameraSaysWhatItHasNotTaken(t *testing.T) {
+	d := newDriver(offer{fourcc: "YUYV", sizes: vga})
+	d.fail = map[string]error{"S_CTRL": unix.EINVAL}
+	cam := open(t, d, v4l2.Config{Mains: 50, Focus: 40, Exposure: 5 * time.Millisecond})
+	if want := "a second, takes no focus, exposure"; !strings.HasSuffix(cam.String(), want) {
+		t.Errorf("String() = %q, want it to end with %q", cam, want)
 	}
 }

@@ -113,10 +113,10 @@ const (
 	sizeDiscrete     = 1
 	flagError        = 0x40
 
-	controlAutoGain         = 0x00980912 // 0 off
+	controlAutoGain         = 0x00980912 // 0 off, 1 on
 	controlGain             = 0x00980913
 	controlFocus            = 0x009a090a
-	controlAutoFocus        = 0x009a090c // 0 off
+	controlAutoFocus        = 0x009a090c // 0 off, 1 on
 	controlMains            = 0x00980918 // 0 off, 1 50 Hz, 2 60 Hz
 	controlExposure         = 0x009a0901 // 0 automatic, 1 manual, 3 automatic with a fixed aperture
 	controlExposureTime     = 0x009a0902 // in units of 100 microseconds
