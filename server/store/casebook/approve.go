@@ -60,8 +60,15 @@ func (b *Book) Ask(ctx context.Context, by, id string, version int) error {
 	})
 }
 
+// What approvers do, as audit rows name it.
+const (
+	approveCase = "approve case"
+	refuseCase  = "refuse case"
+)
+
 // Decide approves or refuses what was asked. The error is [ErrOwn] for whoever has
-// opened the case or looked without approval.
+// opened the case, worked on it before they became an approver, or looked without
+// approval.
 func (b *Book) Decide(ctx context.Context, by, id string, version int, approve bool) error {
 	load := func(q query, by, id string) (*file, error) {
 		f, err := b.load(q, by, id, qrgate.Approver)
@@ -70,12 +77,16 @@ func (b *Book) Decide(ctx context.Context, by, id string, version int, approve b
 		}
 		return f, err
 	}
-	action, approval := "refuse case", Refused
+	action, approval := refuseCase, Refused
 	if approve {
-		action, approval = "approve case", Approved
+		action, approval = approveCase, Approved
 	}
 	return b.change(ctx, action, by, id, version, load, func(t store.Tx, f *file) (string, error) {
-		if f.OpenedBy == by || f.Glass != nil && f.Glass.By == by {
+		worked, err := workedOn(t, by, id)
+		if err != nil {
+			return "", err
+		}
+		if f.OpenedBy == by || worked || f.Glass != nil && f.Glass.By == by {
 			return "", ErrOwn
 		}
 		if f.Approval != Asked {
@@ -84,6 +95,13 @@ func (b *Book) Decide(ctx context.Context, by, id string, version int, approve b
 		f.Approval, f.DecidedBy, f.Decided = approval, by, b.now()
 		return "", b.tell(t, f.ID, Decided, f.OpenedBy)
 	})
+}
+
+// workedOn reports whether somebody has done anything with a case but decide of it.
+func workedOn(t store.Tx, by, id string) (worked bool, err error) {
+	err = t.Each(func(*sql.Rows) error { worked = true; return nil },
+		"SELECT 1 FROM audit WHERE object = ? AND actor = ? AND action NOT IN (?, ?) LIMIT 1", object(id), by, approveCase, refuseCase)
+	return worked, err
 }
 
 // BreakGlass lets one officer see the persons of a case for [GlassFor] although

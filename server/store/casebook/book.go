@@ -142,7 +142,7 @@ func (b *Book) judge(q query, by string, f *file) error {
 	if f.Glass, err = b.lastGlass(q, f); err != nil {
 		return err
 	}
-	broken := f.Glass != nil && f.Glass.By == by && b.now().Before(f.Glass.Until)
+	broken := f.Glass != nil && f.Glass.By == by && b.now().Before(f.Glass.Until) && f.Approval != Refused
 	officer, err := held(q, by, qrgate.HealthOfficer)
 	f.Open = f.working() && covers(officer, f.Scope) && (f.Approval == NotNeeded || f.Approval == Approved || broken)
 	return err
