@@ -71,6 +71,30 @@ func TestDecodeExplains(t *testing.T) {
 	}
 }
 
+// Whoever asks why a card is not read is told what the kiosk's screen would say.
+func TestDecodeExplainsWhatIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "card.png")
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, cornersOnly()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, picture.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ patience, want string }{
+		{"1h", "3 corners found of 4.0 to 4.0 pixels a module, hint Please hold the code still: "},
+		{"1ns", "0 codes read, 0 attempts at symbols that failed, 0 corners found, given up before all was tried: "},
+	} {
+		var out, stderr bytes.Buffer
+		if status := run(t.Context(), []string{"decode", "--explain", "-patience", tt.patience, path}, nil, &out, &stderr); status != exitOK {
+			t.Fatalf("decode ends with %d: %s", status, &stderr)
+		}
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("decode with %s of patience prints %s, want %q", tt.patience, &out, tt.want)
+		}
+	}
+}
+
 func TestDecodeWritesNothingUnasked(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "card.jpg")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"image/color"
@@ -8,8 +9,10 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/qrgate/qrgate/hw/qrread"
+	"github.com/qrgate/qrgate/sync/words"
 )
 
 // The colours of an explanation.
@@ -48,7 +51,25 @@ func explain(name string, img *image.Gray, codes []qrread.Code, found qrread.Exp
 	if err := file.Close(); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d codes read, %d attempts at symbols that failed, %d corners found: %s", len(codes), len(found.Unread), len(found.Finders), path), nil
+	return fmt.Sprintf("%s: %s", inWords(codes, found), path), nil
+}
+
+// inWords returns what was found, and what a kiosk's screen would say to whoever holds
+// up what was not read.
+func inWords(codes []qrread.Code, found qrread.Explanation) string {
+	said := fmt.Sprintf("%d codes read, %d attempts at symbols that failed, %d corners found", len(codes), len(found.Unread), len(found.Finders))
+	if len(found.Finders) > 0 {
+		least := slices.MinFunc(found.Finders, func(a, b qrread.Finder) int { return cmp.Compare(a.Module, b.Module) }).Module
+		most := slices.MaxFunc(found.Finders, func(a, b qrread.Finder) int { return cmp.Compare(a.Module, b.Module) }).Module
+		said += fmt.Sprintf(" of %.1f to %.1f pixels a module", least, most)
+	}
+	if found.Late {
+		said += ", given up before all was tried"
+	}
+	if found.Hint != qrread.NoHint {
+		said += ", hint " + words.Hint(words.English, string(found.Hint)).Head
+	}
+	return said
 }
 
 // outline draws a frame through four corners, which may lie outside of the picture.

@@ -7,6 +7,8 @@ import "image"
 type Explanation struct {
 	Finders []Finder // in all searches that were needed
 	Unread  []Unread
+	Hint    Hint // as Reader.Hint
+	Late    bool // the deadline came before all was tried
 }
 
 // A Finder is a place that looks like the square in a corner of a symbol. A
@@ -30,7 +32,9 @@ func (r *Reader) Explain(img *image.Gray) ([]Code, Explanation) {
 	var e Explanation
 	r.told, r.finders = &e, r.finders[:0]
 	defer func() { r.told = nil }()
+	late := r.stats.Late
 	codes := r.Read(img)
+	e.Hint, e.Late = r.hint, r.stats.Late > late
 	for _, f := range r.finders {
 		e.Finders = append(e.Finders, Finder{Centre: Point{float64(f.x), float64(f.y)}, Module: float64(f.size), Inverted: f.sign > 0})
 	}
