@@ -182,6 +182,7 @@ type KioskStatus struct {
 	Checkins int64      // rows it has delivered, of all epochs
 	Late     int64      // check-ins that came after the end of retention and were dropped
 	Received time.Time  // of the last batch; zero if there was none
+	Revoked  time.Time  // zero if it was not, or nobody wrote down when
 }
 
 // Kiosks returns all kiosks in the order in which they were added.
@@ -189,14 +190,14 @@ func (s *Store) Kiosks(ctx context.Context) ([]KioskStatus, error) {
 	var all []KioskStatus
 	err := s.each(ctx, func(r *sql.Rows) error {
 		var k KioskStatus
-		var added, changed, contact, received int64
+		var added, changed, contact, received, revoked int64
 		var beat []byte
 		err := r.Scan(&k.ID, &k.Place, &k.PlaceNo, &k.Public, &k.State, &added,
-			&k.Up, &changed, &contact, &beat, &k.Checkins, &k.Late, &received)
+			&k.Up, &changed, &contact, &beat, &k.Checkins, &k.Late, &received, &revoked)
 		if err != nil {
 			return err
 		}
-		k.Added, k.Changed, k.Contact, k.Received = milli(added), milli(changed), milli(contact), milli(received)
+		k.Added, k.Changed, k.Contact, k.Received, k.Revoked = milli(added), milli(changed), milli(contact), milli(received), milli(revoked)
 		if beat != nil {
 			k.Beat = new(wire.Beat)
 			if err := wire.Decode(beat, k.Beat); err != nil {
@@ -207,7 +208,8 @@ func (s *Store) Kiosks(ctx context.Context) ([]KioskStatus, error) {
 		return nil
 	}, `SELECT k.id, k.place, k.place_no, k.public, k.state, k.added,
 			COALESCE(p.up, 0), COALESCE(p.since, 0), COALESCE(p.contact, 0), p.beat,
-			CAST(COALESCE(SUM(e.checkins), 0) AS BIGINT), CAST(COALESCE(SUM(e.late), 0) AS BIGINT), COALESCE(MAX(e.received), 0)
+			CAST(COALESCE(SUM(e.checkins), 0) AS BIGINT), CAST(COALESCE(SUM(e.late), 0) AS BIGINT), COALESCE(MAX(e.received), 0),
+			COALESCE((SELECT i.revoked FROM kiosk_identities i WHERE i.kiosk_no = k.no), 0)
 		FROM kiosks k LEFT JOIN presences p ON p.kiosk_no = k.no LEFT JOIN epochs e ON e.kiosk_no = k.no
 		WHERE k.kind = 0
 		GROUP BY k.no, k.id, k.place, k.place_no, k.public, k.state, k.added, p.kiosk_no, p.up, p.since, p.contact, p.beat

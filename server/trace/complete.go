@@ -44,7 +44,7 @@ type Gate struct {
 	At      qrgate.Spot
 	Gate    string // as its configuration calls it, if that is known
 	Added   int64  // Unix milliseconds since when it stands there
-	Revoked bool
+	Revoked int64  // until when it did; 0 if it still does
 	// Of its last beat: when that arrived (0 if there was none), how many records
 	// it held without a receipt, its newest number, and how many people it had let
 	// in without a record since it started.
@@ -147,6 +147,10 @@ func sum(a, b Scans) Scans {
 	return b
 }
 
+// unheard is how long a kiosk that works may not be heard of: who took it out of use
+// later than that does not know what it still wrote.
+const unheard = 10 * minute
+
 func delivery(window when.Interval, g *Gate, ledgers []Ledger) Delivery {
 	d := Delivery{At: g.At, Kiosk: g.Kiosk, Gate: g.Gate, Unrecorded: g.Unrecorded}
 	var received int64 // of the last batch of any epoch
@@ -174,7 +178,7 @@ func delivery(window when.Interval, g *Gate, ledgers []Ledger) Delivery {
 		d.State, d.Since = Behind, since(g.Oldest, received, g.Added)
 	case d.Holds > 0 && heard <= window.Latest:
 		d.State, d.Since = Silent, since(g.Oldest, received, g.Added)
-	case heard <= window.Latest && !g.Revoked:
+	case heard <= window.Latest && (g.Revoked == 0 || g.Revoked > max(window.Earliest, heard+unheard)):
 		d.State, d.Since = Silent, heard
 	case d.Missing > 0 || d.Lost > 0 || d.Forked:
 		d.State = Gaps

@@ -52,8 +52,14 @@ func TestComplete(t *testing.T) {
 		{"its storage was copied", func(g *trace.Gate) { g.Beat, g.Newest = at(12, 0, 1), 100 },
 			func(l *trace.Ledger) []trace.Ledger { l.Forked = true; return []trace.Ledger{*l} },
 			trace.Delivery{State: trace.Gaps, Forked: true}},
-		{"taken out of use on day 5, and all had come", func(g *trace.Gate) { g.Beat, g.Newest, g.Revoked = at(5, 0, 0), 100, true },
+		{"taken out of use on day 5, and all had come", func(g *trace.Gate) { g.Beat, g.Newest, g.Revoked = at(5, 0, 0), 100, at(5, 0, 5) },
 			func(l *trace.Ledger) []trace.Ledger { l.Received = at(4, 0, 0); return []trace.Ledger{*l} },
+			trace.Delivery{State: trace.Delivered}},
+		{"stolen on day 5, which was noticed on day 8", func(g *trace.Gate) { g.Beat, g.Newest, g.Revoked = at(5, 0, 0), 100, at(8, 0, 0) },
+			func(l *trace.Ledger) []trace.Ledger { l.Received = at(4, 0, 0); return []trace.Ledger{*l} },
+			trace.Delivery{State: trace.Silent, Since: at(5, 0, 0)}},
+		{"taken out of use before, and silent before that", func(g *trace.Gate) { g.Beat, g.Newest, g.Revoked = at(0, 0, 0), 100, at(0, 9, 0) },
+			func(l *trace.Ledger) []trace.Ledger { l.Received = at(0, 0, 0); return []trace.Ledger{*l} },
 			trace.Delivery{State: trace.Delivered}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

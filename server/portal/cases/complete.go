@@ -196,7 +196,10 @@ func (p *Pages) complete(ctx context.Context, found *trace.Found, rules trace.Ru
 		if store.IsPhones(k.ID) {
 			continue
 		}
-		g := trace.Gate{Kiosk: k.ID, At: spot, Gate: doors[k.ID], Added: milli(k.Added), Revoked: k.State == qrgate.KioskRevoked, Beat: milli(k.Contact)}
+		g := trace.Gate{Kiosk: k.ID, At: spot, Gate: doors[k.ID], Added: milli(k.Added), Beat: milli(k.Contact)}
+		if k.State == qrgate.KioskRevoked {
+			g.Revoked = max(milli(k.Revoked), 1) // for ever, if nobody wrote down when
+		}
 		if b := k.Beat; b != nil {
 			known[k.ID] = true
 			g.Epoch, g.Queued, g.Newest, g.Unrecorded = b.Epoch, min(b.Queued, 1<<40), b.Last, b.Unrecorded
