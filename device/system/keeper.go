@@ -46,6 +46,7 @@ type Options struct {
 type Keeper struct {
 	o     Options
 	state State
+	over  bool // the board is starting anew
 }
 
 // Tries is how often a system is started before it is given up, if it does not say
@@ -108,16 +109,19 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Step looks once and does what is to be done.
+// Step looks once and does what is to be done. Once the board is starting anew that is
+// nothing more: what would be begun now would damage the system that is to start.
 func (k *Keeper) Step(ctx context.Context) error {
 	w := ReadWish(k.o.Wishes)
 	switch {
+	case k.over || ctx.Err() != nil:
+		return nil
 	case k.state.Trial && w.Healthy == k.o.Boot:
 		return k.prove()
 	case k.state.Trial && k.o.Up() > k.o.Limit:
 		k.o.Log.Error("the door does not say that it works", "version", k.o.Version)
 		k.state.refuse(k.o.Version, release.NoHealth)
-		return errors.Join(k.state.write(k.o.Dir), k.o.Restart(false))
+		return errors.Join(k.state.write(k.o.Dir), k.restart(false))
 	case k.state.Trial || !k.wanted(w.Install):
 		return nil
 	case w.Install != k.state.Ready:
@@ -187,5 +191,15 @@ func (k *Keeper) try() error {
 		return err
 	}
 	k.o.Log.Info("system is tried", "version", k.state.Trying)
-	return k.o.Restart(true)
+	if err := k.restart(true); err != nil {
+		k.state = before // it is ready still
+		return errors.Join(err, k.state.write(k.o.Dir))
+	}
+	return nil
+}
+
+func (k *Keeper) restart(try bool) error {
+	err := k.o.Restart(try)
+	k.over = err == nil
+	return err
 }

@@ -94,11 +94,15 @@ func TestAutobootSurvivesATornWrite(t *testing.T) {
 }
 
 // A memory is a card without its bytes.
-type memory struct{ slot sdcard.Slot }
+type memory struct {
+	slot     sdcard.Slot
+	installs int
+}
 
 func (m *memory) Default() (sdcard.Slot, error)  { return m.slot, nil }
 func (m *memory) SetDefault(s sdcard.Slot) error { m.slot = s; return nil }
 func (m *memory) Install(s sdcard.Slot, r io.Reader, want system.Sum) error {
+	m.installs++
 	h := sha256.New()
 	if _, err := io.Copy(h, r); err != nil {
 		return err
@@ -176,6 +180,12 @@ func TestASystemStaysOnceTheDoorWorks(t *testing.T) {
 	b.step(k, system.Wish{Install: "1.3.0", Start: true})
 	if len(b.restarts) != 1 || !b.restarts[0] {
 		t.Fatalf("restarts %v, want one that tries", b.restarts)
+	}
+	// The board takes its time to stop, and nothing is written into the slot meanwhile.
+	b.card.installs = 0
+	b.step(k, system.Wish{Install: "1.3.0", Start: true})
+	if b.card.installs != 0 || len(b.restarts) != 1 || k.State().Trying != "1.3.0" {
+		t.Fatalf("while the board stops: %d systems written, restarts %v, %+v", b.card.installs, b.restarts, k.State())
 	}
 	k = b.start(sdcard.B, "1.3.0", "second")
 	b.step(k, system.Wish{Install: "1.3.0", Start: true, Healthy: "first"})

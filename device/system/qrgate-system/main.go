@@ -145,7 +145,8 @@ func restart(ctx context.Context, try bool) error {
 	if try {
 		args = append(args, "--reboot-argument="+sdcard.TryCommand)
 	}
-	if out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
+	// This program is among the first to be stopped: the order must outlive it.
+	if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("systemctl: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	<-ctx.Done()
