@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -369,6 +370,16 @@ func TestServersSayTheSameAndNothingElse(t *testing.T) {
 	rest := get(t, a, name, "Range", "bytes=60-")
 	if rest.Code != 206 || rest.Body.String() != whole.Body.String()[60:] {
 		t.Errorf("the rest of it: %d, %d bytes", rest.Code, rest.Body.Len())
+	}
+	// Systems are served as programs are.
+	for _, arch := range slices.Concat(release.Arches(), release.Systems()) {
+		name := "targets/" + strings.Repeat("0", 64) + "." + release.Name("1.4.0", arch)
+		if err := os.WriteFile(filepath.Join(w.served, name), []byte("a build"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, a, name).Code; got != 200 {
+			t.Errorf("%s = %d", name, got)
+		}
 	}
 }
 

@@ -292,7 +292,7 @@ func about(version int64, b []byte) *metadata.MetaFiles {
 var (
 	snapshotName = regexp.MustCompile(`^([0-9]{1,15})\.snapshot\.json$`)
 	metadataName = regexp.MustCompile(`^[0-9]{1,15}\.(root|targets)\.json$`)
-	programName  = regexp.MustCompile(`^targets/[0-9a-f]{64}\.` + release.Product + `-[0-9.]{5,20}-[a-z0-9]{1,10}$`)
+	buildName    = regexp.MustCompile(`^targets/[0-9a-f]{64}\.` + release.Product + `-[0-9.]{5,20}-[a-z0-9-]{1,32}$`)
 )
 
 // Serve answers a request for one file of the repository.
@@ -328,7 +328,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, name string) error 
 		}
 		b, err := s.snapshot(e, v)
 		return signed(b, err, "no-store")
-	case metadataName.MatchString(name), programName.MatchString(name):
+	case metadataName.MatchString(name), buildName.MatchString(name):
 		f, err := os.Open(filepath.Join(s.dir, name))
 		if err != nil {
 			return notThere(err)
