@@ -49,7 +49,7 @@ var floors = map[string]int{
 }
 
 func TestCommittedFrames(t *testing.T) {
-	r := patient()
+	r, library := patient(), peerGozxing()
 	read, seen := make(map[string]int), make(map[string]int)
 	for _, f := range loadFrames(t, committedFrames, 0) {
 		seen[f.condition]++
@@ -59,6 +59,8 @@ func TestCommittedFrames(t *testing.T) {
 		}
 		if f.right(got) {
 			read[f.condition]++
+		} else if texts := library(f.img); f.right(texts) {
+			t.Errorf("Read(%s) = %q, the library's own reader says %q", f.name, got, texts)
 		}
 	}
 	for c := range seen {

@@ -190,6 +190,30 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// A kiosk looks at a million frames a day: once the buffers are there, an empty one
+// leaves no garbage, and one in which something is tried little.
+func TestSteadyFramesAllocateNothing(t *testing.T) {
+	card := blank(640, 480)
+	drawSymbol(card, encode(t, ownCard, decoder.ErrorCorrectionLevel_M, 0), view{module: 4, turn: 20, x: 300, y: 220})
+	for _, tt := range []struct {
+		name string
+		img  *image.Gray
+		most float64
+	}{
+		{"nothing there", blank(640, 480), 0}, {"finders", findersOnly(160, 120), 20}, {"a card", card, 40},
+	} {
+		for _, video := range []bool{false, true} {
+			r := qrread.New(qrread.Options{Deadline: time.Hour, Video: video})
+			for range 4 { // the searches that take turns
+				r.Read(tt.img)
+			}
+			if got := testing.AllocsPerRun(8, func() { r.Read(tt.img) }); got > tt.most {
+				t.Errorf("Read of %s, video %t: %v allocations, want at most %v", tt.name, video, got, tt.most)
+			}
+		}
+	}
+}
+
 // A reader keeps nothing of a frame: neither its text nor its finders.
 func TestFramesDoNotMix(t *testing.T) {
 	r := patient()
