@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qrgate/qrgate/server/fleet/releases"
+	"github.com/qrgate/qrgate/sync/release"
 )
 
 var start = time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
