@@ -214,7 +214,8 @@ type sealedRun struct {
 }
 
 // SaveRun keeps what a tracing found, compared with the run before of the same ring
-// and person. Contacts who are one human become one contact. That check-ins came
+// and person. What that one found on days whose keys are gone since is kept on.
+// Contacts who are one human become one contact. That check-ins came
 // late is no longer said of the case.
 func (b *Book) SaveRun(ctx context.Context, by, id string, r *Result) (*Run, error) {
 	return b.saveRun(ctx, by, id, r, b.persons)
@@ -247,11 +248,20 @@ func (b *Book) trySaveRun(ctx context.Context, by, id string, r *Result, load fu
 		return nil, err
 	}
 	kept := *r
-	if err := b.join(q, f, &kept); err != nil {
-		return nil, err
-	}
 	before, err := b.lastRun(q, f, r.Ring, r.Of)
 	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		keyed, err := b.v.Days()
+		if err != nil {
+			return nil, err
+		}
+		if len(keyed) > 0 {
+			f.keep(&before.Result, &kept, keyed[0])
+		}
+	}
+	if err := b.join(q, f, &kept); err != nil {
 		return nil, err
 	}
 	run := &Run{No: f.Runs + 1, At: b.now().Truncate(time.Millisecond), By: by, Result: kept, f: f}
