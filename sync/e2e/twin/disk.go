@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -25,6 +26,7 @@ type Disk struct {
 	loose  map[int64][]byte // sectors since the last flush
 	writes uint64
 	flush  uint64
+	kept   *History
 	listen net.Listener
 	conns  map[net.Conn]bool
 }
@@ -69,18 +71,29 @@ func (d *Disk) Lose(r *rand.Rand) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := len(d.loose)
+	d.kept.add(step{lost: true})
 	if r != nil {
-		for _, at := range slices.Sorted(maps.Keys(d.loose)) { // the same again for the same seed
-			switch b := d.loose[at]; r.IntN(3) {
-			case 0:
-				copy(d.media[at:], b)
-			case 1:
-				copy(d.media[at:], b[:sector/2])
-			}
+		for at, b := range survivors(d.loose, r) {
+			copy(d.media[at:], b)
+			d.kept.add(step{at: at, b: b})
 		}
 	}
 	clear(d.loose)
+	d.kept.add(step{})
 	return n
+}
+
+// survivors draws what a cut leaves of each sector that was not flushed: all of it, its
+// first half, or nothing. They are the same again for the same seed.
+func survivors(loose map[int64][]byte, r *rand.Rand) iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		for _, at := range slices.Sorted(maps.Keys(loose)) {
+			b := loose[at]
+			if n := min(len(b), [...]int{sector, sector / 2, 0}[r.IntN(3)]); n > 0 && !yield(at, b[:n]) {
+				return
+			}
+		}
+	}
 }
 
 // ReadAt reads what a machine would read.
@@ -281,6 +294,7 @@ func (d *Disk) write(from int64, b []byte) {
 		d.loose[from+int64(at)] = b[at : at+sector]
 		d.writes++
 	}
+	d.kept.add(step{at: from, b: b})
 }
 
 // sync keeps what was written.
@@ -295,4 +309,5 @@ func (d *Disk) sync() {
 		copy(d.media[at:], b)
 	}
 	clear(d.loose)
+	d.kept.add(step{})
 }
