@@ -25,9 +25,10 @@
 // supposed third, are a guess (group.go). Its version and its pose are the ones
 // under which the modules of known colour fit the picture best; a symbol that
 // fits but cannot be read flat is tried as bent paper (pose.go). Modules are
-// sampled in grey (sample.go), their blur is undone if need be, and codewords are
-// corrected, the doubtful ones as erased (symbol.go, correct.go). The tables of
-// versions and the parser of segments are gozxing's.
+// sampled in grey, between pixels, so that far codes need no larger copy of the frame
+// (sample.go), their blur is undone if need be, and codewords are corrected, the
+// doubtful ones as erased (symbol.go, correct.go). The tables of versions and the
+// parser of segments are gozxing's.
 //
 // Searches go from cheap to costly, and each adds to what those before it found:
 // a good card held straight is read after the first, where the guess says it is.

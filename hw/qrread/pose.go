@@ -212,8 +212,8 @@ func (p *plane) guessCorner(t *triple, l *layout, g *guess) {
 		// The two that were found lie across from each other. The ends of the timing
 		// rows near them hardly move with the third, so that few places of it tell.
 		best := float32(-1)
-		t.around(endSteps, endStep, func(at *[3][2]float32) {
-			if q.complete(at, t.wb, t.wc) {
+		t.around(endSteps, endStep, func(at [3][2]float32) {
+			if q.complete(&at, t.wb, t.wc) {
 				best = max(best, p.match(&q, l.ends, t.sign, t.clip))
 			}
 		})
@@ -221,8 +221,8 @@ func (p *plane) guessCorner(t *triple, l *layout, g *guess) {
 			return
 		}
 	}
-	t.around(cornerSteps, cornerStep, func(at *[3][2]float32) {
-		if !q.complete(at, t.wb, t.wc) || p.match(&q, l.sketch, t.sign, t.clip) < g.score-sketchError {
+	t.around(cornerSteps, cornerStep, func(at [3][2]float32) {
+		if !q.complete(&at, t.wb, t.wc) || p.match(&q, l.sketch, t.sign, t.clip) < g.score-sketchError {
 			return
 		}
 		if s := p.match(&q, l.quick, t.sign, t.clip); s > g.score {
@@ -243,7 +243,7 @@ const (
 
 // around calls fn with the finders of t, the supposed one moved by up to so many
 // steps each way; a step is a share of the symbol's sides.
-func (t *triple) around(steps int, step float32, fn func(at *[3][2]float32)) {
+func (t *triple) around(steps int, step float32, fn func(at [3][2]float32)) {
 	at := t.at
 	ux, uy := (t.at[1][0]-t.at[0][0])*step, (t.at[1][1]-t.at[0][1])*step
 	vx, vy := (t.at[2][0]-t.at[0][0])*step, (t.at[2][1]-t.at[0][1])*step
@@ -251,7 +251,7 @@ func (t *triple) around(steps int, step float32, fn func(at *[3][2]float32)) {
 		for j := -steps; j <= steps; j++ {
 			fi, fj := float32(i), float32(j)
 			at[t.guessed] = [2]float32{t.at[t.guessed][0] + fi*ux + fj*vx, t.at[t.guessed][1] + fi*uy + fj*vy}
-			fn(&at)
+			fn(at)
 		}
 	}
 }

@@ -81,6 +81,8 @@ type Reader struct {
 	rest    int          // frames of a video for which signs of a code do not count
 
 	words, block, spare []uint8
+	data                []uint8
+	sizes               []int
 	trust, blockTrust   []float32
 	order               []int
 }

@@ -200,7 +200,7 @@ func TestSteadyFramesAllocateNothing(t *testing.T) {
 		img  *image.Gray
 		most float64
 	}{
-		{"nothing there", blank(640, 480), 0}, {"finders", findersOnly(160, 120), 20}, {"a card", card, 40},
+		{"nothing there", blank(640, 480), 0}, {"finders", findersOnly(160, 120), 4}, {"a card", card, 12},
 	} {
 		for _, video := range []bool{false, true} {
 			r := qrread.New(qrread.Options{Deadline: time.Hour, Video: video})

@@ -104,14 +104,16 @@ func (r *Reader) codewords(g *grid, l *layout, mask int, turned bool) {
 func (r *Reader) repair(l *layout, level decoder.ErrorCorrectionLevel, levelBits int) ([]byte, bool) {
 	ec := l.version.GetECBlocksForLevel(level)
 	parity := ec.GetECCodewordsPerBlock()
-	var sizes []int // data codewords of each block
+	sizes := r.sizes[:0] // data codewords of each block
 	for _, b := range ec.GetECBlocks() {
 		for range b.GetCount() {
 			sizes = append(sizes, b.GetDataCodewords())
 		}
 	}
+	r.sizes = sizes
 	longest := sizes[len(sizes)-1]
-	data := make([]byte, 0, len(r.words))
+	data := slices.Grow(r.data[:0], len(r.words))
+	r.data = data
 	guarded := false
 	for n, size := range sizes {
 		// Data codewords go round the blocks, and so do the checks; the last round
