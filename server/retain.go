@@ -64,13 +64,11 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 				return rooms.New(s, time.Now).DropEvents(ctx, time.Now().AddDate(0, 0, -1))
 			},
 			"guests": func(ctx context.Context) error {
-				for more := true; more && ctx.Err() == nil; {
-					var err error
-					if more, err = gatherings.Purge(ctx, time.Now().Add(-c.Retention)); err != nil {
-						return err
-					}
+				needed := map[qrgate.Person]bool{}
+				if err := cases.Needed(ctx, func(p qrgate.Person) { needed[p] = true }); err != nil {
+					return err
 				}
-				return nil
+				return gatherings.Purge(ctx, time.Now().Add(-c.Retention), func(p qrgate.Person) bool { return needed[p] })
 			},
 		},
 	}, retention.Options{

@@ -36,8 +36,26 @@ type Details struct {
 	Email string `json:"email,omitempty"`
 }
 
-// detailGuest is the field under which details are sealed.
-const detailGuest = "guest"
+// Fields under which what is known of a guest is sealed.
+const (
+	detailGuest = "guest"
+	detailPass  = "pass" // as packages ingest and register know it
+)
+
+// Said returns what the organiser knows of a guest as their pass would say it, from
+// what is sealed in their row.
+func Said(v *vault.Vault, p qrgate.Person, wrapped, sealed []byte) (*wire.Subject, error) {
+	d, err := open(v, p, wrapped, sealed)
+	return &wire.Subject{Kind: pass.Event, Name: d.Name, Phone: d.Phone}, err
+}
+
+func open(v *vault.Vault, p qrgate.Person, wrapped, sealed []byte) (d Details, err error) {
+	plain, err := v.OpenDetail(p, wrapped, detailGuest, sealed)
+	if err == nil {
+		err = json.Unmarshal(plain, &d)
+	}
+	return d, err
+}
 
 // Pass returns what a guest's pass says, to be signed with the key of that id. It is
 // valid on the days of the event.
@@ -202,11 +220,10 @@ func (s *Events) guests(ctx context.Context, where string, args ...any) (all []*
 		}
 		g.Person = qrgate.Person(person)
 		all = append(all, g)
-		plain, err := s.v.OpenDetail(g.Person, wrapped, detailGuest, sealed)
-		if err != nil {
+		if g.Details, err = open(s.v, g.Person, wrapped, sealed); err != nil {
 			return fmt.Errorf("pass %d: %w", g.Number, err)
 		}
-		return json.Unmarshal(plain, &g.Details)
+		return nil
 	}, `SELECT g.number, g.event, g.category, g.issue, g.person, g.sealed, p.wrapped, g.made, g.sent, g.cancelled
 		FROM guests g JOIN people p ON p.person = g.person WHERE `+where, args...)
 	return all, err
@@ -293,40 +310,63 @@ func (s *Events) Sent(ctx context.Context, by string, event uint32, numbers ...u
 // purgePage is how many guests a transaction forgets.
 const purgePage = 500
 
-// Purge forgets some of the guests of events that ended before the given time, and
-// reports whether there may be more: what is known of them, and who they are. Their
-// check-ins stay until their own day is dropped, as nobody's.
-func (s *Events) Purge(ctx context.Context, before time.Time) (more bool, err error) {
-	err = s.s.Write(ctx, func(t store.Tx) error {
-		more = false
-		type row struct{ number, person int64 }
-		var gone []row
-		err := t.Each(func(rows *sql.Rows) error {
-			var r row
-			err := rows.Scan(&r.number, &r.person)
-			gone = append(gone, r)
-			return err
-		}, "SELECT g.number, g.person FROM guests g JOIN events e ON e.no = g.event WHERE e.ends < ? ORDER BY g.number LIMIT ?", before.UnixMilli(), purgePage)
-		if err != nil || len(gone) == 0 {
-			return err
+// Purge forgets the guests of events that ended before the given time: what is known
+// of them, and who they are. Their check-ins stay until their own day is dropped, as
+// nobody's. Of whom somebody still needs, such as an open case, name and telephone
+// stay as if their pass had said them, and the event no longer knows them either.
+func (s *Events) Purge(ctx context.Context, before time.Time, needed func(qrgate.Person) bool) error {
+	for n := purgePage; n == purgePage; {
+		err := s.s.Write(ctx, func(t store.Tx) (err error) { n, err = s.purge(t, before, needed); return err })
+		if err != nil {
+			return fmt.Errorf("events: purge: %w", err)
 		}
-		more = len(gone) == purgePage
-		var people []qrgate.Person
-		for _, r := range gone {
-			if _, err := t.Exec("DELETE FROM guests WHERE number = ?", r.number); err != nil {
-				return err
-			}
-			people = append(people, qrgate.Person(r.person))
-		}
-		if err := t.ForgetPeople(people...); err != nil {
-			return err
-		}
-		return t.Audit("", "purge guests", object(0), strconv.Itoa(len(gone)))
-	})
-	if err != nil {
-		return false, fmt.Errorf("events: purge: %w", err)
 	}
-	return more, nil
+	return nil
+}
+
+// purge takes one step and returns how many guests it was.
+func (s *Events) purge(t store.Tx, before time.Time, needed func(qrgate.Person) bool) (int, error) {
+	type row struct {
+		number, person  int64
+		wrapped, sealed []byte
+	}
+	var gone []row
+	err := t.Each(func(rows *sql.Rows) error {
+		var r row
+		err := rows.Scan(&r.number, &r.person, &r.wrapped, &r.sealed)
+		gone = append(gone, r)
+		return err
+	}, `SELECT g.number, g.person, p.wrapped, g.sealed FROM guests g JOIN events e ON e.no = g.event JOIN people p ON p.person = g.person
+		WHERE e.ends < ? ORDER BY g.number LIMIT ?`, before.UnixMilli(), purgePage)
+	if err != nil || len(gone) == 0 {
+		return 0, err
+	}
+	var people []qrgate.Person
+	for _, r := range gone {
+		if _, err := t.Exec("DELETE FROM guests WHERE number = ?", r.number); err != nil {
+			return 0, err
+		}
+		p := qrgate.Person(r.person)
+		if !needed(p) {
+			people = append(people, p)
+			continue
+		}
+		said, err := Said(s.v, p, r.wrapped, r.sealed)
+		if err != nil {
+			return 0, err
+		}
+		kept, err := s.v.SealDetail(p, r.wrapped, detailPass, wire.Encode(*said))
+		if err != nil {
+			return 0, err
+		}
+		if _, err := t.Exec("INSERT INTO details (person, sealed) VALUES (?, ?) ON CONFLICT (person) DO NOTHING", r.person, kept); err != nil {
+			return 0, err
+		}
+	}
+	if err := t.ForgetPeople(people...); err != nil {
+		return 0, err
+	}
+	return len(gone), t.Audit("", "purge guests", object(0), strconv.Itoa(len(gone)))
 }
 
 // A Pass is a guest as doors know them.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/area"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -66,17 +67,17 @@ func (c *Cards) PersonsLike(ctx context.Context, name string, born int) (all []q
 	return all, nil
 }
 
-// PersonDetails are what is known of a person, as the office that registered them
-// or the pass that they first held up says.
+// PersonDetails are what is known of a person, as the office that registered them,
+// the organiser who invited them, or the pass that they first held up says.
 type PersonDetails struct {
 	Details
 	Address string // as a pass says it
 	Holder  string // id, empty of who is none
 }
 
-const personColumns = "p.person, p.wrapped, COALESCE(h.id, ''), h.sealed, d.sealed"
+const personColumns = "p.person, p.wrapped, COALESCE(h.id, ''), h.sealed, g.sealed, d.sealed"
 
-const personTables = " FROM people p LEFT JOIN holders h ON h.person = p.person LEFT JOIN details d ON d.person = p.person WHERE "
+const personTables = " FROM people p LEFT JOIN holders h ON h.person = p.person LEFT JOIN guests g ON g.person = p.person LEFT JOIN details d ON d.person = p.person WHERE "
 
 // DetailsOf returns what is known of persons. Of whom nothing is known is not among
 // them.
@@ -131,9 +132,9 @@ const personsAtOnce = 5000
 
 func (c *Cards) scanPerson(rows *sql.Rows) (qrgate.Person, *PersonDetails, error) {
 	var person int64
-	var wrapped, held, passed []byte
+	var wrapped, held, invited, passed []byte
 	d := new(PersonDetails)
-	if err := rows.Scan(&person, &wrapped, &d.Holder, &held, &passed); err != nil {
+	if err := rows.Scan(&person, &wrapped, &d.Holder, &held, &invited, &passed); err != nil {
 		return 0, nil, err
 	}
 	p := qrgate.Person(person)
@@ -141,6 +142,13 @@ func (c *Cards) scanPerson(rows *sql.Rows) (qrgate.Person, *PersonDetails, error
 		if err := c.open(p, wrapped, held, &d.Details); err != nil {
 			return 0, nil, err
 		}
+	}
+	if invited != nil {
+		said, err := events.Said(c.v, p, wrapped, invited)
+		if err != nil {
+			return 0, nil, err
+		}
+		d.fill(said)
 	}
 	if passed == nil {
 		return p, d, nil
