@@ -8,22 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/qrgate/qrgate/server/doors"
 	"github.com/qrgate/qrgate/server/fleet/courier"
 	"github.com/qrgate/qrgate/server/ingest"
-	"github.com/qrgate/qrgate/server/lists"
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/store"
-	"github.com/qrgate/qrgate/server/store/events"
-	"github.com/qrgate/qrgate/server/store/rooms"
-	"github.com/qrgate/qrgate/server/store/void"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
-	"github.com/qrgate/qrgate/sync/seal"
-	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // Endings of a stick's files; see the kiosk's package carry.
@@ -119,30 +111,15 @@ func offlineIngest(ctx context.Context, env environment, s *store.Store) (*carri
 	if err != nil {
 		return nil, err
 	}
-	seals, err := keys.Seals()
+	parts, err := newParts(env, keys, days, s)
 	if err != nil {
 		return nil, err
 	}
-	opener, err := seal.NewOpener(seals)
-	if err != nil {
+	if err := errors.Join(parts.Lists.Refresh(ctx), parts.Doors.Refresh(ctx)); err != nil {
 		return nil, err
 	}
-	id, key, err := keys.Signer(wire.ForReceipt, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	sign := wire.Signer{ID: id, Key: key}
-	voids := lists.New(void.New(s, time.Now), sign, lists.Options{})
-	if err := voids.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), sign, doors.Options{})
-	if err := told.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: sign, Link: noLink{}, Feed: ingest.NewFeed(nil), Lists: voids, Doors: told,
-	}, ingest.Options{Workers: 1, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "import")})
+	parts.Link, parts.Feed = noLink{}, ingest.NewFeed(nil)
+	in, err := ingest.New(parts, ingest.Options{Workers: 1, Retention: c.Retention, Server: c.Client, Log: env.log.With("task", "import")})
 	return &carrier{Ingest: in, keys: keys.Signed()}, err
 }
 

@@ -219,15 +219,7 @@ func portalOptions(c Config, letters *mail.Sender, linked *atomic.Bool, s *store
 // connected; up is told each time that it is, and must not wait.
 func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store, up func()) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
 	c := env.config
-	seals, err := keys.Seals()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	opener, err := seal.NewOpener(seals)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	id, key, err := keys.Signer(wire.ForReceipt, time.Now())
+	parts, err := newParts(env, keys, days, s)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -254,12 +246,32 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	voids := lists.New(void.New(s, time.Now), wire.Signer{ID: id, Key: key}, lists.Options{Log: env.log.With("task", "lists")})
-	told := doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), wire.Signer{ID: id, Key: key}, doors.Options{Log: env.log.With("task", "doors")})
-	in, err := ingest.New(ingest.Parts{
-		Store: s, Vault: days, Opener: opener, Sign: wire.Signer{ID: id, Key: key}, Link: link, Feed: ingest.NewFeed(recent), Lists: voids, Doors: told,
-	}, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest, Log: env.log.With("task", "ingest")})
+	parts.Link, parts.Feed = link, ingest.NewFeed(recent)
+	in, err := ingest.New(parts, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest, Log: env.log.With("task", "ingest")})
 	return in, link, ready, err
+}
+
+// newParts returns what opens batches, answers them and says what goes beside the
+// answers; a link and a feed are still to come.
+func newParts(env environment, keys *enrol.Keys, days *vault.Vault, s *store.Store) (ingest.Parts, error) {
+	seals, err := keys.Seals()
+	if err != nil {
+		return ingest.Parts{}, err
+	}
+	opener, err := seal.NewOpener(seals)
+	if err != nil {
+		return ingest.Parts{}, err
+	}
+	id, key, err := keys.Signer(wire.ForReceipt, time.Now())
+	if err != nil {
+		return ingest.Parts{}, err
+	}
+	sign := wire.Signer{ID: id, Key: key}
+	return ingest.Parts{
+		Store: s, Vault: days, Opener: opener, Sign: sign,
+		Lists: lists.New(void.New(s, time.Now), sign, lists.Options{Log: env.log.With("task", "lists")}),
+		Doors: doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), sign, doors.Options{Log: env.log.With("task", "doors")}),
+	}, nil
 }
 
 // publishKeys leaves the list of keys with the broker for every kiosk. An
