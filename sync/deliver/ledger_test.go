@@ -116,24 +116,25 @@ func TestLedgerTakesAnyOrderOnce(t *testing.T) {
 			for want[through+1] {
 				through++
 			}
-			r := s.ledger().Receipt("kiosk-00001", wire.Epoch{}, 99)
+			l := s.ledger()
+			r := l.Receipt("kiosk-00001", wire.Epoch{}, 99)
 			if r.Through != through || r.Hash != h.chain[through] || r.Safe != through {
 				rt.Fatalf("Receipt = through %d, hash %s, safe %d; want %d, %s, %[1]d", r.Through, r.Hash, r.Safe, through, h.chain[through])
 			}
 			for seq := uint64(1); seq <= 40; seq++ {
 				in := seq <= r.Through || slices.ContainsFunc(r.Ranges, func(g wire.Range) bool { return g.From <= seq && seq <= g.To })
-				if in != want[seq] || s.ledger().Holds(seq) != want[seq] {
-					rt.Fatalf("record %d: receipt says %t, Holds %t, want %t", seq, in, s.ledger().Holds(seq), want[seq])
+				if in != want[seq] || l.Holds(seq) != want[seq] {
+					rt.Fatalf("record %d: receipt says %t, Holds %t, want %t", seq, in, l.Holds(seq), want[seq])
 				}
 			}
 			missing := map[uint64]bool{}
-			for _, g := range s.ledger().Gaps(40) {
+			for _, g := range l.Gaps(40) {
 				for seq := g.From; seq <= g.To; seq++ {
 					missing[seq] = true
 				}
 			}
 			if len(missing)+len(want) != 40 {
-				rt.Fatalf("Gaps(40) = %v with %d of 40 held", s.ledger().Gaps(40), len(want))
+				rt.Fatalf("Gaps(40) = %v with %d of 40 held", l.Gaps(40), len(want))
 			}
 		}
 		if s.twice > 0 {

@@ -15,6 +15,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -311,10 +312,19 @@ func (p *Tab) Click(words string) {
 }
 
 // Shoot leaves a picture of the window among the test's artifacts, or where name
-// says if it is an absolute path.
+// says if it is an absolute path. Without go test -artifacts, which would throw it away,
+// none is taken.
 func (p *Tab) Shoot(name string) {
 	p.t.Helper()
-	p.shoot(name, Args{"format": "png"})
+	if wanted(name) {
+		p.shoot(name, Args{"format": "png"})
+	}
+}
+
+// wanted reports whether anybody will see a picture.
+func wanted(name string) bool {
+	kept := flag.Lookup("test.artifacts")
+	return filepath.IsAbs(name) || kept != nil && kept.Value.String() == "true"
 }
 
 func (p *Tab) shoot(name string, how Args) {
@@ -336,8 +346,10 @@ func (p *Tab) shoot(name string, how Args) {
 // ShootAll is Shoot of the whole page, however long.
 func (p *Tab) ShootAll(name string) {
 	p.t.Helper()
-	p.shoot(name, Args{"format": "png", "captureBeyondViewport": true, "clip": p.Eval(
-		`({x: 0, y: 0, width: document.documentElement.clientWidth, height: Math.min(document.documentElement.scrollHeight, 6000), scale: 1})`)})
+	if wanted(name) {
+		p.shoot(name, Args{"format": "png", "captureBeyondViewport": true, "clip": p.Eval(
+			`({x: 0, y: 0, width: document.documentElement.clientWidth, height: Math.min(document.documentElement.scrollHeight, 6000), scale: 1})`)})
+	}
 }
 
 // Complaints returns what the console has complained of.
