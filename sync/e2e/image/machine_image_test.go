@@ -154,7 +154,7 @@ func (c *card) start() *machine {
 	// Where the kernel's place is drawn by lot it hides itself from programs, and each call
 	// of it costs an emulated processor all that it had looked up.
 	// A busy machine that emulates is late with everything, and nothing hangs.
-	words = append(words, "nokaslr", "systemd.default_timeout_start_sec=15min", "systemd.service_watchdogs=no", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
+	words = append(words, "nokaslr", "systemd.default_timeout_start_sec=15min", "systemd.service_watchdogs=no", "udev.event_timeout=900", "console=ttyAMA0", "loglevel=5", "systemd.journald.forward_to_console=1", "qrgate.probe=10.0.2.2:"+fmt.Sprint(m.listen.Addr().(*net.TCPAddr).Port))
 	args := []string{
 		"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg", "-smp", "2", "-m", fmt.Sprint(c.memory), "-nodefaults", "-display", "none",
 		"-serial", "stdio", "-no-reboot", "-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd.img"), "-append", strings.Join(words, " "),
@@ -167,7 +167,7 @@ func (c *card) start() *machine {
 		args = append(args, "-drive", "file="+c.stick+",format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on")
 	}
 	if c.screen {
-		args = append(args, "-device", "virtio-gpu-pci", "-qmp", "unix:"+filepath.Join(dir, "qmp")+",server=on,wait=off")
+		args = append(args, "-device", "virtio-gpu-pci,xres=1024,yres=600", "-qmp", "unix:"+filepath.Join(dir, "qmp")+",server=on,wait=off")
 	}
 	m.cmd = exec.Command("qemu-system-aarch64", args...)
 	log, err := os.Create(filepath.Join(dir, "console"))
