@@ -221,15 +221,24 @@ func (p *Pages) letters(w http.ResponseWriter, r *http.Request, v *page.View) er
 	}
 	test := form.Values.Get("xet-nghiem") == "1"
 	// Written down first: a letter that nobody knows of must not lie on a printer.
-	for _, c := range calls {
+	noted, whose := calls[:0:0], cards[:0:0]
+	for i, c := range calls {
 		a := casebook.Attempt{Status: casebook.Notified, Channel: casebook.ByLetter}
-		if err := p.book.Called(ctx, me, h.ID, c.Ref, c.Version, a); err != nil {
+		err := p.book.Called(ctx, me, h.ID, c.Ref, c.Version, a)
+		if errors.Is(err, casebook.ErrChanged) && one == (casebook.Ref{}) {
+			continue // another officer is at it; those before have their letters all the same
+		}
+		if err != nil {
 			return err
 		}
+		noted, whose = append(noted, c), append(whose, cards[i])
+	}
+	if len(noted) == 0 {
+		return v.Go(w, h.Path("goi"), "cases.letters.none")
 	}
 	k := print.Letters{Office: p.o.Office, Return: p.o.Return, HelpLine: p.o.HelpLine, Title: h.Number, Written: p.f.Now().In(qrgate.Zone)}
 	var out bytes.Buffer
-	if err := print.Notices(&out, k, p.written(calls, cards, where, names, test)); err != nil {
+	if err := print.Notices(&out, k, p.written(noted, whose, where, names, test)); err != nil {
 		return err
 	}
 	page.Send(w, "application/pdf", "thu-"+h.Number+".pdf", out.Bytes())
