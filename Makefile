@@ -20,6 +20,12 @@ build:
 demo: build
 	go run ./sync/e2e/demo -server build/qrgate-server -kiosk build/qrgate-kiosk
 
+# Most packages wait for a browser, a database or another program for part of their time:
+# one more runs at once than there are processors. What make check has vetted is not
+# vetted again.
+BUSY := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+TEST := go test -vet=off -p $(BUSY)
+
 # The tests that need nothing but Go; with a C compiler, which the race detector
 # is linked by, also for races. SQLite is C turned into Go, on memory of its own: to watch
 # that too would take its tests more than twice as long.
@@ -27,12 +33,12 @@ RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race -gcflags=mo
 # In those of ALONE nothing runs at once but the browsers and programs that they drive:
 # of the portal's pages all but the two that stream. They would take minutes more.
 ALONE := hw/qrread|server/print|server/portal(/[^fl][a-z]*)?|sync/e2e
-# The packages that hold others, sync/e2e and server/portal, are the slowest and begin first:
-# at the end they would leave a processor without work.
-FIRST = awk -F/ '{ print NF, $$0 }' | sort -k1,1n -k2r | cut -d' ' -f2
+# The slowest packages begin first: at the end they would leave a processor without work.
+SLOW  := server/(ingest|portal|portal/(cases|progress)|store)|sync/(deliver|e2e|e2e/pack|outbox)
+FIRST := awk '{ print !/(^|\/)($(subst /,\/,$(SLOW)))$$/, $$0 }' | sort -k1,1 -k2r | cut -d' ' -f2
 test: check
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$')
-	go test -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$' | $(FIRST))
+	CGO_ENABLED=$(if $(RACE),1,0) $(TEST) $(RACE) -timeout 15m $$(go list ./... | grep -vE '/($(ALONE))$$' | $(FIRST))
+	$(TEST) -timeout 15m $$(go list ./... | grep -E '/($(ALONE))$$' | $(FIRST))
 
 # The tests that need more: PostgreSQL, Mosquitto, FUSE, zbar, Chromium. What make test has
 # run is not run again: where the tag changes all tests of a package, as the store they run
@@ -41,8 +47,8 @@ test: check
 TAGGED  = grep -rl --include='*_test.go' '^//go:build $(1)$$' device hw server sync
 FOLDERS = xargs -n1 dirname | sort -u | $(FIRST) | sed 's|^|./|'
 test-full: deps
-	go test -tags full -timeout 30m -skip '/^sqlite$$' $$($(call TAGGED,!full) | $(FOLDERS))
-	go test -tags full -timeout 30m -run "^($$($(call TAGGED,full) | xargs sed -nE 's/^func (Test[A-Z0-9]\w*)\(.*/\1/p' | sort -u | paste -sd'|'))$$" \
+	$(TEST) -tags full -timeout 30m -skip '/^sqlite$$' $$($(call TAGGED,!full) | $(FOLDERS))
+	$(TEST) -tags full -timeout 30m -run "^($$($(call TAGGED,full) | xargs sed -nE 's/^func (Test[A-Z0-9]\w*)\(.*/\1/p' | sort -u | paste -sd'|'))$$" \
 	  $$($(call TAGGED,full) | $(FOLDERS) | grep -vxF "$$($(call TAGGED,!full) | $(FOLDERS))")
 
 # The kiosk's program in a virtual machine whose kernel shows it the devices of a door,
@@ -51,7 +57,7 @@ TWIN := e2fsprogs gcc-12 kmod make qemu-system-x86 xz-utils
 twin:
 	@dpkg -s $(TWIN) >/dev/null 2>&1 || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(TWIN); }
 	sync/e2e/twin/kernel.sh build/twin
-	go test -tags twin -timeout 30m -v ./sync/e2e/twin
+	$(TEST) -tags twin -timeout 30m -parallel $(BUSY) -v ./sync/e2e/twin
 
 # The tests of what runs on a board, as an arm64, armv7 or armv6 processor runs them. Those
 # of sync/e2e start servers and browsers, which no board has. Needs apt-get.
@@ -107,6 +113,7 @@ fuzz:
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
 	go vet -tags full,twin,image ./...
+	go vet $$($(call TAGGED,!full) | $(FOLDERS))
 	go tool staticcheck -tags full,twin,image ./...
 	GOARCH=arm GOARM=6 go vet ./hw/... ./sync/... ./device/...
 
