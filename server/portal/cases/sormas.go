@@ -145,6 +145,9 @@ func sormasPersonOf(room, code string, k *known) sormasPerson {
 	if k.Street != "" || k.Commune != "" {
 		p.Address = &sormasLocation{UUID: sormasID(room, "address", code), Street: k.Street, City: k.Commune}
 	}
+	if p.Address == nil && k.Address != "" { // as a pass says it
+		p.Address = &sormasLocation{UUID: sormasID(room, "address", code), Street: k.Address}
+	}
 	ref := sormasRef{p.UUID}
 	if k.Phone != "" {
 		phone := sormasPhone{UUID: sormasID(room, "phone", code), Person: ref, Primary: true, Kind: "PHONE", Value: k.Phone, Third: k.Relative}

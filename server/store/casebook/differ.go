@@ -12,11 +12,10 @@ import (
 // knows, also at an outbreak's place and of who came together, and leaves out who is
 // the traced person.
 func (b *Book) join(q query, f *file, r *Result) error {
-	pairs, err := merged(q)
+	pairs, err := b.same(q, f)
 	if err != nil {
 		return err
 	}
-	pairs = append(pairs, f.body.Same...)
 	if len(pairs) == 0 {
 		return nil
 	}

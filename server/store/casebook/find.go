@@ -229,16 +229,29 @@ func (b *Book) Cards(ctx context.Context, by, id string, refs ...Ref) ([]Card, e
 }
 
 // show returns the contact cards of persons, in their order, after it was written
-// down who sees them.
+// down who sees them. What is not known of somebody may be known of whom they are one
+// human with.
 func (b *Book) show(ctx context.Context, by string, f *file, persons []qrgate.Person) ([]Card, error) {
 	if len(persons) == 0 {
 		return nil, nil
 	}
-	restrained, err := b.restraints(b.reading(ctx), f)
+	q := b.reading(ctx)
+	restrained, err := b.restraints(q, f)
+	var pairs []pair
+	if err == nil {
+		pairs, err = b.same(q, f)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("casebook: cards: %w", err)
 	}
-	shown := without(persons, restrained.withholds)
+	shown, also := without(persons, restrained.withholds), others(pairs)
+	for _, p := range slices.Clip(shown) {
+		for _, o := range also[p] {
+			if !slices.Contains(shown, o) && !restrained.withholds(o) {
+				shown = append(shown, o)
+			}
+		}
+	}
 	err = b.write(ctx, "cards", func(t store.Tx) error { return b.seen(t, "see person", by, f.ID, shown...) })
 	if err != nil {
 		return nil, err
@@ -249,15 +262,33 @@ func (b *Book) show(ctx context.Context, by string, f *file, persons []qrgate.Pe
 	}
 	cards := make([]Card, len(persons))
 	for i, p := range persons {
-		cards[i] = Card{Ref: f.ref(p), Restraint: restrained.all[p], Withheld: restrained.withholds(p)}
-		if d := details[p]; d != nil {
-			cards[i] = Card{
-				Ref: cards[i].Ref, Restraint: cards[i].Restraint, Name: d.Name, Born: d.Born, Sex: d.Sex, Phone: d.Phone, Relative: d.Relative, Guardian: d.Guardian,
-				GuardianPhone: d.GuardianPhone, Area: d.Details.Area, Street: d.Street, Address: d.Address, Holder: d.Holder != "",
+		c := &cards[i]
+		*c = Card{Ref: f.ref(p), Restraint: restrained.all[p], Withheld: restrained.withholds(p)}
+		if c.Withheld {
+			continue
+		}
+		for _, self := range append([]qrgate.Person{p}, also[p]...) {
+			if d := details[self]; d != nil {
+				c.fill(d)
 			}
 		}
 	}
 	return cards, nil
+}
+
+// fill takes what a card does not say yet: a name with what belongs to it, a way to call,
+// an address.
+func (c *Card) fill(d *register.PersonDetails) {
+	if c.Name == "" {
+		c.Name, c.Born, c.Sex = d.Name, d.Born, d.Sex
+	}
+	if c.Phone == "" && c.GuardianPhone == "" {
+		c.Phone, c.Relative, c.Guardian, c.GuardianPhone = d.Phone, d.Relative, d.Guardian, d.GuardianPhone
+	}
+	if c.Area == "" && c.Street == "" && c.Address == "" {
+		c.Area, c.Street, c.Address = d.Details.Area, d.Street, d.Address
+	}
+	c.Holder = c.Holder || d.Holder != ""
 }
 
 // seen writes down that somebody sees persons in a case.

@@ -210,15 +210,31 @@ func (b *Book) selves(q query, p qrgate.Person, same []pair) ([]qrgate.Person, e
 	if err != nil {
 		return nil, err
 	}
-	first := firsts(append(pairs, same...))
-	all := []qrgate.Person{p}
-	for other := range first {
-		if other != p && first[p] != 0 && first[other] == first[p] {
-			all = append(all, other)
-		}
-	}
+	all := append([]qrgate.Person{p}, others(append(pairs, same...))[p]...)
 	slices.Sort(all)
 	return all, nil
+}
+
+// others returns for everybody who is one human with others, as pairs say, who those
+// are, in order.
+func others(pairs []pair) map[qrgate.Person][]qrgate.Person {
+	first := firsts(pairs)
+	groups := map[qrgate.Person][]qrgate.Person{}
+	for p, f := range first {
+		groups[f] = append(groups[f], p)
+	}
+	all := map[qrgate.Person][]qrgate.Person{}
+	for p, f := range first {
+		all[p] = without(groups[f], func(q qrgate.Person) bool { return q == p })
+		slices.Sort(all[p])
+	}
+	return all
+}
+
+// same returns all pairs that are one human for a case.
+func (b *Book) same(q query, f *file) ([]pair, error) {
+	pairs, err := merged(q)
+	return append(pairs, f.body.Same...), err
 }
 
 // firsts returns for everything in pairs the least that is one with it.

@@ -9,9 +9,9 @@ import (
 )
 
 // Needed calls fn with everybody whom a case that has not ended is about, found in
-// its latest runs, or has on its call list: what is known of them is kept although
-// their last check-in is gone, or nobody could call them. It may name one several
-// times.
+// its latest runs, or has on its call list, and whoever is one human with them: what is
+// known of them is kept although their last check-in is gone, or nobody could call
+// them. It may name one several times.
 func (b *Book) Needed(ctx context.Context, fn func(qrgate.Person)) error {
 	if err := b.needed(ctx, fn); err != nil {
 		return fmt.Errorf("casebook: needed persons: %w", err)
@@ -33,15 +33,27 @@ func (b *Book) needed(ctx context.Context, fn func(qrgate.Person)) error {
 	}
 	for _, id := range ids {
 		f, err := b.read(q, id)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case f.Erased:
-			continue
-		case f.body.Index != 0:
-			fn(f.body.Index)
 		}
-		if err := b.neededBy(q, f, fn); err != nil {
+		if f.Erased {
+			continue
+		}
+		pairs, err := b.same(q, f)
+		if err != nil {
+			return err
+		}
+		also := others(pairs)
+		all := func(p qrgate.Person) {
+			fn(p)
+			for _, o := range also[p] {
+				fn(o)
+			}
+		}
+		if f.body.Index != 0 {
+			all(f.body.Index)
+		}
+		if err := b.neededBy(q, f, all); err != nil {
 			return err
 		}
 	}
