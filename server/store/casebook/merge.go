@@ -22,18 +22,27 @@ type both[T cmp.Ordered] struct{ A, B T }
 func pairOf(a, b qrgate.Person) pair { return pair{min(a, b), max(a, b)} }
 
 // Merge says that two persons are one human: in this case, or everywhere, also in
-// cases to come. What each did stays theirs, so that [Book.Unmerge] undoes it.
+// cases to come. What each did stays theirs, so that [Book.Unmerge] undoes it. If the
+// traced person is one of them, somebody else is traced too: it is approved again.
 func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, everywhere bool) error {
 	return b.change(ctx, "merge persons", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
 		p, err := f.pair(x, y)
 		if err != nil {
 			return "", err
 		}
+		pairs, err := b.same(t.Each, f)
+		if err != nil {
+			return "", err
+		}
+		index := append(others(pairs)[f.body.Index], f.body.Index)
+		if slices.Contains(index, p.A) != slices.Contains(index, p.B) {
+			f.unapprove()
+		}
 		if !everywhere {
 			if !slices.Contains(f.body.Same, p) {
 				f.body.Same = append(f.body.Same, p)
 			}
-			return "in this case", nil
+			return "in this case", b.seen(t, "merge person", by, id, p.A, p.B)
 		}
 		n, err := t.Exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, ?, ?) ON CONFLICT (person, same_as) DO NOTHING",
 			int64(p.A), int64(p.B), by, b.now().UnixMilli())

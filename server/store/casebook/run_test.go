@@ -231,6 +231,8 @@ func TestMerge(t *testing.T) {
 		w.refuses("with themselves", w.Merge(ctx, "lan", c.ID, version(), ref(100), ref(100), true), qrgate.ErrInvalid)
 		w.refuses("Unmerge of two", w.Unmerge(ctx, "lan", c.ID, version(), ref(100), ref(200)), qrgate.ErrNotFound)
 		w.must(w.Merge(ctx, "lan", c.ID, version(), ref(index), ref(again), true))
+		w.must(w.Ask(ctx, "lan", c.ID, version()))
+		w.must(w.Decide(ctx, "duc", c.ID, version(), true))
 		w.must(w.Merge(ctx, "lan", c.ID, version(), ref(300), ref(100), false))
 		w.must(w.Merge(ctx, "lan", c.ID, version(), ref(200), ref(300), true))
 		if d := cmp.Diff([]qrgate.Person{100}, found()); d != "" {
