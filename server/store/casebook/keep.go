@@ -68,13 +68,17 @@ func (k *keeping) lost(s *trace.Stay) bool {
 // asked reports whether the case still asks for a stay.
 func (k *keeping) asked(s *trace.Stay) bool {
 	from, to := k.f.Case.From, k.f.Case.To
-	restored := func(id trace.ID) bool { return slices.Contains(k.f.body.Restored, id) }
-	if qrgate.DayOfMilli(s.Out.Latest) < qrgate.DayOf(from) || qrgate.DayOfMilli(s.In.Earliest) > qrgate.DayOf(to) ||
-		len(s.Doubts) > 0 && !restored(s.Entry) && !restored(s.Exit) {
+	if qrgate.DayOfMilli(s.Out.Latest) < qrgate.DayOf(from) || qrgate.DayOfMilli(s.In.Earliest) > qrgate.DayOf(to) || !k.believed(s) {
 		return false
 	}
 	task := Task{Chosen: k.f.body.Chosen, Left: k.f.body.Left}
 	return k.r.Ring == 2 || k.r.Place || task.Counts(s)
+}
+
+// believed reports whether a stay is in no doubt, or counts all the same.
+func (k *keeping) believed(s *trace.Stay) bool {
+	restored := k.f.body.Restored
+	return len(s.Doubts) == 0 || slices.Contains(restored, s.Entry) || slices.Contains(restored, s.Exit)
 }
 
 // contacts adds those times together that r cannot know any more.
@@ -131,7 +135,7 @@ func (k *keeping) add(a, b int64) int64 {
 // for want of a key.
 func (k *keeping) lostTimes(c *trace.Contact, now []trace.Shared) (lost []trace.Shared) {
 	for _, sh := range c.Shared {
-		if sh.Of >= len(k.stays) || k.stays[sh.Of] < 0 || !k.carried[sh.Of] && !k.lost(&sh.Stay) {
+		if sh.Of >= len(k.stays) || k.stays[sh.Of] < 0 || !k.carried[sh.Of] && !k.lost(&sh.Stay) || !k.believed(&sh.Stay) {
 			continue
 		}
 		if sh.Of = k.stays[sh.Of]; slices.ContainsFunc(now, func(n trace.Shared) bool { return n.Of == sh.Of && sameStay(&n.Stay, &sh.Stay) }) {
