@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,9 +170,8 @@ func (d *door) lost(greens []green) (lost []green) {
 		given[g] = i
 	}
 	last := people[len(people)-1]
+	settled := false // at the last look the server had all that will come
 	for end := time.Now().Add(patient); ; time.Sleep(200 * time.Millisecond) {
-		b := d.beat()
-		all := b.Queued == 0 && b.Last >= last.seq && fmt.Sprintf("%x", b.Epoch) == last.epoch
 		have := map[green]int{}
 		for _, r := range d.rows() {
 			have[green{r.Epoch, r.Seq}]++
@@ -184,10 +184,19 @@ func (d *door) lost(greens []green) (lost []green) {
 			}
 			complete = complete && have[g] == 1
 		}
-		if complete || all || time.Now().After(end) {
+		if complete || settled || time.Now().After(end) {
 			return lost
 		}
+		settled = have[last] == 1 && d.whole()
 	}
+}
+
+// whole reports whether the server misses nothing of what it has heard of.
+func (d *door) whole() bool {
+	d.Helper()
+	ledger, err := d.stage.Server(d.ctx, "ledger")
+	d.must(err)
+	return !strings.Contains(ledger, "without")
 }
 
 // seed makes what chance does in a test the same again, n being one of several;
