@@ -55,16 +55,20 @@ func TestCutsAtAnyMoment(t *testing.T) {
 	m.said(slow, "door open")
 	w.check(m, 2)
 	m.said(slow, "system has proven itself")
+	w.check(m, 3)
 	m.kill()
 
-	n := 10 * cuts()
+	n := 50
+	if os.Getenv("QRGATE_SCALE") == "soak" {
+		n *= 10
+	}
 	err = h.Cuts(chance(), n, o.look)
 	t.Logf("%d cuts among %d writes and flushes: %d before the data were made, %d with the newer system as the one that starts, %d mended thoroughly", n, h.Steps(), o.unmade, o.newer, o.thorough)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.unmade == 0 || o.unmade == n {
-		t.Error("the cuts are not spread")
+	if o.unmade == 0 || o.newer == 0 {
+		t.Error("the cuts do not reach from the first start into the newer system")
 	}
 }
 

@@ -60,7 +60,7 @@ func (d *Disk) Record(path string) (*History, error) {
 // Steps returns how many writes and flushes there were.
 func (h *History) Steps() int { return len(h.steps) }
 
-// Cuts calls check for n moments drawn by r, in their order, while the file of the
+// Cuts calls check for n moments drawn by r, spread over all, in their order, while the file of the
 // history is as a cut after so many steps would have left it; check must not write to
 // it. The machines must be dead.
 func (h *History) Cuts(r *rand.Rand, n int, check func(after, lost int) error) error {
@@ -70,10 +70,9 @@ func (h *History) Cuts(r *rand.Rand, n int, check func(after, lost int) error) e
 	}
 	defer f.Close()
 	moments := make([]int, n)
-	for i := range moments {
-		moments[i] = r.IntN(len(h.steps) + 1)
+	for i := range moments { // one of each n-th of the steps, so that neither end is left out
+		moments[i] = (i*len(h.steps) + r.IntN(len(h.steps)+1)) / n
 	}
-	slices.Sort(moments)
 	loose := map[int64][]byte{}
 	for after := range len(h.steps) + 1 {
 		for len(moments) > 0 && moments[0] == after {
