@@ -324,7 +324,6 @@ func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
 	wanted := []string{"qrgate-kiosk.service", "qrgate-system.service"}
 	if b.variant == "screen" {
 		wanted = append(wanted, "qrgate-screen.service")
-		l.link("etc/systemd/system/sysinit.target.wants/qrgate-words.service", "/etc/systemd/system/qrgate-words.service")
 	}
 	// What Debian's scripts would have switched on.
 	for at, unit := range map[string]string{
