@@ -93,10 +93,10 @@ soak: deps twin
 	QRGATE_SCALE=soak go test -tags twin -timeout 6h -v -run PowerCuts ./sync/e2e/twin
 	@dpkg -s libreoffice-calc-nogui >/dev/null 2>&1 || apt-get install -y --no-install-recommends libreoffice-calc-nogui
 	go test -tags full,soak -timeout 30m -run LibreOffice ./server/portal/cases
-	go test -run '^$$' -fuzz FuzzDecode -fuzztime 8m ./hw/camera
-	go test -run '^$$' -fuzz FuzzRead -fuzztime 8m ./hw/qrread
-	go test -run '^$$' -fuzz FuzzMatrix -fuzztime 8m ./hw/qrread
-	go test -run '^$$' -fuzz FuzzStream -fuzztime 8m ./hw/qrread
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 8m -parallel 1 -fuzzminimizetime 20x ./hw/camera
+	go test -run '^$$' -fuzz FuzzRead -fuzztime 8m -parallel 1 -fuzzminimizetime 20x ./hw/qrread
+	go test -run '^$$' -fuzz FuzzMatrix -fuzztime 8m -parallel 1 -fuzzminimizetime 20x ./hw/qrread
+	go test -run '^$$' -fuzz FuzzStream -fuzztime 8m -parallel 1 -fuzzminimizetime 20x ./hw/qrread
 
 # The figures of the README. A fleet comes and goes once.
 bench: deps

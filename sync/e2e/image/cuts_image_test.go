@@ -77,8 +77,10 @@ func TestCutsOfAnUpdate(t *testing.T) {
 	if !c.start().restarted(2 * slow) {
 		t.Fatal("the card did not try the newer system")
 	}
-	c.start().said(slow, "door open")
+	m = c.start()
+	m.said(slow, "door open")
 	whole := time.Since(begun)
+	m.kill() // the stick is the next card's
 	t.Logf("power to the door open in the newer system: %s", whole)
 	r := chance()
 	for n := range cuts() {
