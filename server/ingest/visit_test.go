@@ -100,8 +100,10 @@ func TestVisit(t *testing.T) {
 		if diff := cmp.Diff(want1, w.counts(), cmp.Comparer(time.Time.Equal)); diff != "" {
 			t.Errorf("Counts() (-want +got):\n%s", diff)
 		}
+		// The feed hears after whoever waits for the answer.
+		w.until("the feed shows both", func() bool { return len(s.Feed.Recent()) == len(before)+2 })
 		recent := s.Feed.Recent()
-		if len(recent) != len(before)+2 || recent[0].Place != market.Name || recent[0].PlaceNo != market.No || recent[0].Direction != wire.Out {
+		if recent[0].Place != market.Name || recent[0].PlaceNo != market.No || recent[0].Direction != wire.Out {
 			t.Errorf("the feed shows %+v", recent)
 		}
 		if stored, err := w.store.Recent(t.Context(), 10); err != nil || len(stored) != 2 || stored[0].Place != market.Name {
