@@ -97,7 +97,8 @@ func testBatchBecomesRows(t *testing.T, w *world) {
 	if got, want := s.Stats(), (ingest.Stats{Batches: 1, Checkins: 9, Receipts: 1, Commits: 1}); got != want {
 		t.Errorf("Stats() = %+v, want %+v", got, want)
 	}
-	if recent := s.Feed.Recent(); len(recent) != 9 || recent[0].Verdict != wire.Refused || recent[8].Kiosk != k.id {
+	w.until("the feed shows all", func() bool { return len(s.Feed.Recent()) == 9 })
+	if recent := s.Feed.Recent(); recent[0].Verdict != wire.Refused || recent[8].Kiosk != k.id {
 		t.Errorf("feed = %+v", recent)
 	}
 }
