@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/device/launcher"
 	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/device/update"
@@ -46,7 +47,7 @@ func TestASystemIsWishedForAndVerifiedAgain(t *testing.T) {
 	// The root may come after the stick.
 	works.Store(true)
 	wished("the door works, without a root", func(w system.Wish) bool { return w.Healthy == "this start" && w.Install == "" })
-	if err := os.WriteFile(root, r.content("1.root.json"), 0o600); err != nil {
+	if err := durable.Replace(root, r.content("1.root.json")); err != nil {
 		t.Fatal(err)
 	}
 	wished("a system on a stick", func(w system.Wish) bool { return w.Install == "1.1.0" && !w.Start })
