@@ -5,9 +5,9 @@
 // module), which no server holds: the server only picks among what they have signed.
 // The kiosk starts from one root document, release-root.json in the folder of its
 // identity, which came with the system's package, or which its server vouches for in
-// its first answers. From there on it follows the roots that sign each other. Time, by which old metadata
-// expires, is the clock's floor (package when): a clock that is set forward makes
-// nothing expire, and one that is set back keeps nothing alive.
+// its first answers. From there on it follows the roots that sign each other. Time, by
+// which old metadata expires, is the clock's floor (package when): a clock that is set
+// forward makes nothing expire, and one that is set back keeps nothing alive.
 //
 //	client := update.NewClient(versions, root, "arm64")
 //	found, err := client.Find(ctx, source, update.Ask{Version: "1.4.0", Floor: floor})

@@ -45,9 +45,9 @@ type System struct {
 	o        SystemOptions
 	wish     system.Wish
 	files    launcher.Versions
-	done     string         // stick whose offer was dealt with
-	next     time.Time      // look at the server
-	rootless release.Reason // why there is no root, as was last logged
+	done     string    // stick whose offer was dealt with
+	next     time.Time // look at the server
+	rootless bool      // it was logged that there is no root
 }
 
 // NewSystem returns what looks after a card.
@@ -107,13 +107,10 @@ func (s *System) step(ctx context.Context) {
 	if st.Trial {
 		return
 	}
-	var src Source
-	if root := s.root(); root != nil {
-		var version string
-		if src, version = s.source(); src != nil {
-			if found := s.take(ctx, src, root, version, st); found != "" {
-				w.Install = found
-			}
+	src, version := s.source()
+	if src != nil {
+		if found := s.take(ctx, src, version, st); found != "" {
+			w.Install = found
 		}
 	}
 	if st.Refused != nil && st.Refused.Version == w.Install || release.Compare(w.Install, s.o.Running) <= 0 {
@@ -147,22 +144,19 @@ func (s *System) source() (Source, string) {
 	return site, s.o.Program
 }
 
-// root returns the trusted root. A kiosk that has none yet gets it from its server
-// ([Updater]); until then no offer is looked at, so that a stick that was there before
-// it counts afterwards.
-func (s *System) root() []byte {
-	root, err := ReadRoot(s.o.Root)
-	if why := Why(err); why != s.rootless {
-		s.rootless = why
-		if err != nil {
-			s.o.Log.Warn("no system is taken yet", "reason", why, "err", err)
-		}
-	}
-	return root
-}
-
 // take fetches what a source has and returns its version, or "".
-func (s *System) take(ctx context.Context, src Source, root []byte, version string, st system.State) string {
+func (s *System) take(ctx context.Context, src Source, version string, st system.State) string {
+	root, err := ReadRoot(s.o.Root)
+	if err != nil {
+		// A kiosk that has none yet gets it from its server ([Updater]); then a stick
+		// that was there before counts.
+		s.done = ""
+		if !s.rootless {
+			s.o.Log.Warn("system not taken yet", "reason", Why(err), "err", err)
+		}
+		s.rootless = true
+		return ""
+	}
 	client := NewClient(s.files, root, s.o.Machine)
 	f, err := client.Find(ctx, src, Ask{Version: version, Running: s.o.Running, Floor: s.o.Floor(), Late: s.o.Late})
 	if err == nil && st.Refused != nil && st.Refused.Version == f.Version && st.Refused.Reason != release.Damaged {

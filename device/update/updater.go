@@ -327,10 +327,7 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 			return Found{}, err
 		}
 	}
-	root, err := ReadRoot(u.o.Root)
-	if errors.Is(err, fs.ErrNotExist) {
-		root, err = u.firstRoot(ctx, err)
-	}
+	root, err := u.trusted(ctx)
 	if err != nil {
 		return Found{About: release.About{Version: ask.Version}}, err
 	}
@@ -360,32 +357,32 @@ func (u *Updater) take(ctx context.Context, g goal) (Found, error) {
 	return f, nil
 }
 
-// rootless is why no version is wanted of a kiosk that has no root yet: its server
-// vouches for one then, so that a stick can be judged before any version is wanted.
+// rootless says of a kiosk that has no root yet, and of which no version is wanted, that
+// it has none: its server vouches for one then, so that it can judge a stick.
 func (u *Updater) rootless(ctx context.Context) release.Reason {
 	if u.pinned {
 		return ""
 	}
 	_, err := ReadRoot(u.o.Root)
-	if errors.Is(err, fs.ErrNotExist) && u.vouched().Root == (wire.Hash{}) {
-		return release.NoRoot
-	}
-	if errors.Is(err, fs.ErrNotExist) && !time.Now().Before(u.next) {
+	if err != nil && u.vouched().Root != (wire.Hash{}) && !time.Now().Before(u.next) {
 		u.next = time.Now().Add(u.o.Retry)
-		if _, err = u.firstRoot(ctx, err); err != nil {
+		if _, err = u.trusted(ctx); err != nil {
 			u.o.Log.Warn("root of the releases not taken", "err", err)
 		}
 	}
-	u.pinned = err == nil
-	return Why(err)
+	if u.pinned = err == nil; u.pinned {
+		return ""
+	}
+	return release.NoRoot
 }
 
-// firstRoot takes the root from the server of a kiosk that came without one, if the
-// server has vouched for it. From then on the server's word counts no more.
-func (u *Updater) firstRoot(ctx context.Context, missing error) ([]byte, error) {
+// trusted returns the root that the kiosk goes by. One that came without takes it from
+// its server, if that has vouched for it. From then on the server's word counts no more.
+func (u *Updater) trusted(ctx context.Context) ([]byte, error) {
+	root, err := ReadRoot(u.o.Root)
 	said := u.vouched()
-	if said.Root == (wire.Hash{}) {
-		return nil, missing
+	if !errors.Is(err, fs.ErrNotExist) || said.Root == (wire.Hash{}) {
+		return root, err
 	}
 	src, err := NewSite(said.URL, u.o.Transport)
 	if err != nil {
