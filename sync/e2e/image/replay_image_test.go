@@ -98,7 +98,7 @@ type oracle struct {
 	unmade, newer, thorough int // cuts
 }
 
-func (o *oracle) look(after, lost int) error {
+func (o *oracle) look(unflushed int) error {
 	card, err := system.Open(o.card)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (o *oracle) look(after, lost int) error {
 	}
 	at, size := card.DataRoom(o.disk)
 	if err := o.data(at, size); err != nil {
-		return fmt.Errorf("%d sectors unflushed: %w", lost, err)
+		return fmt.Errorf("%d sectors unflushed: %w", unflushed, err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package twin
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -60,24 +59,24 @@ func (d *Disk) Record(path string) (*History, error) {
 // Steps returns how many writes and flushes there were.
 func (h *History) Steps() int { return len(h.steps) }
 
-// Cuts calls check for n moments drawn by r, spread over all, in their order, while the file of the
-// history is as a cut after so many steps would have left it; check must not write to
-// it. The machines must be dead.
-func (h *History) Cuts(r *rand.Rand, n int, check func(after, lost int) error) error {
+// Cuts calls check for n moments drawn by r, spread over all, in their order, while the
+// file of the history is as a cut then would have left it, with so many sectors not
+// flushed; check must not write to it. The machines must be dead.
+func (h *History) Cuts(r *rand.Rand, n int, check func(unflushed int) error) error {
 	f, err := os.OpenFile(h.path, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("twin: history: %w", err)
 	}
 	defer f.Close()
-	moments := make([]int, n)
-	for i := range moments { // one of each n-th of the steps, so that neither end is left out
-		moments[i] = (i*len(h.steps) + r.IntN(len(h.steps)+1)) / n
+	moments, all := make([]int, n), len(h.steps)+1
+	for i := range moments { // one of each n-th of all, so that neither end is left out
+		moments[i] = (i*all + r.IntN(all)) / n
 	}
 	loose := map[int64][]byte{}
-	for after := range len(h.steps) + 1 {
+	for after := range all {
 		for len(moments) > 0 && moments[0] == after {
 			moments = moments[1:]
-			if err := cut(f, loose, r, func() error { return check(after, len(loose)) }); err != nil {
+			if err := cut(f, loose, r, check); err != nil {
 				return fmt.Errorf("after %d of %d steps: %w", after, len(h.steps), err)
 			}
 		}
@@ -99,12 +98,11 @@ func (s step) do(f *os.File, loose map[int64][]byte) error {
 	if len(s.b) > 0 {
 		return nil
 	}
-	for at, b := range loose {
-		if s.lost {
-			break
-		}
-		if _, err := f.WriteAt(b, at); err != nil {
-			return err
+	if !s.lost {
+		for at, b := range loose {
+			if _, err := f.WriteAt(b, at); err != nil {
+				return err
+			}
 		}
 	}
 	clear(loose)
@@ -112,11 +110,11 @@ func (s step) do(f *os.File, loose map[int64][]byte) error {
 }
 
 // cut writes what survives to f while check runs.
-func cut(f *os.File, loose map[int64][]byte, r *rand.Rand, check func() error) error {
+func cut(f *os.File, loose map[int64][]byte, r *rand.Rand, check func(unflushed int) error) error {
 	before := map[int64][]byte{}
 	for at, b := range survivors(loose, r) {
 		old := make([]byte, len(b))
-		if _, err := f.ReadAt(old, at); err != nil && err != io.EOF {
+		if _, err := f.ReadAt(old, at); err != nil {
 			return fmt.Errorf("twin: history: %w", err)
 		}
 		before[at] = old
@@ -124,7 +122,7 @@ func cut(f *os.File, loose map[int64][]byte, r *rand.Rand, check func() error) e
 			return fmt.Errorf("twin: history: %w", err)
 		}
 	}
-	err := check()
+	err := check(len(loose))
 	for at, b := range before {
 		if _, errW := f.WriteAt(b, at); errW != nil {
 			return fmt.Errorf("twin: history: %w", errW)
