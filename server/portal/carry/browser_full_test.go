@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/sync/reel"
 )
@@ -35,7 +36,7 @@ func TestCodesAreReadForABrowserThatCannot(t *testing.T) {
 	in.c = ingest.Carried{Batches: 1, Records: 3, Fresh: 3}
 	var pictures []string
 	for _, img := range screens(t, reel.Cut(bundle(t, bytes.Repeat([]byte{7}, 2*reel.Piece)))) {
-		pictures = append(pictures, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(pngOf(t, img)))
+		pictures = append(pictures, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(pagetest.PNG(t, img)))
 	}
 	list, err := json.Marshal(pictures)
 	if err != nil {

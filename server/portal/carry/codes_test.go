@@ -11,6 +11,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/carry"
+	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/sync/deliver"
 	"github.com/qrgate/qrgate/sync/reel"
 )
@@ -55,7 +56,7 @@ func filmed(t *testing.T, get func(who, path string) (int, string, http.Header))
 	}
 	var reader reel.Reader
 	for _, screen := range film.Image {
-		code, err := carry.Look(bytes.NewReader(pngOf(t, screen)))
+		code, err := carry.Look(bytes.NewReader(pagetest.PNG(t, screen)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"image"
 	"image/gif"
 	"image/jpeg"
-	"image/png"
 	"math"
 	"math/rand/v2"
 	"mime/multipart"
@@ -35,16 +34,6 @@ func screens(t testing.TB, codes []string) []*image.Paletted {
 		t.Fatal(err)
 	}
 	return film.Image
-}
-
-// pngOf returns a picture as a file.
-func pngOf(t testing.TB, img image.Image) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 // photograph is what a telephone makes of a screen: somewhat turned, on a grey ground,
@@ -91,7 +80,7 @@ func TestAPhotographOfACodeIsRead(t *testing.T) {
 			t.Errorf("%s: %.20q, %v", name, got, err)
 		}
 	}
-	whole := pngOf(t, screen)
+	whole := pagetest.PNG(t, screen)
 	if got, err := carry.Look(bytes.NewReader(whole)); err != nil || got != codes[0] {
 		t.Errorf("a picture of the screen itself: %.20q, %v", got, err)
 	}
@@ -183,7 +172,7 @@ func handInPictures(t *testing.T, w *pagetest.World, codes string, pictures ...[
 func FuzzLook(f *testing.F) {
 	screen := screens(f, reel.Cut([]byte("a bundle")))[0]
 	f.Add(photograph(f, screen, 320, 240, .9, 0))
-	f.Add(pngOf(f, screen))
+	f.Add(pagetest.PNG(f, screen))
 	f.Add([]byte("\x89PNG\r\n\x1a\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		code, err := carry.Look(bytes.NewReader(file))

@@ -142,11 +142,11 @@ func sormasPersonOf(room, code string, k *known) sormasPerson {
 		last, first = "?", last
 	}
 	p := sormasPerson{UUID: sormasID(room, "person", code), First: first, Last: last, Sex: sormasSex(k.Sex), Born: k.Born, Health: k.Insurance}
-	if k.Street != "" || k.Commune != "" {
-		p.Address = &sormasLocation{UUID: sormasID(room, "address", code), Street: k.Street, City: k.Commune}
-	}
-	if p.Address == nil && k.Address != "" { // as a pass says it
-		p.Address = &sormasLocation{UUID: sormasID(room, "address", code), Street: k.Address}
+	switch at := sormasID(room, "address", code); {
+	case k.Street != "" || k.Commune != "":
+		p.Address = &sormasLocation{UUID: at, Street: k.Street, City: k.Commune}
+	case k.Address != "": // as a pass says it
+		p.Address = &sormasLocation{UUID: at, Street: k.Address}
 	}
 	ref := sormasRef{p.UUID}
 	if k.Phone != "" {

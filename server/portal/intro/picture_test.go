@@ -10,7 +10,6 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
-	"image/png"
 	"math/rand/v2"
 	"net/url"
 	"regexp"
@@ -20,6 +19,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/qrgate/qrgate/server/portal/intro"
+	"github.com/qrgate/qrgate/server/portal/pagetest"
 )
 
 // flag is a picture whose upper left quarter is red and the rest blue.
@@ -41,15 +41,6 @@ func jpegOf(t testing.TB, img image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, img, nil); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func pngOf(t testing.TB, img image.Image) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -124,14 +115,14 @@ func TestShrink(t *testing.T) {
 	if err != nil || len(kept) > 100_000 || max(w, h) > 1600 {
 		t.Errorf("noise: %d bytes, %d x %d, %v", len(kept), w, h, err)
 	}
-	if _, w, h, err := intro.Shrink(t.Context(), pngOf(t, flag(2000, 1500))); err != nil || w != 1600 || h != 1200 {
+	if _, w, h, err := intro.Shrink(t.Context(), pagetest.PNG(t, flag(2000, 1500))); err != nil || w != 1600 || h != 1200 {
 		t.Errorf("2000 x 1500 = %d x %d, %v", w, h, err)
 	}
-	if _, w, h, err := intro.Shrink(t.Context(), pngOf(t, flag(9000, 2))); err != nil || w != 1600 || h != 1 {
+	if _, w, h, err := intro.Shrink(t.Context(), pagetest.PNG(t, flag(9000, 2))); err != nil || w != 1600 || h != 1 {
 		t.Errorf("9000 x 2 = %d x %d, %v", w, h, err)
 	}
 	// What can be seen through is seen on white.
-	kept, _, _, err = intro.Shrink(t.Context(), pngOf(t, image.NewNRGBA(image.Rect(0, 0, 8, 8))))
+	kept, _, _, err = intro.Shrink(t.Context(), pagetest.PNG(t, image.NewNRGBA(image.Rect(0, 0, 8, 8))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +138,7 @@ func TestShrink(t *testing.T) {
 
 // bomb is a small file that says it has very many pixels.
 func bomb(t testing.TB) []byte {
-	b := pngOf(t, image.NewGray(image.Rect(0, 0, 1, 1)))
+	b := pagetest.PNG(t, image.NewGray(image.Rect(0, 0, 1, 1)))
 	binary.BigEndian.PutUint32(b[16:], 30_000)
 	binary.BigEndian.PutUint32(b[20:], 30_000)
 	binary.BigEndian.PutUint32(b[29:], crc(b[12:29]))

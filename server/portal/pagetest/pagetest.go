@@ -10,6 +10,8 @@ package pagetest
 import (
 	"bytes"
 	"context"
+	"image"
+	"image/png"
 	"io"
 	"log/slog"
 	"mime/multipart"
@@ -145,6 +147,16 @@ func (w *World) Post(who, path string, form url.Values) (int, string, http.Heade
 	r := httptest.NewRequest("POST", w.URL+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return w.Do(who, r)
+}
+
+// PNG returns a picture as a file, as somebody uploads it.
+func PNG(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // Upload sends a form with a file.

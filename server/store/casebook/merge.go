@@ -30,11 +30,10 @@ func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, 
 		if err != nil {
 			return "", err
 		}
-		pairs, err := b.same(t.Each, f)
+		index, err := b.selves(t.Each, f.body.Index, f.body.Same)
 		if err != nil {
 			return "", err
 		}
-		index := append(others(pairs)[f.body.Index], f.body.Index)
 		if slices.Contains(index, p.A) != slices.Contains(index, p.B) {
 			f.unapprove()
 		}
