@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/qrgate/qrgate/device/system"
 	"github.com/qrgate/qrgate/sync/sdcard"
@@ -21,9 +23,9 @@ import (
 
 // TestCutsAtAnyMoment writes down what a card is told to write from its first start, through
 // enrolment and an update of its system from a stick, until that one has proven itself. What a
-// cut at random moments of it would have left is then looked at, without starting it: the
-// system that the firmware would take is whole, and what lies on the data partition can be
-// read. Such cuts are cheap; TestCuts and TestCutsOfAnUpdate start the card after some.
+// cut at random moments of it would have left is then looked at: the system that the firmware
+// would take is whole, and what lies on the data partition can be read. That is cheap; one in
+// ten of them is also started, up to its first start or its open door.
 func TestCutsAtAnyMoment(t *testing.T) {
 	c := newCard(t, build(t, first)+".img")
 	w := newWorld(t)
@@ -62,8 +64,17 @@ func TestCutsAtAnyMoment(t *testing.T) {
 	if os.Getenv("QRGATE_SCALE") == "soak" {
 		n *= 10
 	}
-	err = h.Cuts(chance(), n, o.look)
-	t.Logf("%d cuts among %d writes and flushes: %d before the data were made, %d with the newer system as the one that starts, %d mended thoroughly", n, h.Steps(), o.unmade, o.newer, o.thorough)
+	looked := 0
+	err = h.Cuts(chance(), n, func(unflushed int) error {
+		if err := o.look(unflushed); err != nil {
+			return err
+		}
+		if looked++; looked%10 == 5 {
+			o.start(c, looked)
+		}
+		return nil
+	})
+	t.Logf("%d cuts among %d writes and flushes: %d before the data were made, %d with the newer system as the one that starts, %d mended thoroughly; %d started", n, h.Steps(), o.unmade, o.newer, o.thorough, o.started)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +106,26 @@ type oracle struct {
 	program string // the kiosk's, of this machine
 	systems map[sdcard.Slot]system.Sum
 
-	unmade, newer, thorough int // cuts
+	unmade, newer, thorough, started int // cuts
+}
+
+// start starts a copy of the card.
+func (o *oracle) start(like *card, cut int) {
+	o.Run(fmt.Sprintf("start%d", cut), func(t *testing.T) {
+		f, err := os.Open(o.card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		m := filled(t, f, like.size, like.layout).start()
+		m.until(slow, "the first start or the door open", func() bool {
+			said := m.console.String()
+			return strings.Contains(said, firstStart) || strings.Contains(said, "door open")
+		})
+		o.started++
+		t.Logf("slot %s after %s: first start %t", m.slot, time.Since(m.begun), strings.Contains(m.console.String(), firstStart))
+		m.kill()
+	})
 }
 
 func (o *oracle) look(unflushed int) error {
