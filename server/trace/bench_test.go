@@ -129,13 +129,12 @@ func wander(p *province.Province, n int) []trace.Stay {
 		}
 	}
 	slices.SortStableFunc(places, func(a, b province.Place) int { return rank[a.Kind] - rank[b.Kind] })
-	stride := max(1, len(places)/n)
 	var stays []trace.Stay
 	for i := range min(n, len(places)) {
-		in := (p.First() + qrgate.Day(i%p.Days())).Start().Add(9*time.Hour + time.Duration(r.IntN(240))*time.Minute).UnixMilli()
-		out := in + int64(60+r.IntN(60))*60_000
+		in := (p.First() + qrgate.Day(i%p.Days())).Start().Add(6*time.Hour + time.Duration(r.IntN(60))*time.Minute).UnixMilli()
+		out := in + int64(600+r.IntN(60))*60_000
 		stays = append(stays, trace.Stay{
-			Person: 1, At: places[i*stride].At, In: when.Interval{Earliest: in, Latest: in}, Out: when.Interval{Earliest: out, Latest: out},
+			Person: 1, At: places[i].At, In: when.Interval{Earliest: in, Latest: in}, Out: when.Interval{Earliest: out, Latest: out},
 			Entry: trace.ID{Seq: uint64(i) + 1}, Exit: trace.ID{Seq: uint64(i) + 1},
 		})
 	}
