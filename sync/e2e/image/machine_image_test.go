@@ -244,16 +244,25 @@ func (m *machine) said(most time.Duration, words string) time.Duration {
 
 func (m *machine) until(most time.Duration, what string, is func() bool) {
 	m.Helper()
+	if !m.either(most, what, is) {
+		m.Fatalf("the machine ended before: %s", what)
+	}
+}
+
+// either waits until something is so, or the machine has ended, and reports which.
+func (m *machine) either(most time.Duration, what string, is func() bool) bool {
+	m.Helper()
 	for end := time.Now().Add(most); !is(); time.Sleep(100 * time.Millisecond) {
 		select {
 		case <-m.done:
-			m.Fatalf("the machine ended before: %s", what)
+			return is()
 		default:
 		}
 		if time.Now().After(end) {
 			m.Fatalf("not within %s: %s", most, what)
 		}
 	}
+	return true
 }
 
 // A request is what the probe may be asked (probe/main.go).
