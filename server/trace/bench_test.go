@@ -42,7 +42,7 @@ func benchmarkTrace(b *testing.B, e engine, n int) {
 	})
 	w := newWorld(b, e, (first + days).Start())
 	began := time.Now()
-	f := w.fill(b, p)
+	f := w.fill(b, p, true)
 	b.Logf("%d check-ins of %d people at %d places, filled with %.0f/s", f.Rows, p.People(), len(p.Places()), float64(f.Rows)/time.Since(began).Seconds())
 	bytes := float64(w.size(b)) / float64(f.Rows)
 	profile := profile("covid19")

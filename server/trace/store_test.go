@@ -62,10 +62,10 @@ func newWorld(t testing.TB, e engine, now time.Time) *world {
 }
 
 // fill takes a province in.
-func (w *world) fill(t testing.TB, p *province.Province) *province.Filler {
+func (w *world) fill(t testing.TB, p *province.Province, settled bool) *province.Filler {
 	t.Helper()
 	w.venues = venues(p)
-	f := &province.Filler{Province: p, Store: w.Store, Vault: w.Vault}
+	f := &province.Filler{Province: p, Store: w.Store, Vault: w.Vault, Settled: settled}
 	if err := f.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestTenMillion(t *testing.T) {
 			})
 			w := newWorld(t, e, (first + days).Start())
 			began := time.Now()
-			f := w.fill(t, p)
+			f := w.fill(t, p, false)
 			t.Logf("filled in %v", time.Since(began))
 			people := append(ill(p, 7, tracedInStore), inPatients(p, tracedInStore)...)
 			contacts, certain := checkTruth(t, p, w.tracer(), people)
@@ -102,6 +102,22 @@ func TestTenMillion(t *testing.T) {
 				w.checkWindows(t, p, who)
 			}
 		})
+	}
+}
+
+// TestSettled finds the same in a store that knew all anchors before the first check-in as
+// in one that dated its check-ins again whenever one came.
+func TestSettled(t *testing.T) {
+	const days = 8
+	p := province.New(province.Options{Seed: 7, People: province.PeopleFor(4000, days), Days: days, First: first, Registered: true})
+	var found [2]trace.Found
+	for i, settled := range []bool{false, true} {
+		w := newWorld(t, sqlite, (first + days).Start())
+		w.fill(t, p, settled)
+		found[i], _ = traceOf(t, w.tracer(), p, p.Outbreaks()[0].Index, profile("covid19"))
+	}
+	if d := trace.Compare(found[0].Contacts, found[1].Contacts); !d.Empty() || len(found[0].Contacts) < 10 {
+		t.Errorf("of %d contacts, settled at once: %d more, %d fewer, others: %+v", len(found[0].Contacts), len(d.Added), len(d.Removed), d.Changed)
 	}
 }
 

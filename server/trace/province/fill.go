@@ -26,6 +26,9 @@ type Filler struct {
 	Vault    *vault.Vault
 	// Retention is after how many days what comes late is dropped; default 21.
 	Retention int
+	// Settled has the store know all boots and anchors before the first check-in, as if
+	// nothing had ever been dated again: a large store is filled in a fraction of the time.
+	Settled bool
 
 	stream  *Stream
 	phones  string
@@ -52,6 +55,41 @@ func (f *Filler) Open(ctx context.Context) (err error) {
 			ID: k.ID, Place: fmt.Sprintf("place %d", k.Place+1), PlaceNo: at.No, Public: public[:], State: qrgate.KioskActive,
 			Added: f.Province.o.First.Start(),
 		})
+		if err != nil {
+			return err
+		}
+	}
+	if !f.Settled {
+		return nil
+	}
+	s := f.Province.Stream()
+	for d := range f.Province.o.Days {
+		if err := f.settle(ctx, s, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle has the store know the boots and anchors of a day.
+func (f *Filler) settle(ctx context.Context, s *Stream, of int) error {
+	var ends []Scan // the first of each boot, and the last
+	firsts := map[when.Boot]int{}
+	err := s.Day(of, func(sc *Scan) error {
+		i, ok := firsts[sc.Checkin.Boot]
+		if !ok {
+			i = len(ends)
+			firsts[sc.Checkin.Boot] = i
+			ends = append(ends, *sc, *sc)
+		}
+		ends[i+1] = *sc
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(ends, atOnce) {
+		err := f.Store.Intake(ctx, f.kiosks(part), func(t *store.Intake) error { return f.noteAll(t, part) })
 		if err != nil {
 			return err
 		}
@@ -120,26 +158,15 @@ func (f *Filler) add(ctx context.Context, s *Scan) error {
 
 // flush takes in what waits in one transaction.
 func (f *Filler) flush(ctx context.Context) error {
-	var names []string
-	known := map[string]bool{}
-	for i := range f.waiting {
-		id := f.kiosk(&f.waiting[i])
-		if !known[id] {
-			known[id] = true
-			names = append(names, id)
-		}
-	}
-	if len(names) == 0 {
+	if len(f.waiting) == 0 {
 		return nil
 	}
 	var rows, late int
-	err := f.Store.Intake(ctx, names, func(t *store.Intake) error {
+	err := f.Store.Intake(ctx, f.kiosks(f.waiting), func(t *store.Intake) error {
 		rows, late = 0, 0
 		// All times come before any record is dated by them.
-		for i := range f.waiting {
-			if err := f.note(t, &f.waiting[i]); err != nil {
-				return err
-			}
+		if err := f.noteAll(t, f.waiting); err != nil {
+			return err
 		}
 		for i := range f.waiting {
 			kept, err := f.enter(t, &f.waiting[i])
@@ -157,6 +184,28 @@ func (f *Filler) flush(ctx context.Context) error {
 	f.Rows, f.Late = f.Rows+rows, f.Late+late
 	f.waiting = f.waiting[:0]
 	return err
+}
+
+// kiosks returns the kiosks of check-ins.
+func (f *Filler) kiosks(of []Scan) (ids []string) {
+	known := map[string]bool{}
+	for i := range of {
+		id := f.kiosk(&of[i])
+		if !known[id] {
+			known[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (f *Filler) noteAll(t *store.Intake, all []Scan) error {
+	for i := range all {
+		if err := f.note(t, &all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *Filler) kiosk(s *Scan) string {
