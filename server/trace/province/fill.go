@@ -15,8 +15,12 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// atOnce is how many check-ins one transaction takes in.
-const atOnce = 20_000
+// atOnce is how many check-ins one transaction takes in, and together how many wait to be
+// sorted by kiosk: to read what is known of a kiosk costs more than a check-in.
+const (
+	atOnce   = 20_000
+	together = 2_000_000
+)
 
 // A Filler takes the check-ins of a province into a store, as kiosks would have
 // delivered them: those of an outage when it ended.
@@ -27,7 +31,8 @@ type Filler struct {
 	// Retention is after how many days what comes late is dropped; default 21.
 	Retention int
 	// Settled has the store know all boots and anchors before the first check-in, as if
-	// nothing had ever been dated again: a large store is filled in a fraction of the time.
+	// nothing had ever been dated again, and brings many of one kiosk at once: a large store
+	// is filled in a fraction of the time.
 	Settled bool
 
 	stream  *Stream
@@ -150,26 +155,37 @@ func (f *Filler) Rest() bool { return len(f.later) > 0 }
 
 func (f *Filler) add(ctx context.Context, s *Scan) error {
 	f.waiting = append(f.waiting, *s)
-	if len(f.waiting) < atOnce {
+	if len(f.waiting) < atOnce || f.Settled && len(f.waiting) < together {
 		return nil
 	}
 	return f.flush(ctx)
 }
 
-// flush takes in what waits in one transaction.
+// flush takes in what waits.
 func (f *Filler) flush(ctx context.Context) error {
-	if len(f.waiting) == 0 {
-		return nil
+	if f.Settled {
+		slices.SortStableFunc(f.waiting, func(a, b Scan) int { return a.Kiosk - b.Kiosk })
 	}
-	var rows, late int
-	err := f.Store.Intake(ctx, f.kiosks(f.waiting), func(t *store.Intake) error {
-		rows, late = 0, 0
-		// All times come before any record is dated by them.
-		if err := f.noteAll(t, f.waiting); err != nil {
+	for part := range slices.Chunk(f.waiting, atOnce) {
+		if err := f.takeIn(ctx, part); err != nil {
 			return err
 		}
-		for i := range f.waiting {
-			kept, err := f.enter(t, &f.waiting[i])
+	}
+	f.waiting = f.waiting[:0]
+	return nil
+}
+
+// takeIn takes these in in one transaction.
+func (f *Filler) takeIn(ctx context.Context, scans []Scan) error {
+	var rows, late int
+	err := f.Store.Intake(ctx, f.kiosks(scans), func(t *store.Intake) error {
+		rows, late = 0, 0
+		// All times come before any record is dated by them.
+		if err := f.noteAll(t, scans); err != nil {
+			return err
+		}
+		for i := range scans {
+			kept, err := f.enter(t, &scans[i])
 			if err != nil {
 				return err
 			}
@@ -182,7 +198,6 @@ func (f *Filler) flush(ctx context.Context) error {
 		return nil
 	})
 	f.Rows, f.Late = f.Rows+rows, f.Late+late
-	f.waiting = f.waiting[:0]
 	return err
 }
 
