@@ -16,9 +16,8 @@ import (
 const (
 	fileFrom  = 1 << 16          // as soon as so many wait
 	fileAfter = 10 * time.Second // or one has waited so long
-	fileMost  = 200_000          // and about so many at once, of 200 bytes each in memory
+	fileMost  = 200_000          // and about so many at once, if nobody asks for another number
 
-	fileLimit = 2 * fileMost // an intake files some itself beyond so many
 	// fileStep is how many one transaction files: an intake waits for no more.
 	fileStep = 1024
 )
@@ -84,7 +83,7 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 		return nil, nil
 	}
 	// An arrival may bring more than is asked for.
-	all := make([]checkin, 0, min(waiting, fileMost+fileMost/4))
+	all := make([]checkin, 0, min(int(waiting), s.fileMost+s.fileMost/4))
 	f := new(filing)
 	enough := errors.New("enough")
 	err = s.each(ctx, func(r *sql.Rows) error {
@@ -97,7 +96,7 @@ func (s *Store) gather(ctx context.Context, must int64) (*filing, error) {
 		if err := decode(rows, func(c *checkin) { all = append(all, *c) }); err != nil {
 			return fmt.Errorf("arrival %d: %w", no, err)
 		}
-		if len(all) >= fileMost {
+		if len(all) >= s.fileMost {
 			return enough
 		}
 		return nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -24,6 +25,10 @@ var migrations embed.FS
 // Options are the optional parts of a Store. The zero value is right.
 type Options struct {
 	Now func() time.Time // default time.Now
+	// Together is how many check-ins SQLite files at once at most, of about 200 bytes of
+	// memory each; default 200,000. What only fills a store with millions of a day takes
+	// all of a day: they come in the order of the tables, and no page is written twice.
+	Together int
 }
 
 // A Store is an open database. It is safe for concurrent use, also by several
@@ -53,7 +58,7 @@ type Store struct {
 
 	waiting waitingRoom
 
-	fileLimit int // how many check-ins may wait before an intake files some itself
+	fileMost, fileLimit int // check-ins
 }
 
 // Connections at once: PostgreSQL has a hundred for all servers, and each of
@@ -74,10 +79,12 @@ const (
 // "sqlite:PATH", whose file is made if it is missing, or a URL
 // "postgres://...".
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, books: map[string]*Book{}, prepared: map[string]*sql.Stmt{}, when: durably, tray: tray{epochs: map[int64][]arrived{}}, fileLimit: fileLimit}
+	s := &Store{now: o.Now, books: map[string]*Book{}, prepared: map[string]*sql.Stmt{}, when: durably, tray: tray{epochs: map[int64][]arrived{}}}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.fileMost = cmp.Or(o.Together, fileMost)
+	s.fileLimit = 2 * s.fileMost // waiting; beyond it an intake files some itself
 	err := s.open(ctx, dsn)
 	if err == nil {
 		err = s.migrate(ctx)

@@ -40,7 +40,7 @@ func benchmarkTrace(b *testing.B, e engine, n int) {
 	p := province.New(province.Options{
 		Seed: 3, People: province.PeopleFor(n, days), Days: days, First: first, Registered: true,
 	})
-	w := newWorld(b, e, (first + days).Start())
+	w := openWorld(b, e, store.Options{Now: (first + days).Start, Together: n/days + n/100})
 	began := time.Now()
 	f := w.fill(b, p, true)
 	b.Logf("%d check-ins of %d people at %d places, filled with %.0f/s", f.Rows, p.People(), len(p.Places()), float64(f.Rows)/time.Since(began).Seconds())

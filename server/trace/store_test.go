@@ -40,10 +40,14 @@ func (w *world) tracer() *trace.Tracer { return trace.New(w.Store, w.Vault, w) }
 
 func newWorld(t testing.TB, e engine, now time.Time) *world {
 	t.Helper()
+	return openWorld(t, e, store.Options{Now: func() time.Time { return now }})
+}
+
+func openWorld(t testing.TB, e engine, o store.Options) *world {
+	t.Helper()
 	w := &world{dsn: e.dsn(t)}
-	clock := func() time.Time { return now }
 	var err error
-	if w.Store, err = store.Open(context.Background(), w.dsn, store.Options{Now: clock}); err != nil {
+	if w.Store, err = store.Open(context.Background(), w.dsn, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -55,7 +59,7 @@ func newWorld(t testing.TB, e engine, now time.Time) *world {
 	if err := vault.Init(keys, master); err != nil {
 		t.Fatal(err)
 	}
-	if w.Vault, err = vault.Open(keys, master, vault.Options{Now: clock}); err != nil {
+	if w.Vault, err = vault.Open(keys, master, vault.Options{Now: o.Now}); err != nil {
 		t.Fatal(err)
 	}
 	return w
