@@ -81,9 +81,11 @@ func (c Config) releasesDir() string {
 	return filepath.Join(c.State, "releases")
 }
 
-// erasedDir and sealFile remember, outside the database, who was erased and which
-// seal of audit rows is the newest; see package retention.
+// erasedDir, clockFile and sealFile remember, outside the database, who was erased,
+// when the clock was believed last, and which seal of audit rows is the newest; see
+// package retention.
 func (c Config) erasedDir() string { return filepath.Join(c.State, "erased") }
+func (c Config) clockFile() string { return filepath.Join(c.State, "clock") }
 func (c Config) sealFile() string  { return filepath.Join(c.State, "audit.head") }
 
 // serverName is what the broker's certificate must be for.

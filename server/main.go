@@ -10,6 +10,7 @@
 //	qrgate.db    the embedded database (package store); serve, and one-off commands
 //	releases/    signed versions of the kiosks' program (package fleet/releases); release publish
 //	erased/      who was erased, as random numbers (package retention); serve, person
+//	clock        when the server's clock was believed last (package retention); serve, retention
 //	audit.head   the newest seal of the audit rows (package retention); serve
 //
 // Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration.

@@ -63,6 +63,7 @@ func metrics(w watched) http.Handler {
 	m.store(w.store)
 	m.files(w)
 	m.gauge("qrgate_retention_done_timestamp_seconds", "When this server last dropped all that is past its end; 0 if it has not.", func() float64 { return unixSeconds(w.keeper.Done()) })
+	m.clock(w.keeper)
 	m.gauge("qrgate_mail_waiting", "Letters that wait for the mail server.", func() float64 {
 		if w.mail == nil {
 			return 0
@@ -85,6 +86,28 @@ func (m meter) gauge(name, help string, value func() float64) { m.labelled(name,
 
 func (m meter) labelled(name, help string, labels prometheus.Labels, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
+}
+
+// clock tells of the clock by which days end.
+func (m meter) clock(k *retention.Keeper) {
+	ask := func(say func(retention.Clock) float64) func() float64 {
+		return func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+			defer cancel()
+			c, err := k.Clock(ctx)
+			if err != nil {
+				return math.NaN()
+			}
+			return say(c)
+		}
+	}
+	m.gauge("qrgate_retention_clock_ahead_seconds", "How far the clock is ahead of what is known of the time; negative if it is behind.", ask(func(c retention.Clock) float64 { return c.Ahead().Seconds() }))
+	m.gauge("qrgate_retention_clock_waits", "1 while the clock is not believed and nothing is dropped.", ask(func(c retention.Clock) float64 {
+		if c.Waits {
+			return 1
+		}
+		return 0
+	}))
 }
 
 func (m meter) ingest(in *ingest.Ingest) {

@@ -72,7 +72,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 			},
 		},
 	}, retention.Options{
-		Days: c.days(), Backups: c.Backups, BackupDays: c.BackupDays, Logs: c.Logs, Copies: c.Copies, Erased: c.erasedDir(),
+		Days: c.days(), Backups: c.Backups, BackupDays: c.BackupDays, Logs: c.Logs, Copies: c.Copies, Erased: c.erasedDir(), Clock: c.clockFile(),
 		Server: c.Client, Controller: c.Controller,
 	})
 	return g, nil
@@ -98,7 +98,7 @@ func withGuards(ctx context.Context, env environment, do func(*guards) error) er
 }
 
 const retentionUsage = `retention show
-        print which days are held, what was dropped, and who has not yet confirmed
+        print which days are held, what was dropped, who has not yet confirmed, and whether the clock is believed
   retention run
         drop now what is past its retention; a server does it each hour
   retention certificate DAY [FILE]
@@ -106,7 +106,10 @@ const retentionUsage = `retention show
   retention verify FILE
         say whether a certificate, or the proof of an erasure or an export, is one that this server signed
   retention confirm backup ID | kiosk ID | copy NAME DAY
-        say that a backup or a kiosk's storage was destroyed, or a copy holds nothing of a day`
+        say that a backup or a kiosk's storage was destroyed, or a copy holds nothing of a day
+  retention confirm clock TODAY
+        say that the clock of this machine is right, though it is far from what the server knows of the time:
+        after a long time without power, or when it was wrong before; TODAY as a calendar says it, such as 2026-11-26`
 
 func retentionCommand(ctx context.Context, env environment) error {
 	var do func(*guards) error
@@ -134,6 +137,12 @@ func retentionCommand(ctx context.Context, env environment) error {
 		do = func(g *guards) error { return g.rights.Gone(ctx, "", args[2]) }
 	case n == 3 && args[0] == "confirm" && args[1] == "kiosk":
 		do = func(g *guards) error { return g.rights.Gone(ctx, "", retention.KioskID(args[2])) }
+	case n == 3 && args[0] == "confirm" && args[1] == "clock":
+		today, err := qrgate.ParseDay(args[2])
+		if err != nil {
+			return fmt.Errorf("%w: a day is written 2026-11-26, not %q", errUsage, args[2])
+		}
+		do = func(g *guards) error { return g.keeper.ConfirmClock(ctx, "", today) }
 	case n == 4 && args[0] == "confirm" && args[1] == "copy":
 		day, err := qrgate.ParseDay(args[3])
 		if err != nil {
@@ -153,6 +162,9 @@ func showRetention(ctx context.Context, env environment, g *guards) error {
 	state, err := g.keeper.State(ctx, shownDrops)
 	if err != nil {
 		return err
+	}
+	if wrong := state.Clock.String(); wrong != "" {
+		fmt.Fprintln(env.out, wrong)
 	}
 	fmt.Fprintf(env.out, "kept: %d days, from %s on\n", state.Days, state.Oldest)
 	if n := len(state.Held); n > 0 {

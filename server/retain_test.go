@@ -79,6 +79,48 @@ func TestRetentionCommands(t *testing.T) {
 	}
 }
 
+// A server whose clock is far ahead of what it knows drops nothing, until somebody says
+// that it is right who knows what day it is.
+func TestConfirmClock(t *testing.T) {
+	d := newDesk(t)
+	d.must("init")
+	old := qrgate.DayOf(time.Now()) - 25
+	d.with(func(_ *store.Store, v *vault.Vault) {
+		if _, err := v.Subject(old, 1); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c, err := readConfig(d.config)
+	if err == nil {
+		err = os.WriteFile(c.clockFile(), []byte(`{"known":"2020-02-29T00:00:00Z"}`), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func(when string) {
+		t.Helper()
+		if code, _, errs := d.run("retention", "run"); code != exitFailed || !strings.Contains(errs, "retention confirm clock TODAY") {
+			t.Errorf("%s: retention run: exit status %d, %q", when, code, errs)
+		}
+		if out := d.must("retention", "show"); !strings.Contains(out, "2020-02-29") || !strings.Contains(out, "nothing is dropped") {
+			t.Errorf("%s: retention show says %q", when, out)
+		}
+	}
+	waits("before")
+	if code, _, _ := d.run("retention", "confirm", "clock", "today"); code != exitUsage {
+		t.Errorf("confirm of no day: exit status %d, want %d", code, exitUsage)
+	}
+	if code, _, errs := d.run("retention", "confirm", "clock", "2020-02-29"); code != exitFailed || !strings.Contains(errs, "set it right first") {
+		t.Errorf("confirm of another day: exit status %d, %q", code, errs)
+	}
+	waits("after another day was said")
+	d.must("retention", "confirm", "clock", qrgate.DayOf(time.Now()).String())
+	d.must("retention", "run")
+	if out := d.must("retention", "show"); strings.Contains(out, "clock") || !strings.Contains(out, old.String()) {
+		t.Errorf("retention show says %q", out)
+	}
+}
+
 func TestAuditCommand(t *testing.T) {
 	d := newDesk(t)
 	d.must("init")

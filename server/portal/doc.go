@@ -9,7 +9,7 @@
 // are, for machines,
 //
 //	GET /healthz   the process lives
-//	GET /readyz    it can do its work, or 503 and why not
+//	GET /readyz    it can do its work, or 503 and why not; and whether its clock is believed
 //
 // The promise: whoever asks for a page is allowed by its row in the table, or
 // gets none; a test asks for every row as every role. TLS and the time-outs of

@@ -234,7 +234,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 				return nil
 			}},
 			{Pattern: "GET /healthz", Allow: page.Anybody(), Bare: true, Handler: healthy},
-			{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready)},
+			{Pattern: "GET /readyz", Allow: page.Anybody(), Bare: true, Handler: ready(o.Ready, p.Protection)},
 		},
 	), nil
 }
@@ -280,7 +280,9 @@ func healthy(w http.ResponseWriter, _ *http.Request, _ *page.View) error {
 // readyTimeout is how long a check may take. Whoever asks has gone after it.
 const readyTimeout = 5 * time.Second
 
-func ready(check func(context.Context) error) page.Handler {
+// ready says whether a server can do its work. That its clock is not believed is said
+// too, and no reason to send nobody to it.
+func ready(check func(context.Context) error, protection *Protection) page.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ *page.View) error {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
@@ -291,7 +293,17 @@ func ready(check func(context.Context) error) page.Handler {
 				return nil
 			}
 		}
-		writeText(w, http.StatusOK, "ready")
+		said := "ready"
+		if protection != nil {
+			clock, err := protection.Keeper.Clock(ctx)
+			if err != nil {
+				return err
+			}
+			if wrong := clock.String(); wrong != "" {
+				said += ", but " + wrong
+			}
+		}
+		writeText(w, http.StatusOK, said)
 		return nil
 	}
 }

@@ -196,6 +196,22 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// A server whose clock is not believed says so, and goes on being sent to.
+func TestReadinessOfAWrongClock(t *testing.T) {
+	w := newWorld(t, portal.Options{})
+	err := w.store.Write(t.Context(), func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO audit_seals (no, first, last, newest, at, previous, hash, key, signature) VALUES (1, 1, 1, ?, 0, ?, ?, 1, ?)",
+			time.Now().AddDate(0, 0, -10).UnixMilli(), []byte{}, []byte{}, []byte{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := get(w, "GET", "/readyz"); r.Code != http.StatusOK || !strings.HasPrefix(r.Body.String(), "ready, but the clock says ") || !strings.Contains(r.Body.String(), "nothing is dropped") {
+		t.Errorf("ready = %d %q", r.Code, r.Body)
+	}
+}
+
 // Every file that a page loads comes under an address of its own content, to be
 // kept for ever; under any other it is asked for anew.
 func TestAssets(t *testing.T) {

@@ -28,12 +28,11 @@ const partFor = 24 * time.Hour
 // deleteBackups deletes the backups in the folder that are old enough, and those
 // that were never finished. The newest one stays for as long as its check-ins
 // would.
-func (k *Keeper) deleteBackups(ctx context.Context) error {
+func (k *Keeper) deleteBackups(ctx context.Context, now time.Time) error {
 	files, err := k.backupFiles()
 	if err != nil {
 		return err
 	}
-	now := k.o.Now()
 	var errs []error
 	for i, b := range files {
 		old := time.Duration(k.o.BackupDays) * 24 * time.Hour
@@ -103,9 +102,8 @@ func readHead(path string) (Backup, error) {
 
 // deleteLogs deletes logs of this program that are past the retention. They name
 // nobody, but they do say when which kiosk sent something.
-func (k *Keeper) deleteLogs() error {
-	before := k.o.Now().Add(-time.Duration(k.o.Days) * 24 * time.Hour)
-	return deleteOld(k.o.Logs, before, func(name string) bool { return strings.HasPrefix(name, "qrgate") })
+func (k *Keeper) deleteLogs(_ context.Context, now time.Time) error {
+	return deleteOld(k.o.Logs, k.ago(now, k.o.Days), func(name string) bool { return strings.HasPrefix(name, "qrgate") })
 }
 
 // deleteOld deletes the files of a folder that were not written to since a time.

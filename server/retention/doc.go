@@ -14,10 +14,19 @@
 // kiosks that may still hold records of the day. Newer versions of the certificate
 // say who has confirmed since.
 //
-// The promise: after Start has returned nil, no key opens a check-in that is older
+// The promise: after Start has returned nil, and if the clock is believed, no key opens a check-in that is older
 // than the retention; after Once has returned nil, neither the database nor a backup in the folder that is
 // looked after tells anything of a person whom only such check-ins kept, but for
 // backups which the certificate names with the day on which they go.
+//
+// A clock that is wrong must not do what cannot be undone. So before anything of that,
+// the keeper asks whether the clock can be right: it is not more than a week, or the
+// retention if that is shorter, ahead of what is known of the time. Known is when this
+// server believed its clock last, which a file of its own remembers and a wrong clock
+// does not move, and what has passed since it started as the machine counts it. If the
+// clock is further ahead, nothing is dropped, and that is said, until the clock is set
+// right or somebody confirms it: a server that was off for five weeks needs that. A
+// clock that is behind drops late, and that is said too.
 //
 // Several servers may run it: each destroys keys, one at a time does the rest, and
 // what one has begun another one ends.

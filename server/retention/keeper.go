@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,11 +57,13 @@ type Options struct {
 	Backups    string   // folder of data backups that is looked after; empty means none
 	BackupDays int      // how long a backup is kept; default DefaultBackupDays, at most Days
 	Erased     string   // folder that remembers who was erased, outside of the database; empty means none
+	Clock      string   // file that remembers when the clock was believed last; empty means none
 	Logs       string   // folder of this server's logs that is looked after; empty means none
 	Copies     []string // names of copies of the database that somebody must confirm, such as a replica
 	Server     string   // this server's name; default "server-1"
 	Controller string   // who answers for the data
 	Now        func() time.Time
+	Passed     func() time.Duration // by the clock of the machine that nobody sets; default since New
 }
 
 // A Keeper drops what is past its retention. It is safe for concurrent use.
@@ -71,6 +74,14 @@ type Keeper struct {
 	swept atomic.Int64 // when people were last looked for, Unix milliseconds
 	dirty atomic.Bool  // something was deleted that the database has not let go of
 	done  atomic.Int64 // when all was done last, Unix milliseconds
+
+	mu      sync.Mutex    // of the clock
+	held    kept          // what its file holds
+	kept    kept          // what it is to hold
+	known   time.Time     // when it was at least, zero before anybody asked,
+	knownAt time.Duration // and what had passed then
+	fresh   bool          // nothing is known so far
+	behind  bool          // that was said
 }
 
 // New returns a keeper.
@@ -88,6 +99,10 @@ func New(p Parts, o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Passed == nil {
+		begun := time.Now()
+		o.Passed = func() time.Duration { return time.Since(begun) }
+	}
 	return &Keeper{Parts: p, o: o}
 }
 
@@ -101,9 +116,12 @@ const (
 
 // Start is for a server that is about to listen: its database may have been
 // restored. It destroys the keys of days that are past their retention and erases
-// again whom a backup has brought back, which takes a moment; the rest is Run's.
+// again whom a backup has brought back, which takes a moment; the rest is Run's. A
+// clock that is not believed destroys nothing and is no reason not to listen.
 func (k *Keeper) Start(ctx context.Context) error {
-	if _, err := k.shred(ctx); err != nil {
+	if _, err := k.shred(ctx); errors.Is(err, ErrClock) {
+		k.Log.Error("no key is destroyed", "err", err)
+	} else if err != nil {
 		return fmt.Errorf("retention: %w", err)
 	}
 	if err := k.again(ctx); err != nil {
@@ -129,13 +147,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Oldest returns the oldest day whose check-ins are kept today.
-func (k *Keeper) Oldest() qrgate.Day {
-	return qrgate.DayOf(k.o.Now().Add(-time.Duration(k.o.Days) * 24 * time.Hour))
+// oldest returns the oldest day whose check-ins are kept at a time.
+func (k *Keeper) oldest(now time.Time) qrgate.Day { return qrgate.DayOf(k.ago(now, k.o.Days)) }
+
+func (k *Keeper) ago(now time.Time, days int) time.Time {
+	return now.Add(-time.Duration(days) * 24 * time.Hour)
 }
 
 // Once drops all that is past its retention. If another server is at it, that one
-// does, and only keys are destroyed here.
+// does, and only keys are destroyed here. The error is ErrClock, and nothing is
+// dropped, while the clock is not believed.
 func (k *Keeper) Once(ctx context.Context) error {
 	if err := k.once(ctx); err != nil {
 		return fmt.Errorf("retention: %w", err)
@@ -145,6 +166,10 @@ func (k *Keeper) Once(ctx context.Context) error {
 
 func (k *Keeper) once(ctx context.Context) error {
 	due, err := k.shred(ctx)
+	if errors.Is(err, ErrClock) {
+		// Whom a backup has brought back is of no time. A lease would be.
+		return errors.Join(err, step("people", k.again(ctx)))
+	}
 	if err != nil {
 		return err
 	}
@@ -158,16 +183,29 @@ func (k *Keeper) once(ctx context.Context) error {
 			return fmt.Errorf("day %s: %w", day, err)
 		}
 	}
-	// What one step cannot do is no reason to leave the others undone.
-	err = errors.Join(
-		step("people", k.again(ctx)),
-		step("people", k.sweep(ctx, due)),
-		step("rest", k.rest(ctx)),
-		step("backups", k.deleteBackups(ctx)),
-		step("logs", k.deleteLogs()),
-		step("database", k.scrub(ctx)),
-		step("certificates", k.certify(ctx)))
-	if err == nil {
+	// What one step cannot do is no reason to leave the others undone; but somebody
+	// may have set the clock since.
+	var errs []error
+	for _, s := range []struct {
+		name string
+		do   func(ctx context.Context, now time.Time) error
+	}{
+		{"people", func(ctx context.Context, _ time.Time) error { return k.again(ctx) }},
+		{"people", func(ctx context.Context, _ time.Time) error { return k.sweep(ctx, due) }},
+		{"rest", k.rest},
+		{"backups", k.deleteBackups},
+		{"logs", k.deleteLogs},
+		{"marks", k.deleteMarks},
+		{"database", func(ctx context.Context, _ time.Time) error { return k.scrub(ctx) }},
+		{"certificates", func(ctx context.Context, _ time.Time) error { return k.certify(ctx) }},
+	} {
+		now, err := k.believe(ctx)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, step(s.name, s.do(ctx, now)))
+	}
+	if err = errors.Join(errs...); err == nil {
 		k.done.Store(k.o.Now().UnixMilli())
 	}
 	return err
@@ -192,7 +230,11 @@ func step(name string, err error) error {
 // shred destroys the keys of all days that are past their retention, and returns
 // the days of which something is left to drop.
 func (k *Keeper) shred(ctx context.Context) ([]qrgate.Day, error) {
-	oldest := k.Oldest()
+	now, err := k.believe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	oldest := k.oldest(now)
 	keyed, err := k.Vault.Days()
 	if err != nil {
 		return nil, err
@@ -284,11 +326,11 @@ func (k *Keeper) forgetLetters(ctx context.Context, before qrgate.Day) (all int6
 }
 
 // rest drops what is of no day but has ended too.
-func (k *Keeper) rest(ctx context.Context) error {
-	_, err := k.forgetLetters(ctx, k.Oldest()) // also where no check-in came on their day
+func (k *Keeper) rest(ctx context.Context, now time.Time) error {
+	_, err := k.forgetLetters(ctx, k.oldest(now)) // also where no check-in came on their day
 	errs := []error{err, k.Rights.ForgetAskers(ctx), k.Register.Forget(ctx), k.Register.PurgePlaces(ctx)}
 	// Those that would be too late if they came again.
-	before := k.o.Now().Add(-time.Duration(k.o.Days)*24*time.Hour - 48*time.Hour)
+	before := k.ago(now, k.o.Days+2)
 	for more := true; more && ctx.Err() == nil; {
 		var err error
 		if more, err = k.Store.ForgetVisits(ctx, before); err != nil {

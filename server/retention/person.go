@@ -412,15 +412,14 @@ func (k *Keeper) remembered() (all []qrgate.Person, err error) {
 		if err != nil {
 			continue // one that was being written
 		}
-		if info, err := e.Info(); err == nil && k.o.Now().Sub(info.ModTime()) > rememberFor {
-			if err := os.Remove(filepath.Join(k.o.Erased, e.Name())); err != nil {
-				return nil, err
-			}
-			continue
-		}
 		all = append(all, qrgate.Person(n))
 	}
 	return all, nil
+}
+
+// deleteMarks deletes the marks that no backup needs any more.
+func (k *Keeper) deleteMarks(_ context.Context, now time.Time) error {
+	return deleteOld(k.o.Erased, now.Add(-rememberFor), func(string) bool { return true })
 }
 
 // File returns the dossier as a signed file.

@@ -237,10 +237,13 @@ func TestServersAtOnce(t *testing.T) {
 		w.comes(all...)
 		w.to(2)
 		w.comes(all[:20]...)
+		var servers []*retention.Keeper
+		for _, name := range []string{"server-1", "server-2", "server-3"} {
+			servers = append(servers, w.started(retention.Options{Server: name}))
+		}
 		w.to(23)
 		var tasks errgroup.Group
-		for _, name := range []string{"server-1", "server-2", "server-3"} {
-			k := w.keeper(retention.Options{Server: name})
+		for _, k := range servers {
 			tasks.Go(func() error { return k.Once(t.Context()) })
 		}
 		if err := tasks.Wait(); err != nil {
@@ -389,7 +392,7 @@ func TestKiosksThatMayHoldRecords(t *testing.T) {
 func TestCopiesThatMayHoldADay(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		w.Keeper = w.keeper(retention.Options{Copies: []string{"replica-2", "warehouse"}})
+		w.Keeper = w.started(retention.Options{Copies: []string{"replica-2", "warehouse"}})
 		w.comes(humanOf(1))
 		w.to(2)
 		w.comes(humanOf(2))

@@ -11,6 +11,7 @@ import (
 
 // A State says what is held and what was dropped.
 type State struct {
+	Clock   Clock        // by which days end
 	Days    int          // how long check-ins are kept
 	Oldest  qrgate.Day   // the oldest day that is kept today
 	Held    []qrgate.Day // days of which there are check-ins
@@ -46,8 +47,11 @@ func (k *Keeper) State(ctx context.Context, most int) (*State, error) {
 }
 
 func (k *Keeper) state(ctx context.Context, most int) (*State, error) {
-	s := &State{Days: k.o.Days, Oldest: k.Oldest()}
-	var err error
+	clock, err := k.Clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &State{Clock: clock, Days: k.o.Days, Oldest: k.oldest(clock.Time())}
 	if s.Held, err = k.Store.Days(ctx); err != nil {
 		return nil, err
 	}

@@ -48,7 +48,8 @@ type world struct {
 	v      *vault.Vault
 	log    bytes.Buffer
 	logMu  sync.Mutex
-	now    atomic.Int64 // Unix milliseconds
+	now    atomic.Int64 // what the clock says, Unix milliseconds
+	passed atomic.Int64 // what the machine counts, in milliseconds
 	seq    uint64
 	needed []qrgate.Person
 }
@@ -78,6 +79,9 @@ func newWorld(t testing.TB, dsn string) *world {
 		t.Fatal(err)
 	}
 	w.open()
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -100,7 +104,8 @@ func (w *world) open() {
 // keeper returns another server's keeper.
 func (w *world) keeper(o retention.Options) *retention.Keeper {
 	o.Now, o.Backups, o.Logs, o.Erased = w.time, filepath.Join(w.dir, "backups"), filepath.Join(w.dir, "logs"), filepath.Join(w.dir, "erased")
-	o.Controller = "Sở Y tế thành phố Huế"
+	o.Controller, o.Clock = "Sở Y tế thành phố Huế", filepath.Join(w.dir, "clock")
+	o.Passed = func() time.Duration { return time.Duration(w.passed.Load()) * time.Millisecond }
 	return retention.New(retention.Parts{
 		Store: w.s, Rights: w.rights, Register: w.reg, Vault: w.v, Sign: signer, Log: slog.New(slog.NewTextHandler(w, nil)),
 		Needed: func(_ context.Context, fn func(qrgate.Person)) error {
@@ -115,6 +120,16 @@ func (w *world) keeper(o retention.Options) *retention.Keeper {
 	}, o)
 }
 
+// started returns the keeper of a server that has started.
+func (w *world) started(o retention.Options) *retention.Keeper {
+	w.t.Helper()
+	k := w.keeper(o)
+	if err := k.Start(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return k
+}
+
 // Write is the server's log.
 func (w *world) Write(b []byte) (int, error) {
 	w.logMu.Lock()
@@ -124,8 +139,12 @@ func (w *world) Write(b []byte) (int, error) {
 
 func (w *world) time() time.Time { return time.UnixMilli(w.now.Load()) }
 
-// to moves the clock to the morning of the n-th day.
-func (w *world) to(n int) { w.now.Store(begin.AddDate(0, 0, n-1).UnixMilli()) }
+// to lets time pass until the morning of the n-th day.
+func (w *world) to(n int) {
+	at := begin.AddDate(0, 0, n-1).UnixMilli()
+	w.passed.Add(at - w.now.Load())
+	w.now.Store(at)
+}
 
 func (w *world) once() {
 	w.t.Helper()

@@ -71,6 +71,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "GET " + base + "/luu-giu", Allow: reader, Handler: p.kept},
 		{Pattern: "GET " + base + "/luu-giu/{day}", Allow: reader, Handler: p.certificate},
 		{Pattern: "POST " + base + "/luu-giu/xac-nhan", Allow: officer, Handler: p.confirm},
+		{Pattern: "POST " + base + "/luu-giu/dong-ho", Allow: officer, Handler: p.confirmClock},
 		{Pattern: "GET " + base + "/nhat-ky", Allow: reader, Handler: p.chain},
 		{Pattern: "POST " + base + "/nhat-ky", Allow: reader, Handler: p.verify},
 		{Pattern: "GET " + base + "/danh-gia", Allow: reader, Handler: p.impact},
@@ -246,15 +247,45 @@ func (p *Pages) nameOf(ctx context.Context, names map[string]string, id string) 
 const shownDays = 60
 
 func (p *Pages) kept(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.showKept(w, r, v, page.NewForm(nil), http.StatusOK)
+}
+
+func (p *Pages) showKept(w http.ResponseWriter, r *http.Request, v *page.View, f *page.Form, status int) error {
 	state, err := p.Keeper.State(r.Context(), shownDays)
 	if err != nil {
 		return err
 	}
-	return v.Render(w, "rights-kept", struct {
+	return v.RenderStatus(w, status, "rights-kept", struct {
 		Tabs    []tab
 		State   *retention.State
+		Form    *page.Form
 		Officer bool
-	}{p.tabs(v), state, len(v.Scopes(qrgate.Protection)) > 0})
+	}{p.tabs(v), state, f, len(v.Scopes(qrgate.Protection)) > 0})
+}
+
+// confirmClock notes that the server's clock is right, of an officer who knows what day
+// it is.
+func (p *Pages) confirmClock(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	f, err := page.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	const field = "rights.clock.today"
+	today, err := qrgate.ParseDay(f.Text(field, 10, true))
+	if err != nil {
+		f.Fail(field, "wrong.date")
+	}
+	if f.OK() {
+		err = p.Keeper.ConfirmClock(r.Context(), v.Who.Account.ID, today)
+		if err == nil {
+			return v.Go(w, base+"/luu-giu", "rights.clock.confirmed")
+		}
+		if !errors.Is(err, qrgate.ErrInvalid) {
+			return err
+		}
+		f.Fail(field, "rights.wrong.today")
+	}
+	return p.showKept(w, r, v, f, http.StatusUnprocessableEntity)
 }
 
 // certificate sends the certificate of a day.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -431,6 +432,50 @@ func auditOf(t *testing.T, s *store.Store) (all [][4]string) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// That the server's clock is not believed is on the pages, and the officer confirms it
+// who knows what day it is.
+func TestClockIsConfirmed(t *testing.T) {
+	w := newWorld(t)
+	w.holder("Nguyễn Thị Hoa", "+84905111222")
+	w.must(w.keeper.Once(t.Context()))
+	const path, kept = "/bao-ve-du-lieu/luu-giu/dong-ho", "/bao-ve-du-lieu/luu-giu"
+	w.off.Store(35 * 24 * 3600 * 1000) // to 31 December
+	w.pass(0)
+	for _, page := range []string{"/bao-ve-du-lieu", kept} {
+		_, body, _ := w.get("lan", page)
+		if !strings.Contains(body, "Đồng hồ máy chủ chỉ 31/12/2026 09:00") || !strings.Contains(body, "mới là 26/11/2026 09:00") || strings.Contains(body, "chưa xóa xong") {
+			t.Errorf("%s does not say what is wrong: %s", page, body)
+		}
+	}
+	if _, body, _ := w.get("tra", kept); strings.Contains(body, path) {
+		t.Error("an auditor may confirm")
+	}
+	day := func(s string) url.Values { return url.Values{"rights.clock.today": {s}} }
+	if code, _, _ := w.post("tra", path, day("2026-12-31")); code != 403 {
+		t.Errorf("an auditor confirms = %d, want 403", code)
+	}
+	for said, want := range map[string]string{"": "e-rights.clock.today", "soon": "Ngày chưa đúng", "2026-11-26": "chỉ một ngày khác"} {
+		if code, body, _ := w.post("lan", path, day(said)); code != 422 || !strings.Contains(body, want) {
+			t.Errorf("confirm %q = %d, want 422 and %q", said, code, want)
+		}
+	}
+	if err := w.keeper.Once(t.Context()); !errors.Is(err, retention.ErrClock) {
+		t.Errorf("Once = %v, want %v", err, retention.ErrClock)
+	}
+	if code, _, _ := w.post("lan", path, day("2026-12-31")); code != 303 {
+		t.Errorf("confirm = %d", code)
+	}
+	w.must(w.keeper.Once(t.Context()))
+	if _, body, _ := w.get("lan", kept); strings.Contains(body, "Đồng hồ máy chủ") || !strings.Contains(body, "26/11/2026") {
+		t.Errorf("after it was confirmed: %s", body)
+	}
+	w.off.Store(0)
+	w.pass(0)
+	if _, body, _ := w.get("lan", kept); !strings.Contains(body, "chậm hơn giờ") || !strings.Contains(body, path) {
+		t.Errorf("a clock that is behind is not named: %s", body)
+	}
 }
 
 // Backups that are named go when they are old.

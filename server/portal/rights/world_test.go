@@ -63,6 +63,7 @@ type world struct {
 	url    string
 	dir    string
 	now    atomic.Int64
+	off    atomic.Int64  // by how much the server's clock is ahead, in milliseconds
 	needed atomic.Uint64 // a person
 	log    journal
 	people map[string]*http.Client
@@ -106,7 +107,11 @@ func newWorld(t testing.TB) *world {
 		Looks: func(context.Context, qrgate.Person) ([]retention.Look, error) {
 			return []retention.Look{{At: w.time(), By: "an", Action: "see person", Case: "CB-2026-000001"}}, nil
 		},
-	}, retention.Options{Now: w.time, Backups: filepath.Join(w.dir, "backups"), Copies: []string{"replica-2"}, Controller: "Sở Y tế thành phố Huế"})
+	}, retention.Options{
+		Now: w.time, Passed: func() time.Duration { return time.Duration(w.now.Load()) * time.Millisecond }, Backups: filepath.Join(w.dir, "backups"), Copies: []string{"replica-2"}, Controller: "Sở Y tế thành phố Huế",
+		Erased: filepath.Join(w.dir, "erased"),
+	})
+	w.must(w.keeper.Start(t.Context()))
 	w.sealer = &retention.Sealer{Store: w.s, Rights: w.rights, Sign: signer, Keys: signer.Keys(), Log: log}
 	requests, err := w.rights.Requests(make([]byte, 32))
 	w.must(err)
@@ -147,7 +152,7 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) time() time.Time { return time.UnixMilli(w.now.Load()) }
+func (w *world) time() time.Time { return time.UnixMilli(w.now.Load() + w.off.Load()) }
 
 // pass lets days pass, after which everybody signs in again.
 func (w *world) pass(days int) {

@@ -128,6 +128,24 @@ func (r *Rights) IsGone(ctx context.Context, id string) (gone bool, err error) {
 	return gone, wrap("gone", err)
 }
 
+// Newest returns the newest time that a server has written down while it served: when
+// a check-in came, or something was done of which the row is sealed. It is zero if
+// there is none.
+func (r *Rights) Newest(ctx context.Context) (at time.Time, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan((*store.Milli)(&at)) },
+		"SELECT MAX(at) FROM (SELECT MAX(received) AS at FROM epochs UNION ALL SELECT MAX(newest) FROM audit_seals) AS newest")
+	return at, wrap("newest", err)
+}
+
+// ClockConfirmed notes that somebody says that a server's clock is right, though
+// something else was known of the time.
+func (r *Rights) ClockConfirmed(ctx context.Context, by string, known, says time.Time) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		return t.Audit(by, "confirm clock", "clock", "known "+known.UTC().Format(time.RFC3339)+", confirmed "+says.UTC().Format(time.RFC3339))
+	})
+	return wrap("confirm clock", err)
+}
+
 // Loose persons are those whom only check-ins keep: nobody gave them a card or
 // invited them. Loose calls fn with each.
 func (r *Rights) Loose(ctx context.Context, fn func(qrgate.Person) error) error {
