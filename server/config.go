@@ -81,9 +81,9 @@ func (c Config) releasesDir() string {
 	return filepath.Join(c.State, "releases")
 }
 
-// erasedDir, clockFile and sealFile remember, outside the database, who was erased,
-// when the clock was believed last, and which seal of audit rows is the newest; see
-// package retention.
+// erasedDir, clockFile and sealFile remember, outside the database, who was erased and
+// whose data is not used, when the clock was believed last, and which seal of audit rows
+// is the newest; see package retention.
 func (c Config) erasedDir() string { return filepath.Join(c.State, "erased") }
 func (c Config) clockFile() string { return filepath.Join(c.State, "clock") }
 func (c Config) sealFile() string  { return filepath.Join(c.State, "audit.head") }

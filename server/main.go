@@ -9,7 +9,7 @@
 //	tls/         the broker's certificate, and an ACL for an external broker; serve
 //	qrgate.db    the embedded database (package store); serve, and one-off commands
 //	releases/    signed versions of the kiosks' program (package fleet/releases); release publish
-//	erased/      who was erased, as random numbers (package retention); serve, person
+//	erased/      who was erased, as random numbers, and whose data is not used (package retention); serve, person
 //	clock        when the server's clock was believed last (package retention); serve, retention
 //	audit.head   the newest seal of the audit rows (package retention); serve
 //

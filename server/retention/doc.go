@@ -28,6 +28,9 @@
 // right or somebody confirms it: a server that was off for five weeks needs that. A
 // clock that is behind drops late, and that is said too.
 //
+// What people asked for outlives the restore of an older backup: a folder outside of
+// the database remembers who was erased, and whose data is not to be used.
+//
 // Several servers may run it: each destroys keys, one at a time does the rest, and
 // what one has begun another one ends.
 //

@@ -56,7 +56,7 @@ type Options struct {
 	Days       int      // how long a check-in is kept; default DefaultDays
 	Backups    string   // folder of data backups that is looked after; empty means none
 	BackupDays int      // how long a backup is kept; default DefaultBackupDays, at most Days
-	Erased     string   // folder that remembers who was erased, outside of the database; empty means none
+	Erased     string   // folder that remembers, outside of the database, who was erased and whose data is not used; empty means none
 	Clock      string   // file that remembers when the clock was believed last; empty means none
 	Logs       string   // folder of this server's logs that is looked after; empty means none
 	Copies     []string // names of copies of the database that somebody must confirm, such as a replica

@@ -288,7 +288,14 @@ func (k *Keeper) erase(ctx context.Context, by, object string, p qrgate.Person) 
 	if needed {
 		return nil, ErrNeeded
 	}
-	if err := k.remember(p); err != nil {
+	if err := k.remember(strconv.FormatUint(uint64(p), 16), nil); err != nil {
+		return nil, err
+	}
+	numbers, err := k.Rights.NumbersOf(ctx, p)
+	if err == nil {
+		err = k.forgetRestraints(restraintMark{Person: p, Numbers: numbers}, "")
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := k.Rights.BeginErasure(ctx, p); err != nil {
@@ -354,7 +361,7 @@ func (k *Keeper) revokeCards(ctx context.Context, by string, p qrgate.Person) er
 }
 
 // again erases those of whom a backup has brought something back, or whose erasure
-// was broken off.
+// was broken off, and lets nobody's data be used that a backup has freed.
 func (k *Keeper) again(ctx context.Context) error {
 	remembered, err := k.remembered()
 	if err != nil {
@@ -377,26 +384,28 @@ func (k *Keeper) again(ctx context.Context) error {
 	if len(back) > 0 {
 		k.Log.Info("erased again", "people", len(back))
 	}
-	return nil
+	return k.restrainAgain(ctx)
 }
 
-// rememberFor is how long it is remembered outside of the database who was erased:
-// longer than any backup is kept.
+// rememberFor is how long it is remembered outside of the database who was erased and
+// whose data is not used: longer than any backup is kept.
 const rememberFor = (2*MaxDays + 1) * 24 * time.Hour
 
-// remember notes outside of the database that a person was erased, so that a backup
-// which was made before does not bring them back. A person is a random number.
-func (k *Keeper) remember(p qrgate.Person) error {
+// remember makes a mark outside of the database, so that a backup which was made
+// before does not bring back what was erased or free what was restrained. The mark of
+// who was erased is empty, and its name a person, which is a random number.
+func (k *Keeper) remember(name string, content []byte) error {
 	if k.o.Erased == "" {
 		return nil
 	}
 	if err := os.MkdirAll(k.o.Erased, 0o700); err != nil {
 		return err
 	}
-	return replace(filepath.Join(k.o.Erased, strconv.FormatUint(uint64(p), 16)), nil)
+	return replace(filepath.Join(k.o.Erased, name), content)
 }
 
-func (k *Keeper) remembered() (all []qrgate.Person, err error) {
+// marks returns the names of all marks.
+func (k *Keeper) marks() (names []string, err error) {
 	if k.o.Erased == "" {
 		return nil, nil
 	}
@@ -404,17 +413,21 @@ func (k *Keeper) remembered() (all []qrgate.Person, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
 	for _, e := range entries {
-		n, err := strconv.ParseUint(e.Name(), 16, 64)
-		if err != nil {
-			continue // one that was being written
-		}
-		all = append(all, qrgate.Person(n))
+		names = append(names, e.Name())
 	}
-	return all, nil
+	return names, err
+}
+
+// remembered returns who was erased.
+func (k *Keeper) remembered() (all []qrgate.Person, err error) {
+	names, err := k.marks()
+	for _, name := range names {
+		if n, err := strconv.ParseUint(name, 16, 64); err == nil { // or it is another mark, or one that was being written
+			all = append(all, qrgate.Person(n))
+		}
+	}
+	return all, err
 }
 
 // deleteMarks deletes the marks that no backup needs any more.

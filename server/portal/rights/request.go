@@ -283,12 +283,19 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if q.Version != version {
 		return qrgate.ErrConflict
 	}
-	if q.Kind == rights.Objection && reason == "" && q.Open() && q.Asker != nil && q.Asker.Person != 0 {
-		if err := p.Keeper.Object(r.Context(), v.Who.Account.ID, q.Asker.Person); err != nil {
-			return err
+	by := v.Who.Account.ID
+	finish := func() error { return p.Requests.Finish(r.Context(), by, q.ID, version, reason) }
+	if q.Kind.Restrains() && reason == "" && q.Open() && q.Asker != nil && q.Asker.Person != 0 {
+		if q.Kind == rights.Objection {
+			if err := p.Keeper.Object(r.Context(), by, q.Asker.Person); err != nil {
+				return err
+			}
 		}
+		err = p.Keeper.Restrain(r.Context(), by, q.ID, q.Kind, q.Asker.Person, finish)
+	} else {
+		err = finish()
 	}
-	if err := p.Requests.Finish(r.Context(), v.Who.Account.ID, q.ID, version, reason); err != nil {
+	if err != nil {
 		return err
 	}
 	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.finished")
@@ -304,7 +311,7 @@ func (p *Pages) lift(w http.ResponseWriter, r *http.Request, v *page.View) error
 		f.Fail("rights.lift.sure", "rights.wrong.sure")
 		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
 	}
-	if err := p.Rights.Lift(r.Context(), v.Who.Account.ID, q.ID); err != nil {
+	if err := p.Keeper.Lift(r.Context(), v.Who.Account.ID, q.ID); err != nil {
 		return err
 	}
 	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.lifted")

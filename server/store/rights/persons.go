@@ -181,3 +181,14 @@ func (r *Rights) Numbers(ctx context.Context, p qrgate.Person) (n int, err error
 	err = r.s.Read(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) }, "SELECT COUNT(*) FROM identities WHERE person = ?", int64(p))
 	return n, wrap("numbers", err)
 }
+
+// NumbersOf returns the keyed hashes of numbers that lead to a person.
+func (r *Rights) NumbersOf(ctx context.Context, p qrgate.Person) (all [][]byte, err error) {
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var identity []byte
+		err := rows.Scan(&identity)
+		all = append(all, identity)
+		return err
+	}, "SELECT identity FROM identities WHERE person = ? ORDER BY identity", int64(p))
+	return all, wrap("numbers", err)
+}

@@ -3,6 +3,8 @@ package rights
 import (
 	"context"
 	"database/sql"
+	"strings"
+	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
@@ -102,6 +104,51 @@ func (r *Rights) CountRestrained(ctx context.Context) (map[Kind]int, error) {
 func (r *Rights) Standing(ctx context.Context, request string) (standing bool, err error) {
 	err = r.s.Read(ctx, func(*sql.Rows) error { standing = true; return nil }, "SELECT 1 FROM restraints WHERE request = ?", request)
 	return standing, wrap("standing", err)
+}
+
+// A Restraint is that the data of a person is kept but not used.
+type Restraint struct {
+	Person  qrgate.Person
+	Kind    Kind
+	Since   time.Time
+	By      string // account
+	Request string // that was fulfilled
+}
+
+// Unrestrained returns those of whom something is held and whose data is used as far
+// as this kind goes: a person, and whoever is found by one of these keyed hashes of
+// numbers now.
+func (r *Rights) Unrestrained(ctx context.Context, kind Kind, p qrgate.Person, numbers [][]byte) (all []qrgate.Person, err error) {
+	args := []any{int64(p), int64(p), int64(p)}
+	found := ""
+	if len(numbers) > 0 {
+		found = " UNION SELECT person FROM identities WHERE identity IN (?" + strings.Repeat(", ?", len(numbers)-1) + ")"
+		for _, n := range numbers {
+			args = append(args, n)
+		}
+	}
+	err = r.s.Read(ctx, func(rows *sql.Rows) error {
+		var p int64
+		err := rows.Scan(&p)
+		all = append(all, qrgate.Person(p))
+		return err
+	}, `SELECT person FROM (SELECT person FROM identities WHERE person = ? UNION SELECT person FROM people WHERE person = ?
+		UNION SELECT person FROM holders WHERE person = ?`+found+`) AS held WHERE person NOT IN (SELECT person FROM restraints WHERE kind = ?) ORDER BY person`,
+		append(args, string(kind))...)
+	return all, wrap("unrestrained", err)
+}
+
+// RestrainAgain keeps data from being used again, after a backup has freed it.
+func (r *Rights) RestrainAgain(ctx context.Context, x Restraint) error {
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("INSERT INTO restraints (person, kind, since, made_by, request) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, kind) DO NOTHING",
+			int64(x.Person), string(x.Kind), x.Since.UnixMilli(), x.By, x.Request)
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.Audit("", "restrain again", requestObject(x.Request), string(x.Kind))
+	})
+	return wrap("restrain again", err)
 }
 
 // Lift lets data be used again that a request kept from being used.
