@@ -48,7 +48,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 	cases, gatherings := casebook.New(s, days, time.Now), events.New(s, days, time.Now)
 	g.keeper = retention.New(retention.Parts{
 		Store: s, Rights: g.rights, Register: register.New(s, time.Now), Vault: days, Sign: sign, Log: env.log.With("task", "retention"),
-		Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere, Told: cases.Note,
+		Selves: cases.Selves, Part: cases.Part, Events: gatherings, Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere, Told: cases.Note,
 		Looks: func(ctx context.Context, p qrgate.Person) ([]retention.Look, error) {
 			all, err := cases.Looks(ctx, p)
 			looks := make([]retention.Look, len(all))
@@ -265,6 +265,7 @@ func auditCommand(ctx context.Context, env environment) error {
 func personFlags(f *flag.FlagSet) func(context.Context, environment) error {
 	out := f.String("out", ".", "`directory` for the files")
 	request := f.String("request", "command", "`id` of the request, for the audit row and the proof")
+	name := f.String("name", "", "full `name` of the person, by which guests of events and others with the same telephone are found too")
 	yes := f.Bool("yes", false, "erase, instead of only saying what would be erased")
-	return func(ctx context.Context, env environment) error { return person(ctx, env, *out, *request, *yes) }
+	return func(ctx context.Context, env environment) error { return person(ctx, env, *out, *request, *name, *yes) }
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/vault"
 )
@@ -142,6 +143,31 @@ func TestAuditCommand(t *testing.T) {
 	}
 }
 
+// invite makes somebody the guest of an event.
+func invite(t *testing.T, s *store.Store, v *vault.Vault, name, phone string) {
+	t.Helper()
+	ctx := t.Context()
+	err := s.Write(ctx, func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES ('o', 'o', 'o', 'trade', '', '', 0)")
+		return err
+	})
+	p := &qrgate.Place{Organisation: "o", Name: "Nhà hát", Sector: "trade", Kind: "market", Area: "19753@2025-07-01", AreaNow: "19753@2025-07-01", Street: "2 Lê Lợi"}
+	if err == nil {
+		err = register.New(s, time.Now).AddPlace(ctx, "", p)
+	}
+	starts, all := time.Now().Add(48*time.Hour), events.New(s, v, time.Now)
+	e := &events.Event{Organisation: "o", Place: p.No, Name: "Đêm nhạc Trịnh", Starts: starts, Ends: starts.Add(3 * time.Hour), Categories: []events.Category{{No: 1, Kind: events.Public}}}
+	if err == nil {
+		err = all.Add(ctx, "", e)
+	}
+	if err == nil {
+		err = all.Invite(ctx, "", e.No, []*events.Guest{{Category: 1, Details: events.Details{Name: name, Phone: phone}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestPersonCommands(t *testing.T) {
 	d := newDesk(t)
 	d.must("init")
@@ -153,6 +179,7 @@ func TestPersonCommands(t *testing.T) {
 		if err := register.New(s, time.Now).Cards(v).AddHolders(t.Context(), "clerk", []*register.CardHolder{&h}); err != nil {
 			t.Fatal(err)
 		}
+		invite(t, s, v, "nguyen thi hoa", "+84905111222")
 	})
 	out := d.must("person", "export", "phone", "+84905111222", "-out", d.dir)
 	files := strings.Fields(out)
@@ -161,7 +188,7 @@ func TestPersonCommands(t *testing.T) {
 	}
 	for _, name := range files {
 		b, err := os.ReadFile(name)
-		said := "Nguyễn Thị Hoa"
+		said := "Đêm nhạc Trịnh"          // to which she is invited
 		if filepath.Ext(name) == ".pdf" { // whose text is packed
 			said = "%PDF-"
 		}
@@ -172,8 +199,9 @@ func TestPersonCommands(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", name, info.Mode(), err)
 		}
 	}
-	if out := d.must("person", "erase", "phone", "+84905111222"); !strings.Contains(out, "would erase") {
-		t.Errorf("person erase says %q", out)
+	if code, out, errs := d.run("person", "erase", "phone", "+84905111222"); code != exitOK || !strings.Contains(out, "would erase: 0 check-ins, 0 cards, 1 invitations") ||
+		!strings.Contains(errs, "Registered at an office") || !strings.Contains(errs, "Guest of an event") {
+		t.Errorf("person erase: exit status %d, %q, %q", code, out, errs)
 	}
 	proofs := d.must("person", "erase", "phone", "+84905111222", "-yes", "-out", d.dir, "-request", "r1")
 	d.must("retention", "verify", filepath.Join(d.dir, strings.TrimSpace(proofs)))

@@ -12,6 +12,7 @@ import (
 	"github.com/qrgate/qrgate/server/print"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/report"
+	"github.com/qrgate/qrgate/server/store/register"
 )
 
 // PDF returns the dossier as a document to hand over: who asks may have no screen.
@@ -29,8 +30,21 @@ func (d *Dossier) PDF(lang text.Lang) ([]byte, error) {
 		doc.Parts = append(doc.Parts, report.Part{Text: say.t("dossier.restraint." + d.Restraint)})
 	}
 	section("dossier.who", say.who(d))
+	if len(d.Identities) > 0 {
+		section("dossier.identities", report.Part{Text: say.t("dossier.identities.why", "n", len(d.Identities))})
+		for i := range d.Identities {
+			one := &d.Identities[i]
+			doc.Parts = append(doc.Parts, report.Part{
+				Text:  strconv.Itoa(i+1) + ". " + say.t("identity.what."+string(one.What)) + ", " + say.t("identity.why."+string(one.Why)),
+				Table: say.details(&one.Details, one.Numbers),
+			})
+		}
+	}
 	if len(d.Cards) > 0 {
 		section("dossier.cards", say.cards(d))
+	}
+	if len(d.Invitations) > 0 {
+		section("dossier.invitations", say.invitations(d))
 	}
 	section("dossier.checkins", say.checkins(d))
 	section("dossier.looks", say.looks(d))
@@ -71,7 +85,10 @@ func (w dossierWords) who(d *Dossier) report.Part {
 	if !d.Known {
 		return report.Part{Text: w.t("dossier.nothing")}
 	}
-	about := &d.Details
+	return report.Part{Table: w.details(&d.Details, d.Numbers)}
+}
+
+func (w dossierWords) details(about *register.PersonDetails, numbers int) *report.Table {
 	born, sex, where := "", "", ""
 	if about.Born > 0 {
 		born = strconv.Itoa(about.Born)
@@ -85,11 +102,32 @@ func (w dossierWords) who(d *Dossier) report.Part {
 	t := &report.Table{Head: []string{w.t("dossier.what"), w.t("dossier.held")}, Wide: []float64{1, 2}}
 	for _, line := range [][2]string{
 		{"name", about.Name}, {"born", born}, {"sex", sex}, {"phone", about.Phone}, {"identity", about.Identity}, {"insurance", about.Insurance}, {"street", about.Street}, {"area", where},
-		{"address", about.Address}, {"guardian", about.Guardian}, {"guardian_phone", about.GuardianPhone}, {"numbers", strconv.Itoa(d.Numbers)},
+		{"address", about.Address}, {"guardian", about.Guardian}, {"guardian_phone", about.GuardianPhone}, {"numbers", strconv.Itoa(numbers)},
 	} {
 		if line[1] != "" {
 			t.Rows = append(t.Rows, []report.Value{report.Words(w.t("dossier." + line[0])), report.Words(line[1])})
 		}
+	}
+	return t
+}
+
+func (w dossierWords) invitations(d *Dossier) report.Part {
+	t := &report.Table{Head: []string{w.t("dossier.event"), w.t("dossier.guest"), w.t("dossier.pass_number"), w.t("dossier.state")}, Wide: []float64{4, 4, 2, 3}}
+	for i := range d.Invitations {
+		to := &d.Invitations[i]
+		guest := to.Name
+		for _, more := range []string{to.From, to.Phone, to.Email} {
+			if more != "" {
+				guest += ", " + more
+			}
+		}
+		state := w.t("dossier.invited", "at", w.date(to.Made))
+		if !to.Withdrawn.IsZero() {
+			state = w.t("dossier.withdrawn", "at", w.date(to.Withdrawn))
+		}
+		t.Rows = append(t.Rows, []report.Value{
+			report.Words(to.Event + ", " + w.clock(to.Starts)), report.Words(guest), report.Words(strconv.FormatUint(uint64(to.Pass), 10)), report.Words(state),
+		})
 	}
 	return report.Part{Table: t}
 }

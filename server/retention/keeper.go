@@ -13,6 +13,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
@@ -41,6 +42,13 @@ type Parts struct {
 	// Needed calls fn with the persons that something else needs until its own end,
 	// such as those whom an open case is about; nil if nothing does.
 	Needed func(ctx context.Context, fn func(qrgate.Person)) error
+	// Selves returns everybody who is one human with a person, and them; nil if nobody
+	// says so. Part says that a person is one with nobody after all; object is what the
+	// audit row names.
+	Selves func(ctx context.Context, p qrgate.Person) ([]qrgate.Person, error)
+	Part   func(ctx context.Context, by, object string, p qrgate.Person) error
+	// Events are what people are invited to; nil if nobody invites.
+	Events *events.Events
 	// Uninvite takes back the invitations, to what is still to come, of the people
 	// whom match knows by name and telephone; nil if nobody invites.
 	Uninvite func(ctx context.Context, by string, match func(name, phone string) bool) error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,14 +41,39 @@ type Dossier struct {
 
 	// Known says that something is held of the person at all.
 	Known   bool                   `json:"known"`
-	Details register.PersonDetails `json:"details"`
+	Details register.PersonDetails `json:"details"`        // of the first identity
 	Numbers int                    `json:"hashed_numbers"` // by which check-ins find the person
+	// Identities are all that the person is known as, if it is more than one. What
+	// follows is of all of them.
+	Identities []DossierIdentity `json:"identities,omitempty"`
 	// Restraint is restriction or objection, if the data is kept and not used.
-	Restraint string           `json:"restraint,omitempty"`
-	Cards     []DossierCard    `json:"cards"`
-	Checkins  []DossierCheckin `json:"check_ins"`
-	Looks     []Look           `json:"looks"`
-	Backups   []Backup         `json:"backups"`
+	Restraint   string           `json:"restraint,omitempty"`
+	Cards       []DossierCard    `json:"cards"`
+	Invitations []Invitation     `json:"invitations,omitempty"`
+	Checkins    []DossierCheckin `json:"check_ins"`
+	Looks       []Look           `json:"looks"`
+	Backups     []Backup         `json:"backups"`
+}
+
+// A DossierIdentity is one of several that a person is known as.
+type DossierIdentity struct {
+	What    What                   `json:"what"`
+	Why     Why                    `json:"why"`
+	Details register.PersonDetails `json:"details"`
+	Numbers int                    `json:"hashed_numbers"`
+}
+
+// An Invitation is that somebody is a guest of an event, as its organiser wrote.
+type Invitation struct {
+	Event     string    `json:"event"`
+	Starts    time.Time `json:"starts"`
+	Pass      uint32    `json:"pass_number"`
+	Name      string    `json:"name"`
+	From      string    `json:"from,omitempty"`
+	Phone     string    `json:"phone,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	Made      time.Time `json:"made"`
+	Withdrawn time.Time `json:"withdrawn,omitzero"`
 }
 
 // A DossierCard is a card of a person.
@@ -88,7 +114,8 @@ func (k *Keeper) Find(ctx context.Context, kind pass.Kind, number string) (qrgat
 // Knows reports whether somebody who asks about a person says something else of them
 // than the number by which they were found: the year of birth, another number, or of
 // who has only ever given a telephone and a name, that name. A number alone stands on
-// a card that was found, or in a friend's telephone; a CCCD's holds the year of birth.
+// a card that was found, or in a friend's telephone; a CCCD's holds the year of birth,
+// and a pass of an event bears the name.
 func (k *Keeper) Knows(ctx context.Context, p qrgate.Person, by pass.Kind, said string) (bool, error) {
 	known, err := k.Register.Cards(k.Vault).DetailsOf(ctx, p)
 	d := known[p]
@@ -101,7 +128,7 @@ func (k *Keeper) Knows(ctx context.Context, p qrgate.Person, by pass.Kind, said 
 		return true, nil
 	}
 	return by != pass.CCCD && d.Born != 0 && plain == strconv.Itoa(d.Born) || same(pass.CCCD, d.Identity) || same(pass.BHYT, d.Insurance) ||
-		d.Born == 0 && d.Name != "" && area.Fold(said) == area.Fold(d.Name), nil
+		by != pass.Event && d.Born == 0 && d.Name != "" && area.Fold(said) == area.Fold(d.Name), nil
 }
 
 // Tell writes down that somebody is told who has looked at them, as what others see
@@ -113,62 +140,106 @@ func (k *Keeper) Tell(ctx context.Context, by string, p qrgate.Person) error {
 	return k.Told(ctx, by, "tell looks", p)
 }
 
-// Export returns all that is held of a person. by is the account that sees it, and
-// object what the audit row names: a request.
-func (k *Keeper) Export(ctx context.Context, by, object string, p qrgate.Person) (*Dossier, error) {
+// Export returns all that is held of a human: see [Keeper.Identities]. by is the
+// account that sees it, and object what the audit row names: a request.
+func (k *Keeper) Export(ctx context.Context, by, object string, of Identities) (*Dossier, error) {
 	if err := k.Register.Looked(ctx, by, "export person", object); err != nil {
 		return nil, fmt.Errorf("retention: export: %w", err)
 	}
-	d, err := k.export(ctx, p)
+	d, err := k.export(ctx, of)
 	if err != nil {
 		return nil, fmt.Errorf("retention: export: %w", err)
 	}
 	return d, nil
 }
 
-func (k *Keeper) export(ctx context.Context, p qrgate.Person) (*Dossier, error) {
+func (k *Keeper) export(ctx context.Context, of Identities) (*Dossier, error) {
 	now := k.o.Now().In(qrgate.Zone).Truncate(time.Second)
 	d := &Dossier{V: dossierVersion, Made: now, Controller: k.o.Controller, Days: k.o.Days}
-	cards := k.Register.Cards(k.Vault)
-	known, err := cards.DetailsOf(ctx, p)
+	known, err := k.Register.Cards(k.Vault).DetailsOf(ctx, of.Persons()...)
 	if err != nil {
 		return nil, err
 	}
-	if about := known[p]; about != nil {
-		d.Known, d.Details = true, *about
-		if err := k.exportCards(ctx, cards, about.Holder, d); err != nil {
+	restrained, err := k.Rights.Restrained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, one := range of {
+		if err := k.exportIdentity(ctx, d, one, known[one.Person]); err != nil {
 			return nil, err
 		}
+		if r := restrained[one.Person]; i == 0 || r == rights.Objection || d.Restraint == "" {
+			d.Restraint = string(r)
+		}
 	}
-	if d.Numbers, err = k.Rights.Numbers(ctx, p); err != nil {
+	if len(d.Identities) == 1 {
+		d.Identities = nil
+	}
+	slices.SortStableFunc(d.Checkins, func(a, b DossierCheckin) int { return a.Latest.Compare(b.Latest) })
+	slices.SortStableFunc(d.Looks, func(a, b Look) int { return b.At.Compare(a.At) })
+	if err := k.namePlaces(ctx, d.Checkins); err != nil {
 		return nil, err
 	}
-	d.Known = d.Known || d.Numbers > 0
-	restraint, err := k.Rights.RestraintOf(ctx, p)
+	d.Backups, err = k.Backups(ctx, now)
+	return d, err
+}
+
+// exportIdentity adds what is held of one of those that a human is known as.
+func (k *Keeper) exportIdentity(ctx context.Context, d *Dossier, one Identity, about *register.PersonDetails) error {
+	said := DossierIdentity{What: one.What, Why: one.Why}
+	if about != nil {
+		said.Details = *about
+		if err := k.exportCards(ctx, k.Register.Cards(k.Vault), about.Holder, d); err != nil {
+			return err
+		}
+	}
+	var err error
+	if said.Numbers, err = k.Rights.Numbers(ctx, one.Person); err != nil {
+		return err
+	}
+	if len(d.Identities) == 0 {
+		d.Details = said.Details
+	}
+	d.Known, d.Numbers = d.Known || about != nil || said.Numbers > 0, d.Numbers+said.Numbers
+	d.Identities = append(d.Identities, said)
+	if one.What == Invited {
+		if err := k.exportInvitation(ctx, d, one.Person); err != nil {
+			return err
+		}
+	}
+	subjects, err := k.subjects(one.Person)
 	if err != nil {
-		return nil, err
-	}
-	d.Restraint = string(restraint)
-	subjects, err := k.subjects(p)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	err = k.Store.CheckinsOf(ctx, subjects, func(c *qrgate.Checkin) error {
 		d.Checkins = append(d.Checkins, k.exportCheckin(c))
 		return nil
 	})
+	if err != nil || one.Why == Merged { // who has seen those is told of whom they are merged with
+		return err
+	}
+	looks, err := k.LooksAt(ctx, one.Person)
+	d.Looks = append(d.Looks, looks...)
+	return err
+}
+
+func (k *Keeper) exportInvitation(ctx context.Context, d *Dossier, p qrgate.Person) error {
+	if k.Events == nil {
+		return nil
+	}
+	g, err := k.Events.GuestOf(ctx, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	slices.SortFunc(d.Checkins, func(a, b DossierCheckin) int { return a.Latest.Compare(b.Latest) })
-	if err := k.namePlaces(ctx, d.Checkins); err != nil {
-		return nil, err
+	e, err := k.Events.Event(ctx, g.Event)
+	if err != nil {
+		return err
 	}
-	if d.Looks, err = k.LooksAt(ctx, p); err != nil {
-		return nil, err
-	}
-	d.Backups, err = k.Backups(ctx, now)
-	return d, err
+	d.Invitations = append(d.Invitations, Invitation{
+		Event: e.Name, Starts: e.Starts.In(qrgate.Zone), Pass: g.Number, Name: g.Details.Name, From: g.Details.From, Phone: g.Details.Phone, Email: g.Details.Email,
+		Made: g.Made.In(qrgate.Zone), Withdrawn: g.Cancelled,
+	})
+	return nil
 }
 
 func (k *Keeper) exportCards(ctx context.Context, cards *register.Cards, holder string, d *Dossier) error {
@@ -257,6 +328,7 @@ type Erasure struct {
 	Controller string           `json:"controller,omitempty"`
 	Server     string           `json:"server"`
 	Object     string           `json:"request"`
+	Identities int              `json:"identities"` // that the human was known as
 	Made       time.Time        `json:"made"`
 	Rows       map[string]int64 `json:"rows"` // by table
 	Days       []string         `json:"days"` // that were searched for check-ins
@@ -268,70 +340,86 @@ type Erasure struct {
 
 const erasureVersion = 1
 
-// Erase erases a person and returns what was erased, as a signed file. by is the
-// account that does it, and object what the audit row names: a request. It can be
-// called again if it fails, and goes on by itself at the next run. The error is
-// ErrNeeded while an open case needs the person.
-func (k *Keeper) Erase(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
-	file, err := k.erase(ctx, by, object, p)
+// Erase erases a human, under all that they are known as, and returns what was erased,
+// as a signed file. by is the account that does it, and object what the audit row
+// names: a request. It can be called again if it fails, and goes on by itself at the
+// next run. The error is ErrNeeded while an open case needs one of the identities.
+func (k *Keeper) Erase(ctx context.Context, by, object string, of Identities) ([]byte, error) {
+	file, err := k.erase(ctx, by, object, of)
 	if err != nil {
 		return nil, fmt.Errorf("retention: erase: %w", err)
 	}
 	return file, nil
 }
 
-func (k *Keeper) erase(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
-	needed, err := k.NeededBy(ctx, p)
+func (k *Keeper) erase(ctx context.Context, by, object string, of Identities) ([]byte, error) {
+	needed, err := k.NeededBy(ctx, of)
 	if err != nil {
 		return nil, err
 	}
 	if needed {
 		return nil, ErrNeeded
 	}
-	if err := k.remember(strconv.FormatUint(uint64(p), 16), nil); err != nil {
-		return nil, err
+	persons := of.Persons()
+	for _, p := range persons {
+		if err := k.remember(strconv.FormatUint(uint64(p), 16), nil); err != nil {
+			return nil, err
+		}
 	}
-	numbers, err := k.Rights.NumbersOf(ctx, p)
+	numbers, err := k.Rights.NumbersOf(ctx, persons)
 	if err == nil {
-		err = k.forgetRestraints(restraintMark{Person: p, Numbers: numbers}, "")
+		err = k.forgetRestraints(restraintMark{Persons: persons, Numbers: numbers}, "")
+	}
+	if err == nil {
+		err = k.Rights.BeginErasure(ctx, persons...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := k.Rights.BeginErasure(ctx, p); err != nil {
-		return nil, err
-	}
-	return k.eraseNow(ctx, by, object, p)
+	return k.eraseNow(ctx, by, object, persons...)
 }
 
-// NeededBy reports whether an open case needs a person.
-func (k *Keeper) NeededBy(ctx context.Context, p qrgate.Person) (needed bool, err error) {
+// NeededBy reports whether an open case needs one that a human is known as.
+func (k *Keeper) NeededBy(ctx context.Context, of Identities) (needed bool, err error) {
 	if k.Needed == nil {
 		return false, nil
 	}
-	err = k.Needed(ctx, func(q qrgate.Person) { needed = needed || p == q })
+	persons := of.Persons()
+	err = k.Needed(ctx, func(q qrgate.Person) { needed = needed || slices.Contains(persons, q) })
 	return needed, err
 }
 
-func (k *Keeper) eraseNow(ctx context.Context, by, object string, p qrgate.Person) ([]byte, error) {
-	if err := k.revokeCards(ctx, by, p); err != nil {
-		return nil, err
-	}
-	subjects, err := k.subjects(p)
-	if err != nil {
-		return nil, err
-	}
+func (k *Keeper) eraseNow(ctx context.Context, by, object string, persons ...qrgate.Person) ([]byte, error) {
 	now := k.o.Now()
-	e := Erasure{V: erasureVersion, Controller: k.o.Controller, Server: k.o.Server, Object: object, Made: now.In(qrgate.Zone).Truncate(time.Second)}
-	for day := range subjects {
+	e := Erasure{
+		V: erasureVersion, Controller: k.o.Controller, Server: k.o.Server, Object: object, Identities: len(persons),
+		Made: now.In(qrgate.Zone).Truncate(time.Second), Rows: map[string]int64{},
+	}
+	searched := map[qrgate.Day]bool{}
+	for _, p := range persons {
+		if err := k.revokeCards(ctx, by, p); err != nil {
+			return nil, err
+		}
+		subjects, err := k.subjects(p)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := k.Rights.ErasePerson(ctx, rights.Erasing{Person: p, Subjects: subjects, By: by, Object: object})
+		if err != nil {
+			return nil, err
+		}
+		for day := range subjects {
+			searched[day] = true
+		}
+		for table, n := range rows {
+			e.Rows[table] += n
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(searched)) {
 		e.Days = append(e.Days, day.String())
 	}
-	slices.Sort(e.Days)
-	e.Rows, err = k.Rights.ErasePerson(ctx, rights.Erasing{Person: p, Subjects: subjects, By: by, Object: object})
-	if err != nil {
-		return nil, err
-	}
 	k.dirty.Store(true)
+	var err error
 	if e.Generation, err = k.Store.Generation(ctx); err != nil {
 		return nil, err
 	}
@@ -342,7 +430,7 @@ func (k *Keeper) eraseNow(ctx context.Context, by, object string, p qrgate.Perso
 	if err != nil {
 		return nil, err
 	}
-	return file, errors.Join(k.Rights.EndErasure(ctx, p, file), k.scrub(ctx))
+	return file, errors.Join(k.Rights.EndErasure(ctx, file, persons...), k.scrub(ctx))
 }
 
 func (k *Keeper) revokeCards(ctx context.Context, by string, p qrgate.Person) error {

@@ -22,9 +22,11 @@ import (
 // Object does what somebody's objection asks for besides that their data is not
 // used any more: their cards open no door and invitations are taken back. by is
 // the account that does it. It can be called again if it fails.
-func (k *Keeper) Object(ctx context.Context, by string, p qrgate.Person) error {
-	if err := k.object(ctx, by, p); err != nil {
-		return fmt.Errorf("retention: objection: %w", err)
+func (k *Keeper) Object(ctx context.Context, by string, of Identities) error {
+	for _, p := range of.Persons() {
+		if err := k.object(ctx, by, p); err != nil {
+			return fmt.Errorf("retention: objection: %w", err)
+		}
 	}
 	return nil
 }
@@ -97,12 +99,12 @@ func (k *Keeper) Unused(ctx context.Context, day qrgate.Day) (map[qrgate.Subject
 // A restraintMark is what is remembered, outside of the database, of a request that
 // keeps data from being used.
 type restraintMark struct {
-	Lifted  bool          `json:"lifted,omitempty"` // then it says nothing more
-	Person  qrgate.Person `json:"person,omitempty"`
-	Numbers [][]byte      `json:"numbers,omitempty"` // keyed hashes: kiosks bring back whom the backup did not know, as somebody else
-	Kind    rights.Kind   `json:"kind,omitempty"`
-	By      string        `json:"by,omitempty"`
-	Since   time.Time     `json:"since,omitzero"`
+	Lifted  bool            `json:"lifted,omitempty"` // then it says nothing more
+	Persons []qrgate.Person `json:"persons,omitempty"`
+	Numbers [][]byte        `json:"numbers,omitempty"` // keyed hashes: kiosks bring back whom the backup did not know, as somebody else
+	Kind    rights.Kind     `json:"kind,omitempty"`
+	By      string          `json:"by,omitempty"`
+	Since   time.Time       `json:"since,omitzero"`
 	// Generation is the database's that knows of it. One that was restored since has
 	// another.
 	Generation uint64 `json:"database_generation"`
@@ -111,12 +113,13 @@ type restraintMark struct {
 // restraintPrefix and the request are the name of such a mark.
 const restraintPrefix = "restraint-"
 
-// Restrain has fulfil fulfil a request that keeps the data of a person from being used,
-// and remembers it, so that a backup which was made before does not free the data.
-func (k *Keeper) Restrain(ctx context.Context, by, request string, kind rights.Kind, p qrgate.Person, fulfil func() error) error {
-	m := restraintMark{Person: p, Kind: kind, By: by, Since: k.o.Now()}
+// Restrain has fulfil fulfil a request that keeps the data of somebody, known as these,
+// from being used, and remembers it, so that a backup which was made before does not free
+// the data.
+func (k *Keeper) Restrain(ctx context.Context, by, request string, kind rights.Kind, of []qrgate.Person, fulfil func() error) error {
+	m := restraintMark{Persons: of, Kind: kind, By: by, Since: k.o.Now()}
 	var err error
-	if m.Numbers, err = k.Rights.NumbersOf(ctx, p); err == nil {
+	if m.Numbers, err = k.Rights.NumbersOf(ctx, of); err == nil {
 		err = k.mark(ctx, request, m)
 	}
 	if err != nil {
@@ -197,9 +200,10 @@ func (k *Keeper) forgetRestraints(of restraintMark, but string) error {
 // same reports whether two marks are of one person, whom a backup may have made
 // somebody else.
 func (m *restraintMark) same(other restraintMark) bool {
-	return m.Person == other.Person || slices.ContainsFunc(m.Numbers, func(n []byte) bool {
-		return slices.ContainsFunc(other.Numbers, func(o []byte) bool { return bytes.Equal(n, o) })
-	})
+	return slices.ContainsFunc(m.Persons, func(p qrgate.Person) bool { return slices.Contains(other.Persons, p) }) ||
+		slices.ContainsFunc(m.Numbers, func(n []byte) bool {
+			return slices.ContainsFunc(other.Numbers, func(o []byte) bool { return bytes.Equal(n, o) })
+		})
 }
 
 func (k *Keeper) forgetMark(name string) error {
@@ -238,7 +242,7 @@ func (k *Keeper) restrainAgain(ctx context.Context) error {
 		if m.Generation == generation || m.Lifted {
 			return nil
 		}
-		free, err := k.Rights.Unrestrained(ctx, m.Kind, m.Person, m.Numbers)
+		free, err := k.Rights.Unrestrained(ctx, m.Kind, m.Persons, m.Numbers)
 		if err != nil {
 			return err
 		}

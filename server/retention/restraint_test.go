@@ -26,7 +26,7 @@ func (w *world) asks(kind rights.Kind, p qrgate.Person) string {
 	if err := requests.Add(ctx, "clerk-1", q); err != nil {
 		w.t.Fatal(err)
 	}
-	err = w.Restrain(ctx, "dpo", q.ID, kind, p, func() error { return requests.Finish(ctx, "dpo", q.ID, q.Version, "") })
+	err = w.Restrain(ctx, "dpo", q.ID, kind, []qrgate.Person{p}, func() error { return requests.Finish(ctx, "dpo", q.ID, q.Version, "") })
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -151,11 +151,11 @@ func TestRestraintThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails := func() error { return qrgate.ErrConflict }
-	if err := w.Restrain(ctx, "dpo", "request-1", rights.Restriction, other.person, fails); !errors.Is(err, qrgate.ErrConflict) {
+	if err := w.Restrain(ctx, "dpo", "request-1", rights.Restriction, []qrgate.Person{other.person}, fails); !errors.Is(err, qrgate.ErrConflict) {
 		t.Errorf("Restrain = %v, want %v", err, qrgate.ErrConflict)
 	}
 	request := w.asks(rights.Restriction, h.person)
-	if err := w.Restrain(ctx, "dpo", request, rights.Restriction, h.person, fails); !errors.Is(err, qrgate.ErrConflict) {
+	if err := w.Restrain(ctx, "dpo", request, rights.Restriction, []qrgate.Person{h.person}, fails); !errors.Is(err, qrgate.ErrConflict) {
 		t.Errorf("Restrain = %v, want %v", err, qrgate.ErrConflict)
 	}
 	w.dsn = sqlite.dsn(t)

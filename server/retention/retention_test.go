@@ -125,7 +125,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		w.gone(once, again)
 		for _, h := range []*human{later, holder} {
-			d, err := w.Export(t.Context(), "dpo", "request 1", h.person)
+			d, err := w.Export(t.Context(), "dpo", "request 1", w.whose(h.person))
 			if err != nil || !d.Known || d.Details.Name != h.name {
 				t.Errorf("of %s is left %+v, %v", h.name, d, err)
 			}
@@ -297,7 +297,7 @@ func TestRestoredServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.to(11)
-			if _, err := w.Erase(t.Context(), "dpo", "request 1", erased.person); err != nil {
+			if _, err := w.Erase(t.Context(), "dpo", "request 1", w.whose(erased.person)); err != nil {
 				t.Fatal(err)
 			}
 			w.to(24)
@@ -324,7 +324,7 @@ func TestRestoredServer(t *testing.T) {
 				t.Errorf("left are days %v", got)
 			}
 			w.forgotten(old, erased)
-			if d, err := w.Export(t.Context(), "dpo", "request 2", young.person); err != nil || len(d.Checkins) != 1 {
+			if d, err := w.Export(t.Context(), "dpo", "request 2", w.whose(young.person)); err != nil || len(d.Checkins) != 1 {
 				t.Errorf("of who was neither is left %+v, %v", d, err)
 			}
 			if c, _ := w.certificate(dayOf(1)); c.Checkins != 1 {

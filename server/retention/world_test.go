@@ -18,6 +18,8 @@ import (
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
@@ -45,6 +47,8 @@ type world struct {
 	s      *store.Store
 	rights *rights.Rights
 	reg    *register.Register
+	book   *casebook.Book
+	events *events.Events
 	v      *vault.Vault
 	log    bytes.Buffer
 	logMu  sync.Mutex
@@ -98,6 +102,7 @@ func (w *world) open() {
 	if w.v, err = vault.Open(vault.Dir(filepath.Join(w.dir, "days")), w.master, vault.Options{Now: w.time}); err != nil {
 		w.t.Fatal(err)
 	}
+	w.book, w.events = casebook.New(w.s, w.v, w.time), events.New(w.s, w.v, w.time)
 	w.Keeper = w.keeper(retention.Options{})
 }
 
@@ -108,6 +113,7 @@ func (w *world) keeper(o retention.Options) *retention.Keeper {
 	o.Passed = func() time.Duration { return time.Duration(w.passed.Load()) * time.Millisecond }
 	return retention.New(retention.Parts{
 		Store: w.s, Rights: w.rights, Register: w.reg, Vault: w.v, Sign: signer, Log: slog.New(slog.NewTextHandler(w, nil)),
+		Selves: w.book.Selves, Part: w.book.Part, Events: w.events,
 		Needed: func(_ context.Context, fn func(qrgate.Person)) error {
 			for _, p := range w.needed {
 				fn(p)
@@ -222,6 +228,53 @@ func (w *world) comes(all ...*human) {
 		return nil
 	})
 	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// whose returns all that somebody is known as.
+func (w *world) whose(found ...qrgate.Person) retention.Identities {
+	w.t.Helper()
+	of, err := w.Identities(w.t.Context(), found...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return of
+}
+
+// merge says that two persons are one human.
+func (w *world) merge(a, b qrgate.Person) {
+	w.t.Helper()
+	err := w.s.Write(w.t.Context(), func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, 'officer-1', 0)", int64(min(a, b)), int64(max(a, b)))
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// invite makes guests of an event of the day after tomorrow.
+func (w *world) invite(guests ...*events.Guest) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	p := &qrgate.Place{Organisation: "o", Name: "Nhà hát", Sector: "trade", Kind: "market", Area: "19753@2025-07-01", AreaNow: "19753@2025-07-01", Street: "2 Lê Lợi"}
+	err := w.s.Write(ctx, func(t store.Tx) error {
+		_, err := t.Exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES ('o', 'o', 'o', 'trade', '', '', 0)")
+		return err
+	})
+	if err == nil {
+		err = w.reg.AddPlace(ctx, "", p)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	starts := w.time().Add(48 * time.Hour)
+	e := &events.Event{Organisation: "o", Place: p.No, Name: "Đêm nhạc Trịnh", Starts: starts, Ends: starts.Add(3 * time.Hour), Categories: []events.Category{{No: 1, Kind: events.Public}}}
+	if err := w.events.Add(ctx, "organiser-1", e); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.events.Invite(ctx, "organiser-1", e.No, guests); err != nil {
 		w.t.Fatal(err)
 	}
 }

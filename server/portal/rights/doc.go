@@ -8,7 +8,10 @@
 //
 // A clerk takes a request, after looking at the person's papers, and tells people
 // who has looked at their data; the data-protection officer answers, hands over and
-// erases. So what somebody did is never seen by whoever took the request.
+// erases. So what somebody did is never seen by whoever took the request. A request is
+// about one human under all that they are known as: see [retention.Keeper.Search] and
+// [retention.Identities]. The page lists these before anything is handed over or
+// erased, and says what cannot be found.
 //
 // The promise: nobody sees a person's data here without a row in the audit rows
 // that says for which request, and no address holds anything of a person.

@@ -30,8 +30,8 @@ func options(v *page.View, prefix string, values ...string) (all []option) {
 var (
 	relations = []string{"self", "guardian", "authorised"}
 	papers    = []string{"cccd", "vneid", "card", "birth", "other"}
-	numbers   = map[string]pass.Kind{"card": pass.Card, "phone": pass.Phone, "cccd": pass.CCCD, "bhyt": pass.BHYT}
-	numbered  = []string{"card", "phone", "cccd", "bhyt"} // in the order in which people are shown them
+	numbers   = map[string]pass.Kind{"card": pass.Card, "phone": pass.Phone, "cccd": pass.CCCD, "bhyt": pass.BHYT, "event": pass.Event}
+	numbered  = []string{"card", "phone", "cccd", "bhyt", "event"} // in the order in which people are shown them
 )
 
 func kindNames() (all []string) {
@@ -118,13 +118,21 @@ func (p *Pages) addRequest(w http.ResponseWriter, r *http.Request, v *page.View)
 	q := &rights.Request{Kind: rights.Kind(f.Choice("rights.kind", true, kindNames()...)), Asker: &rights.Asker{
 		Name: f.Text("rights.name", 100, true), Contact: f.Text("rights.contact", 200, true),
 		Relation: f.Choice("rights.relation", true, relations...), Checked: f.Choice("rights.paper", true, papers...),
-		Text: f.Lines("rights.text", 2000, false),
+		Text: f.Lines("rights.text", 2000, false), Of: f.Text("rights.of", 100, false),
 	}}
 	if f.Choice("rights.checked", false, "1") == "" {
 		f.Fail("rights.checked", "rights.wrong.checked")
 	}
-	if q.Asker.Person, err = p.find(r, f); err != nil && !errors.Is(err, qrgate.ErrNotFound) {
-		return err
+	kind, number := readNumber(f)
+	if q.Asker.Relation == "self" {
+		q.Asker.Of = ""
+	} else if kind == pass.Phone && q.Asker.Of == "" {
+		f.Fail("rights.of", "rights.wrong.of")
+	}
+	if f.OK() && number != "" {
+		if err := p.search(r.Context(), q.Asker, kind, number); err != nil {
+			return err
+		}
 	}
 	if !f.OK() {
 		return v.RenderStatus(w, http.StatusUnprocessableEntity, "rights-new", newRequestForm(v, f))
@@ -139,21 +147,41 @@ func (p *Pages) addRequest(w http.ResponseWriter, r *http.Request, v *page.View)
 	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.taken", "at", q.AnswerBy.In(qrgate.Zone).Format("02/01/2006"))
 }
 
-// find returns whom the number in a form means; nobody if there is none.
-func (p *Pages) find(r *http.Request, f *page.Form) (qrgate.Person, error) {
+// search finds whose data it is that is asked for, under all that number and name
+// find.
+func (p *Pages) search(ctx context.Context, a *rights.Asker, kind pass.Kind, number string) error {
+	done, err := p.searches.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	name := a.Of
+	if a.Relation == "self" {
+		name = a.Name
+	}
+	found, others, err := p.Keeper.Search(ctx, kind, number, name)
+	if len(found) > 0 {
+		a.Person, a.Also = found[0], found[1:]
+	}
+	a.Others = others
+	return err
+}
+
+// readNumber reads the number in a form; "" if there is none, or it is wrong.
+func readNumber(f *page.Form) (pass.Kind, string) {
 	kind := f.Choice("rights.number_kind", false, numbered...)
 	number := f.Text("rights.number", 60, kind != "")
 	if kind == "" && number != "" {
 		f.Fail("rights.number_kind", "wrong.empty")
 	}
 	if kind == "" || number == "" {
-		return 0, nil
+		return 0, ""
 	}
 	if kind == "phone" {
 		number = f.Phone("rights.number", true)
 	} else {
 		number = strings.ToUpper(strings.NewReplacer(" ", "", ".", "", "-", "").Replace(number))
-		if kind == "card" {
+		if kind == "card" || kind == "event" {
 			no, err := strconv.ParseUint(number, 10, 32)
 			if err != nil || no == 0 {
 				f.Fail("rights.number", "rights.wrong.card")
@@ -161,10 +189,7 @@ func (p *Pages) find(r *http.Request, f *page.Form) (qrgate.Person, error) {
 			number = strconv.FormatUint(no, 10)
 		}
 	}
-	if !f.OK() {
-		return 0, nil
-	}
-	return p.Keeper.Find(r.Context(), numbers[kind], number)
+	return numbers[kind], number
 }
 
 // load returns a request that somebody may see.
@@ -191,8 +216,12 @@ type requestPage struct {
 	Form    *page.Form
 	Officer bool // who sees it may act
 	Held    bool // something is held of the person
-	Needed  bool // by an open case
-	Proof   bool // of an erasure
+	// Whose are all that the person is known as, Merged those of them that were not
+	// found and can be parted, by their number among all.
+	Whose  retention.Identities
+	Merged []option
+	Needed bool // by an open case
+	Proof  bool // of an erasure
 	// Standing says that what was restricted is restricted still, Restrains that to
 	// fulfil it keeps data from being used.
 	Standing, Restrains bool
@@ -212,9 +241,17 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, q *ri
 	if d.Did, err = p.nameOf(r.Context(), names, q.Officer); err != nil {
 		return err
 	}
-	if q.Asker != nil && q.Asker.Person != 0 {
-		d.Held = true
-		if d.Needed, err = p.Keeper.NeededBy(r.Context(), q.Asker.Person); err != nil {
+	if d.Whose, err = p.Keeper.Identities(r.Context(), q.Asker.Persons()...); err != nil {
+		return err
+	}
+	for i, one := range d.Whose {
+		if one.Why == retention.Merged {
+			no := strconv.Itoa(i + 1)
+			d.Merged = append(d.Merged, option{no, no + ". " + v.T("identity.what."+string(one.What))})
+		}
+	}
+	if d.Held = len(d.Whose) > 0; d.Held {
+		if d.Needed, err = p.Keeper.NeededBy(r.Context(), d.Whose); err != nil {
 			return err
 		}
 	}
@@ -274,7 +311,7 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request, v *page.View) err
 	var reason rights.Reason
 	if f.Choice("rights.end", true, "done", "refused") == "refused" {
 		reason = rights.Reason(f.Choice("rights.reason", true, reasonNames()...))
-	} else if q.Kind == rights.Erasure && q.Asker != nil && q.Asker.Person != 0 {
+	} else if q.Kind == rights.Erasure && len(q.Asker.Persons()) > 0 {
 		f.Fail("rights.end", "rights.wrong.erase") // it is done by erasing
 	}
 	if !f.OK() {
@@ -283,15 +320,19 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if q.Version != version {
 		return qrgate.ErrConflict
 	}
-	by := v.Who.Account.ID
+	by, of := v.Who.Account.ID, q.Asker.Persons()
 	finish := func() error { return p.Requests.Finish(r.Context(), by, q.ID, version, reason) }
-	if q.Kind.Restrains() && reason == "" && q.Open() && q.Asker != nil && q.Asker.Person != 0 {
+	if q.Kind.Restrains() && reason == "" && q.Open() && len(of) > 0 {
 		if q.Kind == rights.Objection {
-			if err := p.Keeper.Object(r.Context(), by, q.Asker.Person); err != nil {
+			all, err := p.Keeper.Identities(r.Context(), of...)
+			if err == nil {
+				err = p.Keeper.Object(r.Context(), by, all)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		err = p.Keeper.Restrain(r.Context(), by, q.ID, q.Kind, q.Asker.Person, finish)
+		err = p.Keeper.Restrain(r.Context(), by, q.ID, q.Kind, of, finish)
 	} else {
 		err = finish()
 	}
@@ -323,10 +364,14 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
-	if !q.Open() || q.Asker == nil || q.Asker.Person == 0 {
+	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	if err != nil {
+		return err
+	}
+	if !q.Open() || len(of) == 0 {
 		return qrgate.ErrConflict
 	}
-	d, err := p.Keeper.Export(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), q.Asker.Person)
+	d, err := p.Keeper.Export(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), of)
 	if err != nil {
 		return err
 	}
@@ -360,14 +405,19 @@ func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *page.View) erro
 	if err != nil {
 		return err
 	}
-	if !q.Open() || q.Kind != rights.Erasure || q.Asker == nil || q.Asker.Person == 0 || q.Version != version {
+	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	if err != nil {
+		return err
+	}
+	// Who is erased is who the officer was shown.
+	if !q.Open() || q.Kind != rights.Erasure || len(of) == 0 || q.Version != version || f.Values.Get("ai") != of.Mark() {
 		return qrgate.ErrConflict
 	}
 	if f.Choice("rights.sure", false, "1") == "" {
 		f.Fail("rights.sure", "rights.wrong.sure")
 		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
 	}
-	_, err = p.Keeper.Erase(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), q.Asker.Person)
+	_, err = p.Keeper.Erase(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), of)
 	if errors.Is(err, retention.ErrNeeded) {
 		f.Fail("rights.sure", "rights.wrong.needed")
 		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
@@ -379,6 +429,35 @@ func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		return err
 	}
 	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.erased")
+}
+
+// part says that one whom somebody has merged with the person is another human.
+func (p *Pages) part(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	q, f, version, err := p.act(r, v)
+	if err != nil {
+		return err
+	}
+	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	if err != nil {
+		return err
+	}
+	if !q.Open() || q.Version != version || f.Values.Get("ai") != of.Mark() {
+		return qrgate.ErrConflict
+	}
+	no, err := strconv.Atoi(f.Values.Get("rights.part"))
+	if err != nil || no < 1 || no > len(of) || of[no-1].Why != retention.Merged {
+		f.Fail("rights.part", "wrong.choice")
+	}
+	if f.Choice("rights.part.sure", false, "1") == "" {
+		f.Fail("rights.part.sure", "rights.wrong.part")
+	}
+	if !f.OK() {
+		return p.show(w, r, v, q, f, http.StatusUnprocessableEntity)
+	}
+	if err := p.Keeper.Part(r.Context(), v.Who.Account.ID, rights.RequestObject(q.ID), of[no-1].Person); err != nil {
+		return err
+	}
+	return v.Go(w, base+"/yeu-cau/"+q.ID, "rights.parted")
 }
 
 // proof sends the signed file of what was erased.
@@ -444,8 +523,10 @@ func (p *Pages) tellLooks(w http.ResponseWriter, r *http.Request, v *page.View) 
 	}
 	var person qrgate.Person
 	if f.OK() {
-		if person, err = p.find(r, f); err != nil && !errors.Is(err, qrgate.ErrNotFound) {
-			return err
+		if by, number := readNumber(f); f.OK() {
+			if person, err = p.Keeper.Find(ctx, by, number); err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+				return err
+			}
 		}
 	}
 	if person != 0 {

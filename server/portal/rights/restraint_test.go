@@ -99,6 +99,38 @@ func TestObjection(t *testing.T) {
 	}
 }
 
+// Who objects objects under all that they are known as.
+func TestObjectionOfOneHuman(t *testing.T) {
+	w := newWorld(t)
+	hoa := w.holder("Nguyễn Thị Hoa", "+84905111222")
+	guest := w.invite("Nguyễn Thị Hoa", "+84905111222")
+	other := w.holder("Nguyễn Hoa", "+84905111333")
+	w.merge(hoa, other)
+	_, number, err := w.card("+84905111333")
+	w.must(err)
+	at := w.take("hoa", asks("objection", "phone", "0905111222"))
+	if code, _, _ := w.post("lan", at+"/xong", url.Values{"version": {"1"}, "rights.end": {"done"}}); code != 303 {
+		t.Fatalf("objection = %d", code)
+	}
+	if c, _, err := w.reg.Cards(w.v).Card(t.Context(), number); err != nil || c.Revoked.IsZero() {
+		t.Errorf("the other card opens doors: %v, %v", c, err)
+	}
+	for _, p := range []qrgate.Person{hoa, other, guest.Person} {
+		if kind, err := w.rights.RestraintOf(t.Context(), p); err != nil || kind != rights.Objection {
+			t.Errorf("the data of one of them is %q, %v", kind, err)
+		}
+	}
+	if _, body, _ := w.get("lan", "/bao-ve-du-lieu"); !strings.Contains(body, "1 người đã phản đối") {
+		t.Error("one human is counted as several")
+	}
+	if code, _, _ := w.post("lan", at+"/bo-han-che", url.Values{"version": {"2"}, "rights.lift.sure": {"1"}}); code != 303 {
+		t.Errorf("lift = %d", code)
+	}
+	if kind, err := w.rights.RestraintOf(t.Context(), guest.Person); err != nil || kind != "" {
+		t.Errorf("after it was lifted the guest's data is %q, %v", kind, err)
+	}
+}
+
 // A restriction that was refused restricts nothing, one of whom nothing is held
 // neither; erasure and the end of retention end it.
 func TestRestriction(t *testing.T) {
@@ -130,7 +162,7 @@ func TestRestriction(t *testing.T) {
 		t.Error("what is handed over does not say that it is restricted")
 	}
 	at = w.take("hoa", asks("erasure", "phone", "0905111222"))
-	if code, _, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code != 303 || restrained() != "" {
+	if code, _, _ := w.post("lan", at+"/xoa", w.sure(at, "1")); code != 303 || restrained() != "" {
 		t.Errorf("erased = %d, restrained %q", code, restrained())
 	}
 }

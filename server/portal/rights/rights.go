@@ -41,20 +41,21 @@ type Pages struct {
 	f *page.Frame
 	Options
 
-	turns   *page.Turns // for what reads every audit row
-	telling sync.Mutex  // whoever asks many times at once guesses no oftener than one after the other
+	turns    *page.Turns // for what reads every audit row
+	searches *page.Turns // for what opens what is known of everybody
+	telling  sync.Mutex  // whoever asks many times at once guesses no oftener than one after the other
 
 	mu      sync.Mutex
 	checked *rights.Chain // the last check of the chain
 }
 
-// checkFor is how long somebody waits for their turn to check the chain.
+// checkFor is how long somebody waits for their turn to check the chain, or to search.
 const checkFor = 10 * time.Second
 
 // New returns the pages, whose templates it adds to f.
 func New(f *page.Frame, o Options) *Pages {
 	f.Add(pages, "pages/*.html")
-	return &Pages{f: f, Options: o, turns: page.NewTurns(1, checkFor)}
+	return &Pages{f: f, Options: o, turns: page.NewTurns(1, checkFor), searches: page.NewTurns(1, checkFor)}
 }
 
 // base is the address under which all pages are.
@@ -86,6 +87,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "POST " + base + "/yeu-cau/{id}/bo-han-che", Allow: officer, Handler: p.lift},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/tai-ve", Allow: officer, Handler: p.export},
 		{Pattern: "POST " + base + "/yeu-cau/{id}/xoa", Allow: officer, Handler: p.erase},
+		{Pattern: "POST " + base + "/yeu-cau/{id}/tach", Allow: officer, Handler: p.part},
 		{Pattern: "GET " + base + "/yeu-cau/{id}/bang-chung", Allow: taker, Handler: p.proof},
 		{Pattern: "GET " + base + "/ai-da-xem", Allow: taker, Handler: p.askLooks},
 		{Pattern: "POST " + base + "/ai-da-xem", Allow: taker, Handler: p.tellLooks},

@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,21 +131,23 @@ func TestErasure(t *testing.T) {
 	p := w.holder("Nguyễn Thị Hoa", "+84905111222")
 	w.holder("Lê Văn Bình", "+84905333444")
 	at := w.take("hoa", asks("erasure", "phone", "0905111222"))
-	if code, body, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}}); code != 422 || !strings.Contains(body, "Xin đánh dấu") {
+	unsure := w.sure(at, "1")
+	unsure.Del("rights.sure")
+	if code, body, _ := w.post("lan", at+"/xoa", unsure); code != 422 || !strings.Contains(body, "Xin đánh dấu") {
 		t.Errorf("erase without being sure = %d", code)
 	}
 	if code, _, _ := w.post("lan", at+"/xong", url.Values{"version": {"1"}, "rights.end": {"done"}}); code != 422 {
 		t.Errorf("end without erasing = %d, want 422", code)
 	}
 	w.needed.Store(uint64(p))
-	if code, body, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code != 422 || !strings.Contains(body, "ca bệnh đang mở") {
+	if code, body, _ := w.post("lan", at+"/xoa", w.sure(at, "1")); code != 422 || !strings.Contains(body, "ca bệnh đang mở") {
 		t.Errorf("erase whom a case needs = %d", code)
 	}
 	w.needed.Store(0)
-	if code, _, _ := w.post("lan", at+"/xoa", url.Values{"version": {"7"}, "rights.sure": {"1"}}); code != 409 {
+	if code, _, _ := w.post("lan", at+"/xoa", w.sure(at, "7")); code != 409 {
 		t.Errorf("erase of another version = %d, want 409", code)
 	}
-	if code, _, _ := w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}}); code != 303 {
+	if code, _, _ := w.post("lan", at+"/xoa", w.sure(at, "1")); code != 303 {
 		t.Errorf("erase = %d", code)
 	}
 	_, body, _ := w.get("hoa", at)
@@ -159,7 +163,9 @@ func TestErasure(t *testing.T) {
 	if code, _, _ := w.get("thu", at+"/bang-chung"); code != 404 {
 		t.Errorf("another office's proof = %d", code)
 	}
-	d, err := w.keeper.Export(t.Context(), "", "test", p)
+	of, err := w.keeper.Identities(t.Context(), p)
+	w.must(err)
+	d, err := w.keeper.Export(t.Context(), "", "test", of)
 	if err != nil || d.Known {
 		t.Errorf("left is %+v, %v", d, err)
 	}
@@ -169,6 +175,129 @@ func TestErasure(t *testing.T) {
 	}
 	if gone := w.take("hoa", asks("access", "phone", "0905111222")); !strings.Contains(third(w.get("lan", gone)), "Không lưu dữ liệu") {
 		t.Error("the erased person is found")
+	}
+}
+
+// Whoever asks gets all that they are known as, and the officer sees which before
+// anything is erased: who was merged with them, and guests with their telephone and
+// name. One that was merged by mistake is parted first.
+func TestAllThatSomebodyIsKnownAs(t *testing.T) {
+	w := newWorld(t)
+	holder := func(name, phone string) qrgate.Person {
+		w.now.Add(2000) // each has another check-in
+		return w.holder(name, phone)
+	}
+	hoa, second, wrong := holder("Nguyễn Thị Hoa", "+84905111222"), holder("Nguyễn Hoa", "+84905111333"), holder("Lê Văn Bình", "+84905333444")
+	guest, sister := w.invite("nguyen thi hoa", "+84905111222"), w.invite("Nguyễn Thị Lan", "+84905111333")
+	w.merge(hoa, second)
+	w.merge(second, wrong)
+	at := w.take("hoa", asks("erasure", "phone", "0905111222"))
+	_, body, _ := w.get("hoa", at)
+	for _, want := range []string{"Hồ sơ thuộc yêu cầu này: 4", "Khách mời của một sự kiện", "cán bộ y tế đã xác nhận là cùng một người", "Không thể tự tìm ra"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the clerk's page lacks %q: %s", want, body)
+		}
+	}
+	if strings.Contains(body, "/tach") || strings.Contains(body, "Nguyễn Hoa") {
+		t.Error("a clerk sees more than what somebody is known as")
+	}
+	_, body, _ = w.get("lan", at)
+	if !strings.Contains(body, "Cả 4 hồ sơ") {
+		t.Errorf("the officer is not told that all are erased: %s", body)
+	}
+	old := w.sure(at, "1")
+
+	part := w.sure(at, "1")
+	no := ""
+	for i, p := range order(t, w, hoa, guest.Person) {
+		if p == wrong {
+			no = strconv.Itoa(i + 1)
+		}
+	}
+	part.Set("rights.part", no)
+	for who, want := range map[string]int{"lan": 422, "hoa": 403, "tra": 403, "an": 403} {
+		if code, _, _ := w.post(who, at+"/tach", part); code != want {
+			t.Errorf("%s parts one without having checked = %d, want %d", who, code, want)
+		}
+	}
+	part.Set("rights.part.sure", "1")
+	for _, found := range []string{"1", "0", "5", "x", ""} {
+		form := maps.Clone(part)
+		form.Set("rights.part", found)
+		if code, _, _ := w.post("lan", at+"/tach", form); code != 422 {
+			t.Errorf("part number %q, who was not merged = %d, want 422", found, code)
+		}
+	}
+	if code, _, _ := w.post("lan", at+"/tach", part); code != 303 {
+		t.Fatalf("part = %d", code)
+	}
+	if code, _, _ := w.post("lan", at+"/tach", part); code != 409 {
+		t.Errorf("part by what an old page showed = %d, want 409", code)
+	}
+	if code, _, _ := w.post("lan", at+"/xoa", old); code != 409 {
+		t.Errorf("erase whom an old page showed = %d, want 409", code)
+	}
+	code, file, _ := w.post("lan", at+"/tai-ve", url.Values{"version": {"1"}, "dang": {"json"}})
+	var d retention.Dossier
+	if err := proof.Open(proof.Export, []byte(file), signer.Keys(), &d); code != 200 || err != nil || len(d.Identities) != 3 || len(d.Invitations) != 1 || len(d.Checkins) != 2 {
+		t.Errorf("export = %d, %v: %+v", code, err, d)
+	}
+	if code, _, _ := w.post("lan", at+"/xoa", w.sure(at, "1")); code != 303 {
+		t.Errorf("erase = %d", code)
+	}
+	for p, held := range map[qrgate.Person]bool{hoa: false, second: false, guest.Person: false, wrong: true, sister.Person: true} {
+		of, err := w.keeper.Identities(t.Context(), p)
+		w.must(err)
+		if d, err := w.keeper.Export(t.Context(), "", "test", of); err != nil || d.Known != held {
+			t.Errorf("held of %d: %v, %v, want %v", p, d.Known, err, held)
+		}
+	}
+	rows := auditOf(t, w.s)
+	if n := len(slices.DeleteFunc(slices.Clone(rows), func(r [4]string) bool { return r[0] != "unmerge person" || r[2] != "lan" })); n != 2 {
+		t.Errorf("the parting is written down of %d, want both", n)
+	}
+}
+
+// order returns somebody's identities as pages number them.
+func order(t *testing.T, w *world, found ...qrgate.Person) []qrgate.Person {
+	t.Helper()
+	of, err := w.keeper.Identities(t.Context(), found...)
+	w.must(err)
+	return of.Persons()
+}
+
+// A guest without a card is found by telephone and name, for whoever asks for them too,
+// and one who gave neither by the number of the pass.
+func TestGuestAsks(t *testing.T) {
+	w := newWorld(t)
+	g := w.invite("Trần Bé", "+84905111222")
+	w.invite("Trần Mẹ", "+84905111223")
+	mother := asks("access", "phone", "0905111222")
+	mother.Set("rights.name", "Trần Mẹ")
+	mother.Set("rights.relation", "guardian")
+	if code, body, _ := w.post("hoa", requests+"/moi", mother); code != 422 || !strings.Contains(body, "e-rights.of") && !strings.Contains(body, "một số điện thoại có thể là của cả nhà") {
+		t.Errorf("for somebody without a name = %d", code)
+	}
+	mother.Set("rights.of", "tran be")
+	at := w.take("hoa", mother)
+	if _, body, _ := w.get("lan", at); !strings.Contains(body, "Khách mời của một sự kiện") || !strings.Contains(body, "tran be") {
+		t.Errorf("the guest is not found: %s", body)
+	}
+	// The number is not theirs who asks for themselves.
+	if _, body, _ := w.get("lan", w.take("hoa", asks("access", "phone", "0905111222"))); !strings.Contains(body, "Không lưu dữ liệu") || !strings.Contains(body, "1 hồ sơ khác dùng cùng số điện thoại") {
+		t.Errorf("another name finds the guest: %s", body)
+	}
+	if _, body, _ := w.get("lan", w.take("hoa", asks("access", "event", strconv.FormatUint(uint64(g.Number), 10)))); !strings.Contains(body, "Hồ sơ thuộc yêu cầu này: 1") {
+		t.Errorf("the pass does not find the guest: %s", body)
+	}
+	// The name stands on the pass, so that it proves nothing beside it.
+	looks := url.Values{"rights.number_kind": {"event"}, "rights.number": {strconv.FormatUint(uint64(g.Number), 10)}, "rights.checked": {"1"}, "rights.second": {"Trần Bé"}}
+	if code, _, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", looks); code != 422 {
+		t.Errorf("who says what stands on the pass = %d, want 422", code)
+	}
+	looks.Set("rights.second", "0905 111 222")
+	if code, _, _ := w.post("hoa", "/bao-ve-du-lieu/ai-da-xem", looks); code != 200 {
+		t.Errorf("who says the telephone = %d, want 200", code)
 	}
 }
 
@@ -404,7 +533,7 @@ func TestNobodyIsNamedElsewhere(t *testing.T) {
 	w.holder("Nguyễn Thị Hoa", "+84905111222")
 	at := w.take("hoa", asks("erasure", "phone", "0905111222"))
 	w.post("lan", at+"/tai-ve", url.Values{"version": {"1"}})
-	w.post("lan", at+"/xoa", url.Values{"version": {"1"}, "rights.sure": {"1"}})
+	w.post("lan", at+"/xoa", w.sure(at, "1"))
 	w.must(w.keeper.Once(t.Context()))
 	for _, path := range []string{"/bao-ve-du-lieu", "/bao-ve-du-lieu/tra-cuu", "/bao-ve-du-lieu/luu-giu", "/bao-ve-du-lieu/nhat-ky"} {
 		if _, body, _ := w.get("tra", path); strings.Contains(body, "Nguyễn Thị Hoa") || strings.Contains(body, "905111222") {

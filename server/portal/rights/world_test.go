@@ -26,6 +26,8 @@ import (
 	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/server/store/casebook"
+	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/register"
 	"github.com/qrgate/qrgate/server/store/rights"
 	"github.com/qrgate/qrgate/server/vault"
@@ -57,6 +59,7 @@ type world struct {
 	s      *store.Store
 	v      *vault.Vault
 	reg    *register.Register
+	events *events.Events
 	rights *rights.Rights
 	keeper *retention.Keeper
 	sealer *retention.Sealer
@@ -101,8 +104,11 @@ func newWorld(t testing.TB) *world {
 	w.v, err = vault.Open(keys, master, vault.Options{Now: w.time})
 	w.must(err)
 	w.reg, w.rights = register.New(w.s, w.time), rights.New(w.s, w.time)
+	w.events = events.New(w.s, w.v, w.time)
+	book := casebook.New(w.s, w.v, w.time)
 	w.keeper = retention.New(retention.Parts{
 		Store: w.s, Rights: w.rights, Register: w.reg, Vault: w.v, Sign: signer, Log: log,
+		Selves: book.Selves, Part: book.Part, Events: w.events,
 		Needed: func(_ context.Context, fn func(qrgate.Person)) error { fn(qrgate.Person(w.needed.Load())); return nil },
 		Looks: func(context.Context, qrgate.Person) ([]retention.Look, error) {
 			return []retention.Look{{At: w.time(), By: "an", Action: "see person", Case: "CB-2026-000001"}}, nil
@@ -247,6 +253,40 @@ func asks(kind, numberKind, number string) url.Values {
 		"rights.kind": {kind}, "rights.name": {"Nguyễn Thị Hoa"}, "rights.contact": {"0905 111 222"}, "rights.relation": {"self"}, "rights.paper": {"cccd"},
 		"rights.text": {"Tôi muốn biết\nai có dữ liệu của tôi"}, "rights.number_kind": {numberKind}, "rights.number": {number}, "rights.checked": {"1"},
 	}
+}
+
+var markOf = regexp.MustCompile(`name="ai" value="([0-9a-f]{32})"`)
+
+// sure is what lan sends to erase who her page of a request shows.
+func (w *world) sure(at, version string) url.Values {
+	w.t.Helper()
+	_, body, _ := w.get("lan", at)
+	mark := markOf.FindStringSubmatch(body)
+	if mark == nil {
+		w.t.Fatalf("the page does not say who is erased: %s", body)
+	}
+	return url.Values{"version": {version}, "ai": {mark[1]}, "rights.sure": {"1"}}
+}
+
+// merge says that two persons are one human.
+func (w *world) merge(a, b qrgate.Person) {
+	w.t.Helper()
+	w.exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, 'an', 0)", int64(min(a, b)), int64(max(a, b)))
+}
+
+// invite makes somebody the guest of an event.
+func (w *world) invite(name, phone string) *events.Guest {
+	w.t.Helper()
+	ctx := w.t.Context()
+	w.exec("INSERT INTO organisations (id, name, folded, sector, phone, email, created) VALUES (?, 'o', 'o', 'trade', '', '', 0)", phone)
+	p := &qrgate.Place{Organisation: phone, Name: "Nhà hát", Sector: "trade", Kind: "market", Area: phuXuan.ID, AreaNow: phuXuan.ID, Street: "2 Lê Lợi"}
+	w.must(w.reg.AddPlace(ctx, "", p))
+	starts := w.time().Add(48 * time.Hour)
+	e := &events.Event{Organisation: phone, Place: p.No, Name: "Đêm nhạc Trịnh", Starts: starts, Ends: starts.Add(3 * time.Hour), Categories: []events.Category{{No: 1, Kind: events.Public}}}
+	w.must(w.events.Add(ctx, "", e))
+	g := &events.Guest{Category: 1, Details: events.Details{Name: name, Phone: phone}}
+	w.must(w.events.Invite(ctx, "", e.No, []*events.Guest{g}))
+	return g
 }
 
 var idOf = regexp.MustCompile(`/bao-ve-du-lieu/yeu-cau/([a-z2-7]{26})$`)

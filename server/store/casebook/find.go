@@ -326,12 +326,12 @@ type Look struct {
 // has the right to be told. It asks nobody whether they may.
 func (b *Book) Looks(ctx context.Context, p qrgate.Person) ([]Look, error) {
 	q := b.reading(ctx)
-	selves, err := b.selves(q, p, nil)
+	pairs, err := merged(q)
 	if err != nil {
 		return nil, fmt.Errorf("casebook: looks: %w", err)
 	}
 	var all []Look
-	for _, self := range selves {
+	for _, self := range selves(p, pairs) {
 		err := q(func(rows *sql.Rows) error {
 			var l Look
 			err := rows.Scan((*store.Milli)(&l.At), &l.By, &l.Action, &l.Case)

@@ -30,10 +30,11 @@ func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, 
 		if err != nil {
 			return "", err
 		}
-		index, err := b.selves(t.Each, f.body.Index, f.body.Same)
+		pairs, err := b.same(t.Each, f)
 		if err != nil {
 			return "", err
 		}
+		index := selves(f.body.Index, pairs)
 		if slices.Contains(index, p.A) != slices.Contains(index, p.B) {
 			f.unapprove()
 		}
@@ -75,6 +76,42 @@ func (b *Book) Unmerge(ctx context.Context, by, id string, version int, x, y Ref
 			return "", qrgate.ErrNotFound
 		}
 		return "", nil
+	})
+}
+
+// Selves returns everybody who is one human with a person, as somebody has said
+// everywhere, in order and with them. It asks nobody whether they may.
+func (b *Book) Selves(ctx context.Context, p qrgate.Person) ([]qrgate.Person, error) {
+	pairs, err := merged(b.reading(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("casebook: selves: %w", err)
+	}
+	return selves(p, pairs), nil
+}
+
+// Part says that a person is one human with nobody after all, everywhere, because the
+// human has asked for their data. object is what the audit row names: a request. It
+// asks nobody whether they may. The error is [qrgate.ErrNotFound] if nobody said that
+// the person is somebody else too.
+func (b *Book) Part(ctx context.Context, by, object string, p qrgate.Person) error {
+	return b.write(ctx, "part persons", func(t store.Tx) error {
+		pairs, err := merged(t.Each)
+		if err != nil {
+			return err
+		}
+		pairs = slices.DeleteFunc(pairs, func(q pair) bool { return q.A != p && q.B != p })
+		if len(pairs) == 0 {
+			return qrgate.ErrNotFound
+		}
+		if _, err := t.Exec("DELETE FROM merges WHERE person = ? OR same_as = ?", int64(p), int64(p)); err != nil {
+			return err
+		}
+		for _, q := range append([]qrgate.Person{p}, others(pairs)[p]...) {
+			if err := t.Audit(by, "unmerge person", b.personObject(q), ""); err != nil {
+				return err
+			}
+		}
+		return t.Audit(by, "unmerge persons", object, "")
 	})
 }
 
@@ -213,14 +250,10 @@ func merged(q query) (all []pair, err error) {
 }
 
 // selves returns everybody who is one human with a person, in order and with them.
-func (b *Book) selves(q query, p qrgate.Person, same []pair) ([]qrgate.Person, error) {
-	pairs, err := merged(q)
-	if err != nil {
-		return nil, err
-	}
-	all := append([]qrgate.Person{p}, others(append(pairs, same...))[p]...)
+func selves(p qrgate.Person, pairs []pair) []qrgate.Person {
+	all := append([]qrgate.Person{p}, others(pairs)[p]...)
 	slices.Sort(all)
-	return all, nil
+	return all
 }
 
 // others returns for everybody who is one human with others, as pairs say, who those

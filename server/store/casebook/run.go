@@ -92,11 +92,11 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 	}
 	switch {
 	case who != 0:
-		err := b.mayUse(q, f, who)
-		if err != nil {
+		if err := b.mayUse(q, f, who); err != nil {
 			return nil, err
 		}
-		task.Persons, err = b.selves(q, who, f.body.Same)
+		pairs, err := b.same(q, f)
+		task.Persons = selves(who, pairs)
 		return task, err
 	case f.body.Place != (qrgate.Spot{}):
 		task.At = f.body.Place

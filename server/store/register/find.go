@@ -73,6 +73,7 @@ type PersonDetails struct {
 	Details
 	Address string // as a pass says it
 	Holder  string // id, empty of who is none
+	Invited bool   `json:",omitempty"` // as a guest of an event
 }
 
 const personColumns = "p.person, p.wrapped, COALESCE(h.id, ''), h.sealed, g.sealed, d.sealed"
@@ -148,6 +149,7 @@ func (c *Cards) scanPerson(rows *sql.Rows) (qrgate.Person, *PersonDetails, error
 		if err != nil {
 			return 0, nil, err
 		}
+		d.Invited = true
 		d.fill(said)
 	}
 	if passed == nil {

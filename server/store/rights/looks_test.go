@@ -50,7 +50,7 @@ func TestProofOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(w.BeginErasure(t.Context(), 7), w.BeginErasure(t.Context(), 8), w.EndErasure(t.Context(), 7, file)); err != nil {
+		if err := errors.Join(w.BeginErasure(t.Context(), 7, 8), w.EndErasure(t.Context(), file, 7)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := w.ProofOf(t.Context(), "r1"); err != nil || !cmp.Equal(got, file) {

@@ -24,12 +24,17 @@ var personRows = []struct{ table, query string }{
 	{"restraints", "DELETE FROM restraints WHERE person = ?"},
 }
 
-// BeginErasure notes that a person is being erased, so that it goes on wherever it
-// was broken off, and after a backup has brought them back.
-func (r *Rights) BeginErasure(ctx context.Context, p qrgate.Person) error {
+// BeginErasure notes that persons are being erased, all of them or none, so that it
+// goes on wherever it was broken off, and after a backup has brought them back.
+func (r *Rights) BeginErasure(ctx context.Context, persons ...qrgate.Person) error {
 	err := r.s.Write(ctx, func(t store.Tx) error {
-		_, err := t.Exec("INSERT INTO erasures (person, at, proof) VALUES (?, ?, ?) ON CONFLICT (person) DO NOTHING", int64(p), r.now().UnixMilli(), []byte{})
-		return err
+		for _, p := range persons {
+			_, err := t.Exec("INSERT INTO erasures (person, at, proof) VALUES (?, ?, ?) ON CONFLICT (person) DO NOTHING", int64(p), r.now().UnixMilli(), []byte{})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return wrap("begin erasure", err)
 }
@@ -77,14 +82,19 @@ func (r *Rights) ErasePerson(ctx context.Context, e Erasing) (map[string]int64, 
 	return rows, nil
 }
 
-// EndErasure keeps the signed file that says what was erased.
-func (r *Rights) EndErasure(ctx context.Context, p qrgate.Person, proof []byte) error {
+// EndErasure keeps the signed file that says what was erased of persons.
+func (r *Rights) EndErasure(ctx context.Context, proof []byte, persons ...qrgate.Person) error {
 	err := r.s.Write(ctx, func(t store.Tx) error {
-		n, err := t.Exec("UPDATE erasures SET proof = ? WHERE person = ?", proof, int64(p))
-		if err == nil && n == 0 {
-			err = qrgate.ErrNotFound
+		for _, p := range persons {
+			n, err := t.Exec("UPDATE erasures SET proof = ? WHERE person = ?", proof, int64(p))
+			if err == nil && n == 0 {
+				err = qrgate.ErrNotFound
+			}
+			if err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 	return wrap("end erasure", err)
 }
@@ -182,13 +192,17 @@ func (r *Rights) Numbers(ctx context.Context, p qrgate.Person) (n int, err error
 	return n, wrap("numbers", err)
 }
 
-// NumbersOf returns the keyed hashes of numbers that lead to a person.
-func (r *Rights) NumbersOf(ctx context.Context, p qrgate.Person) (all [][]byte, err error) {
+// NumbersOf returns the keyed hashes of numbers that lead to persons.
+func (r *Rights) NumbersOf(ctx context.Context, of []qrgate.Person) (all [][]byte, err error) {
+	in, args := inPersons(of)
+	if len(args) == 0 {
+		return nil, nil
+	}
 	err = r.s.Read(ctx, func(rows *sql.Rows) error {
 		var identity []byte
 		err := rows.Scan(&identity)
 		all = append(all, identity)
 		return err
-	}, "SELECT identity FROM identities WHERE person = ? ORDER BY identity", int64(p))
+	}, "SELECT identity FROM identities WHERE person"+in+" ORDER BY identity", args...)
 	return all, wrap("numbers", err)
 }

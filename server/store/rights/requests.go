@@ -80,7 +80,20 @@ type Asker struct {
 	Relation string        `json:"relation"`         // self, guardian, authorised
 	Checked  string        `json:"checked"`          // the paper that the clerk saw
 	Text     string        `json:"text,omitempty"`   // in their own words
+	Of       string        `json:"of,omitempty"`     // name of whose data it is, if that is not who asks
 	Person   qrgate.Person `json:"person,omitempty"` // 0 if nothing is held of them
+	// Also are others who were found to be the same human, by telephone and name;
+	// Others is how many were found by the telephone and are not meant.
+	Also   []qrgate.Person `json:"also,omitempty"`
+	Others int             `json:"others,omitempty"`
+}
+
+// Persons returns who was found to be whose data it is, or nobody.
+func (a *Asker) Persons() []qrgate.Person {
+	if a == nil || a.Person == 0 {
+		return nil
+	}
+	return append([]qrgate.Person{a.Person}, a.Also...)
 }
 
 // Open reports whether something is still to be done.
@@ -237,8 +250,15 @@ func (q *Requests) Finish(ctx context.Context, by, id string, version int, refus
 	}
 	now := q.r.now().UnixMilli()
 	also := func(store.Tx) error { return nil }
-	if refused == "" && n.Kind.Restrains() && n.Asker != nil && n.Asker.Person != 0 {
-		also = func(t store.Tx) error { return restrain(t, n.Asker.Person, n.Kind, by, id, now) }
+	if refused == "" && n.Kind.Restrains() {
+		also = func(t store.Tx) error {
+			for _, p := range n.Asker.Persons() {
+				if err := restrain(t, p, n.Kind, by, id, now); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 	}
 	return q.change(ctx, by, action, id, string(refused), version, also,
 		"state = ?, answered = COALESCE(answered, ?), done = ?, reason = ?, sealed = CASE WHEN kind = 'erasure' AND CAST(? AS TEXT) = 'done' THEN NULL ELSE sealed END WHERE state IN ('open', 'answered')",

@@ -3,6 +3,7 @@ package rights
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +87,8 @@ func (r *Rights) RestraintOf(ctx context.Context, p qrgate.Person) (Kind, error)
 	return all[p], err
 }
 
-// CountRestrained returns of how many persons the data is not used, by what they
-// asked for.
+// CountRestrained returns of how many humans the data is not used, by what they
+// asked for: each has asked once, whatever they are known as.
 func (r *Rights) CountRestrained(ctx context.Context) (map[Kind]int, error) {
 	n := map[Kind]int{}
 	err := r.s.Read(ctx, func(rows *sql.Rows) error {
@@ -96,7 +97,7 @@ func (r *Rights) CountRestrained(ctx context.Context) (map[Kind]int, error) {
 		err := rows.Scan(&kind, &count)
 		n[kind] = count
 		return err
-	}, "SELECT kind, COUNT(*) FROM restraints GROUP BY kind")
+	}, "SELECT kind, COUNT(DISTINCT request) FROM restraints GROUP BY kind")
 	return n, wrap("count restrained", err)
 }
 
@@ -116,24 +117,32 @@ type Restraint struct {
 }
 
 // Unrestrained returns those of whom something is held and whose data is used as far
-// as this kind goes: a person, and whoever is found by one of these keyed hashes of
-// numbers now.
-func (r *Rights) Unrestrained(ctx context.Context, kind Kind, p qrgate.Person, numbers [][]byte) (all []qrgate.Person, err error) {
-	args := []any{int64(p), int64(p), int64(p)}
-	found := ""
+// as this kind goes: of these persons, and of whoever is found by one of these keyed
+// hashes of numbers now.
+func (r *Rights) Unrestrained(ctx context.Context, kind Kind, persons []qrgate.Person, numbers [][]byte) (all []qrgate.Person, err error) {
+	in, args := inPersons(persons)
+	var held []string
+	if in != "" {
+		for _, table := range []string{"identities", "people", "holders"} {
+			held = append(held, "SELECT person FROM "+table+" WHERE person"+in)
+		}
+		args = slices.Concat(args, args, args)
+	}
 	if len(numbers) > 0 {
-		found = " UNION SELECT person FROM identities WHERE identity IN (?" + strings.Repeat(", ?", len(numbers)-1) + ")"
+		held = append(held, "SELECT person FROM identities WHERE identity IN (?"+strings.Repeat(", ?", len(numbers)-1)+")")
 		for _, n := range numbers {
 			args = append(args, n)
 		}
+	}
+	if len(held) == 0 {
+		return nil, nil
 	}
 	err = r.s.Read(ctx, func(rows *sql.Rows) error {
 		var p int64
 		err := rows.Scan(&p)
 		all = append(all, qrgate.Person(p))
 		return err
-	}, `SELECT person FROM (SELECT person FROM identities WHERE person = ? UNION SELECT person FROM people WHERE person = ?
-		UNION SELECT person FROM holders WHERE person = ?`+found+`) AS held WHERE person NOT IN (SELECT person FROM restraints WHERE kind = ?) ORDER BY person`,
+	}, "SELECT person FROM ("+strings.Join(held, " UNION ")+") AS held WHERE person NOT IN (SELECT person FROM restraints WHERE kind = ?) ORDER BY person",
 		append(args, string(kind))...)
 	return all, wrap("unrestrained", err)
 }
