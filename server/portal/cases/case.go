@@ -185,6 +185,7 @@ type showPage struct {
 	Diseases []option   // that it may turn out to be
 	Last     qrgate.Day // last day of the window
 	Withheld int        // people whose data the case must not use without a reason
+	Wider    []*known   // who is the traced person too, as another case says, and is not traced yet
 }
 
 // Ways are how somebody may be found.
@@ -242,8 +243,15 @@ func (p *Pages) showPage(r *http.Request, v *page.View, h *head) (*showPage, err
 		}
 		d.Person = knownOf(&cards[0])
 	}
-	if d.Officer && h.Open && !h.Ended {
-		d.Withheld, err = p.book.Withheld(ctx, me, h.ID)
+	if !d.Officer || !h.Open || h.Ended {
+		return d, nil
+	}
+	if d.Withheld, err = p.book.Withheld(ctx, me, h.ID); err != nil {
+		return nil, err
+	}
+	wider, err := p.book.Widening(ctx, me, h.ID)
+	for i := range wider {
+		d.Wider = append(d.Wider, knownOf(&wider[i]))
 	}
 	return d, err
 }
@@ -324,6 +332,17 @@ func (p *Pages) breakGlass(w http.ResponseWriter, r *http.Request, v *page.View)
 			return nil
 		}
 		return p.book.BreakGlass(r.Context(), v.Who.Account.ID, h.ID, n, reason)
+	})
+}
+
+// widen lets those be traced too who are the traced person, as another case says.
+func (p *Pages) widen(w http.ResponseWriter, r *http.Request, v *page.View) error {
+	return p.change(w, r, v, "wider", "cases.wider.done", func(h *head, form *page.Form, n int) error {
+		if form.Values.Get("cases.wider.sure") != "1" {
+			form.Fail("cases.wider.sure", "cases.same.sure.must")
+			return nil
+		}
+		return p.book.Widen(r.Context(), v.Who.Account.ID, h.ID, n)
 	})
 }
 

@@ -121,3 +121,38 @@ func TestDoubtfulCheckinsComeBack(t *testing.T) {
 		t.Error("check-ins that count again are still left out")
 	}
 }
+
+// Whom another case says the traced person to be too stands on the page of a case that
+// was approved, and is traced after an officer's yes and another approval.
+func TestWhoIsTracedIsSomebodyElseToo(t *testing.T) {
+	w := newWorld(t)
+	lan, duc := w.as("lan"), w.as("duc")
+	at := lan.index("suspected")
+	approve := func() {
+		t.Helper()
+		lan.want(200, lan.post(at+"/xin-duyet", url.Values{"version": {w.found(lan.get(at).body, ver)}}), "Đang chờ")
+		duc.want(200, duc.post(at+"/duyet", url.Values{"version": {w.found(duc.get(at).body, ver)}, "cases.decision": {"approve"}}), "Đã duyệt")
+	}
+	approve()
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Văn Bông")
+	an, bong := w.people["an"], w.people["bong"]
+	w.exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, 'tinh', 0)", int64(min(an, bong)), int64(max(an, bong)))
+
+	lan.want(200, lan.post(at+"/truy-vet", nil), "Trần Văn Bông") // still somebody whom An met
+	body := lan.want(200, lan.get(at), "Hồ sơ khác của người được truy vết: 1", "Trần Văn Bông", "1990", "chưa được truy vết")
+	form := url.Values{"version": {w.found(body, ver)}}
+	lan.want(422, lan.post(at+"/them-nguoi", form), "Xin kiểm tra trước")
+	form.Set("cases.wider.sure", "1")
+	duc.want(403, duc.post(at+"/them-nguoi", form))
+	lan.want(200, lan.post(at+"/them-nguoi", form), "phải được xin duyệt lại")
+	lan.want(403, lan.post(at+"/truy-vet", nil), "cần người thứ hai duyệt")
+	approve()
+	lan.want(200, lan.post(at+"/truy-vet", nil))
+	if body := lan.want(200, lan.get(at+"/tiep-xuc"), "Trần Thị Bình"); strings.Contains(body, "Trần Văn Bông") {
+		t.Error("the traced person is one whom they met")
+	}
+	if body := lan.want(200, lan.get(at)); strings.Contains(body, "them-nguoi") {
+		t.Error("what was approved waits still")
+	}
+	lan.want(409, lan.post(at+"/them-nguoi", url.Values{"version": {w.found(lan.get(at).body, ver)}, "cases.wider.sure": {"1"}}))
+}

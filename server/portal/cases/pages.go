@@ -82,6 +82,7 @@ func (p *Pages) Routes() []page.Route {
 		{Pattern: "POST /ca-benh/{id}/xin-duyet", Allow: officer, Handler: p.ask},
 		{Pattern: "POST /ca-benh/{id}/duyet", Allow: approver, Handler: p.decide},
 		{Pattern: "POST /ca-benh/{id}/khan-cap", Allow: officer, Handler: p.breakGlass},
+		{Pattern: "POST /ca-benh/{id}/them-nguoi", Allow: officer, Handler: p.widen},
 		{Pattern: "POST /ca-benh/{id}/han-che", Allow: officer, Handler: p.useRestricted},
 		{Pattern: "POST /ca-benh/{id}/tinh-trang", Allow: officer, Handler: p.setState},
 		{Pattern: "POST /ca-benh/{id}/benh", Allow: officer, Handler: p.setProfile},

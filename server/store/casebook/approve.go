@@ -52,6 +52,13 @@ func (b *Book) Ask(ctx context.Context, by, id string, version int) error {
 			return "", ErrChanged
 		}
 		f.Approval, f.DecidedBy, f.Decided = Asked, "", time.Time{}
+		if f.body.Asked = nil; f.body.Index != 0 {
+			pairs, err := b.same(t.Each, f)
+			if err != nil {
+				return "", err
+			}
+			f.body.Asked = selves(f.body.Index, pairs)
+		}
 		approvers, err := b.whoHolds(t, qrgate.Approver, f.Scope)
 		if err != nil {
 			return "", err

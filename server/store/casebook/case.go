@@ -98,6 +98,9 @@ type body struct {
 	Left     []trace.ID `cbor:",omitempty"` // of cases of an older version, which did not keep it, none
 	Restored []trace.ID
 	Same     []pair
+	// Asked is the index under everything that it was known as when approval was asked
+	// for; of cases of an older version, which did not keep it, none.
+	Asked []qrgate.Person `cbor:",omitempty"`
 }
 
 // show sets the fields of a case that its body says.

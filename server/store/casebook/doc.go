@@ -25,5 +25,8 @@
 // a page cannot forget to. Who may not know of a case is told [qrgate.ErrNotFound].
 // Pages name persons by a [Ref], which means nothing in another case.
 //
+// Who is traced is who was approved: what another case says of who is one human changes
+// nothing in an approved one before its officers agree and it is approved again.
+//
 // It traces nothing: that is package trace's matter.
 package casebook

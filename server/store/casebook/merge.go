@@ -23,7 +23,8 @@ func pairOf(a, b qrgate.Person) pair { return pair{min(a, b), max(a, b)} }
 
 // Merge says that two persons are one human: in this case, or everywhere, also in
 // cases to come. What each did stays theirs, so that [Book.Unmerge] undoes it. If the
-// traced person is one of them, somebody else is traced too: it is approved again.
+// traced person is one of them, somebody else is traced too: it is approved again. Other
+// cases that were approved go on tracing who was approved: see [Book.Widening].
 func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, everywhere bool) error {
 	return b.change(ctx, "merge persons", by, id, version, b.work, func(t store.Tx, f *file) (string, error) {
 		p, err := f.pair(x, y)
@@ -35,7 +36,8 @@ func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, 
 			return "", err
 		}
 		index := selves(f.body.Index, pairs)
-		if slices.Contains(index, p.A) != slices.Contains(index, p.B) {
+		widens := slices.Contains(index, p.A) != slices.Contains(index, p.B)
+		if widens {
 			f.unapprove()
 		}
 		if !everywhere {
@@ -46,8 +48,11 @@ func (b *Book) Merge(ctx context.Context, by, id string, version int, x, y Ref, 
 		}
 		n, err := t.Exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, ?, ?) ON CONFLICT (person, same_as) DO NOTHING",
 			int64(p.A), int64(p.B), by, b.now().UnixMilli())
-		if err != nil || n == 0 {
+		if err != nil || n == 0 && !widens {
 			return "everywhere", err
+		}
+		if err := b.tellWider(t, by, id, p); err != nil {
+			return "", err
 		}
 		return "everywhere", b.seen(t, "merge person", by, id, p.A, p.B)
 	})
@@ -76,6 +81,90 @@ func (b *Book) Unmerge(ctx context.Context, by, id string, version int, x, y Ref
 			return "", qrgate.ErrNotFound
 		}
 		return "", nil
+	})
+}
+
+// tellWider tells the officers of the other approved cases that a pair is said to be
+// one human, one of whom they trace. It is written down of those cases, so that whoever
+// said it cannot be who approves it there.
+func (b *Book) tellWider(t store.Tx, by, here string, p pair) error {
+	var ids []string
+	err := t.Each(func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, "SELECT id FROM cases WHERE id <> ? AND approval = ? AND state IN (?, ?) AND wrapped IS NOT NULL AND ends > ?",
+		here, string(Approved), string(Suspected), string(Confirmed), b.now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		f, err := b.read(t.Each, id)
+		if err != nil {
+			return err
+		}
+		if !f.waits(p) {
+			continue
+		}
+		officers, err := b.workers(t, f)
+		if err == nil {
+			err = b.tell(t, id, Wider, officers...)
+		}
+		if err == nil {
+			err = t.Audit(by, "merge elsewhere", object(id), "waits")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waits reports whether a pair, who are said to be one human everywhere, are the traced
+// person whom somebody approved and one of whom nobody knew then that they are.
+func (f *file) waits(p pair) bool {
+	return f.Approval == Approved && slices.Contains(f.body.Asked, p.A) != slices.Contains(f.body.Asked, p.B)
+}
+
+// Widening returns who is the traced person too, as was said in another case since
+// approval was asked for in this one. Nobody has approved that they are traced, so they
+// are not, until [Book.Widen]; they are written down as seen.
+func (b *Book) Widening(ctx context.Context, by, id string) ([]Card, error) {
+	q := b.reading(ctx)
+	f, err := b.persons(q, by, id)
+	var more []qrgate.Person
+	if err == nil {
+		more, err = b.widening(q, f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("casebook: widening: %w", err)
+	}
+	return b.show(ctx, by, f, more)
+}
+
+func (b *Book) widening(q query, f *file) ([]qrgate.Person, error) {
+	if f.Approval != Approved || len(f.body.Asked) == 0 {
+		return nil, nil
+	}
+	pairs, err := merged(q)
+	all := selves(f.body.Index, append(pairs, f.body.Same...))
+	return without(all, func(p qrgate.Person) bool { return slices.Contains(f.body.Asked, p) }), err
+}
+
+// Widen says that those of [Book.Widening] are to be traced too. It is approved again.
+// The error is [qrgate.ErrConflict] if there is nobody.
+func (b *Book) Widen(ctx context.Context, by, id string, version int) error {
+	return b.change(ctx, "widen case", by, id, version, b.persons, func(t store.Tx, f *file) (string, error) {
+		more, err := b.widening(t.Each, f)
+		if err == nil && len(more) == 0 {
+			err = qrgate.ErrConflict
+		}
+		if err != nil {
+			return "", err
+		}
+		f.unapprove()
+		return fmt.Sprint(len(more)), b.seen(t, "merge person", by, id, more...)
 	})
 }
 
@@ -217,7 +306,7 @@ func (b *Book) Merges(ctx context.Context, by, id string) ([]Merged, error) {
 	if err != nil {
 		return nil, fmt.Errorf("casebook: merges: %w", err)
 	}
-	for _, p := range pairs {
+	for _, p := range slices.DeleteFunc(pairs, f.waits) {
 		if x, y := f.ref(p.A), f.ref(p.B); calls[x] || calls[y] {
 			all = append(all, Merged{x, y, true})
 		}
@@ -272,10 +361,10 @@ func others(pairs []pair) map[qrgate.Person][]qrgate.Person {
 	return all
 }
 
-// same returns all pairs that are one human for a case.
+// same returns all pairs that are one human for a case, but for what waits.
 func (b *Book) same(q query, f *file) ([]pair, error) {
 	pairs, err := merged(q)
-	return append(pairs, f.body.Same...), err
+	return append(slices.DeleteFunc(pairs, f.waits), f.body.Same...), err
 }
 
 // firsts returns for everything in pairs the least that is one with it.

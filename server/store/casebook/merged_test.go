@@ -9,6 +9,8 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/casebook"
 	"github.com/qrgate/qrgate/server/store/register"
+	"github.com/qrgate/qrgate/server/trace"
+	"github.com/qrgate/qrgate/sync/pass"
 )
 
 // What was approved is who is traced: that somebody is the traced person too is said
@@ -33,6 +35,106 @@ func TestMergingTheIndexIsApproved(t *testing.T) {
 		if task, err := w.Task(ctx, "lan", c.ID); err != nil || len(task.Persons) != 3 {
 			t.Errorf("Task = %+v, %v, want all three", task, err)
 		}
+	})
+}
+
+// What another case says of the traced person waits in a case that was approved: nobody
+// approved there that somebody else is traced. Its officers are told, and it is approved
+// again, not by who said it.
+func TestMergingElsewhereWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		who, _ := w.holder(an)
+		kin, _ := w.holder(register.Details{Name: "Nguyễn Văn Ân", Born: 1948, Phone: "+84905123457", Identity: "046048001235"})
+		w.exec("INSERT INTO grants (account, role, scope, given_by, given) VALUES ('minh', 'approver', ?, '', 0)", phuXuan.String())
+		c := w.approved()
+		task := func() []qrgate.Person {
+			t.Helper()
+			task, err := w.Task(ctx, "lan", c.ID)
+			w.must(err)
+			return task.Persons
+		}
+		run, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Found: trace.Found{Contacts: []trace.Contact{met(kin, 20)}}})
+		w.must(err)
+		if more, err := w.Widening(ctx, "lan", c.ID); err != nil || more != nil {
+			t.Errorf("before anybody said anything Widening = %v, %v", more, err)
+		}
+		w.refuses("Widen by nobody", w.Widen(ctx, "lan", c.ID, w.get("lan", c.ID).Version), qrgate.ErrConflict)
+
+		elsewhere, err := w.Open(ctx, "minh", casebook.Opening{State: casebook.Confirmed, Profile: "cholera", Purpose: why})
+		w.must(err)
+		var refs []casebook.Ref
+		for _, identity := range []string{an.Identity, "046048001235"} {
+			found, err := w.Find(ctx, "minh", elsewhere.ID, casebook.Lookup{Kind: pass.CCCD, Number: identity})
+			w.must(err)
+			refs = append(refs, found[0].Ref)
+		}
+		w.must(w.Merge(ctx, "minh", elsewhere.ID, elsewhere.Version, refs[0], refs[1], true))
+
+		// The case goes on as it was approved.
+		if got := task(); !cmp.Equal(got, []qrgate.Person{who}) {
+			t.Errorf("traced are %v, want %v alone", got, who)
+		}
+		again, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Found: trace.Found{Contacts: []trace.Contact{met(kin, 20)}}})
+		if err != nil || !again.Difference.Empty() {
+			t.Errorf("the run differs by %+v, %v", again.Difference, err)
+		}
+		more, err := w.Widening(ctx, "lan", c.ID)
+		if err != nil || len(more) != 1 || more[0].Name != "Nguyễn Văn Ân" || more[0].Ref != run.Ref(kin) {
+			t.Errorf("Widening = %+v, %v", more, err)
+		}
+		notices, err := w.Notices(ctx, "lan", true, 10)
+		if err != nil || !slices.ContainsFunc(notices, func(n casebook.Notice) bool { return n.Kind == casebook.Wider && n.Case == c.ID }) {
+			t.Errorf("lan is told %+v, %v", notices, err)
+		}
+		if rows := w.audit(register.AuditQuery{Action: "merge elsewhere"}); !cmp.Equal(rows, []entry{{"minh", "merge elsewhere", "case " + c.ID, "waits"}}) {
+			t.Errorf("written down is %v", rows)
+		}
+		needed := map[qrgate.Person]bool{}
+		w.must(w.Needed(ctx, func(p qrgate.Person) { needed[p] = true }))
+		if !needed[kin] {
+			t.Error("nobody keeps who waits")
+		}
+
+		_, err = w.Widening(ctx, "hoa", c.ID)
+		w.refuses("Widening of another commune's case", err, qrgate.ErrNotFound)
+		w.must(w.Widen(ctx, "lan", c.ID, w.get("lan", c.ID).Version))
+		_, err = w.Task(ctx, "lan", c.ID)
+		w.refuses("Task before it is approved again", err, casebook.ErrApproval)
+		w.must(w.Ask(ctx, "lan", c.ID, w.get("lan", c.ID).Version))
+		w.refuses("Decide by who said it", w.Decide(ctx, "minh", c.ID, w.get("lan", c.ID).Version, true), casebook.ErrOwn)
+		w.must(w.Decide(ctx, "duc", c.ID, w.get("lan", c.ID).Version, true))
+		want := []qrgate.Person{min(who, kin), max(who, kin)}
+		if got := task(); !cmp.Equal(got, want) {
+			t.Errorf("traced are %v, want both, %v", got, want)
+		}
+		if more, err := w.Widening(ctx, "lan", c.ID); err != nil || more != nil {
+			t.Errorf("after it was approved Widening = %v, %v", more, err)
+		}
+		// Who is parted again is not traced any more, and needs nobody's yes.
+		w.must(w.Unmerge(ctx, "minh", elsewhere.ID, w.get("minh", elsewhere.ID).Version, refs[0], refs[1]))
+		if got := task(); !cmp.Equal(got, []qrgate.Person{who}) {
+			t.Errorf("traced are %v, want %v alone", got, who)
+		}
+	})
+}
+
+// Saying in the case itself what waits there has it approved again, too.
+func TestMergingWhatWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		who, _ := w.holder(an)
+		kin, _ := w.holder(register.Details{Name: "Nguyễn Văn Ân", Born: 1948, Identity: "046048001235"})
+		c := w.approved()
+		run, err := w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Found: trace.Found{Contacts: []trace.Contact{met(kin, 20)}}})
+		w.must(err)
+		w.exec("INSERT INTO merges (person, same_as, made_by, made) VALUES (?, ?, 'minh', 0)", int64(min(who, kin)), int64(max(who, kin)))
+		if merges, err := w.Merges(ctx, "lan", c.ID); err != nil || len(merges) != 0 {
+			t.Errorf("Merges = %v, %v, want none while it waits", merges, err)
+		}
+		w.must(w.Merge(ctx, "lan", c.ID, w.get("lan", c.ID).Version, c.Index, run.Ref(kin), true))
+		_, err = w.Task(ctx, "lan", c.ID)
+		w.refuses("Task before it is approved again", err, casebook.ErrApproval)
 	})
 }
 

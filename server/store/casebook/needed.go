@@ -39,11 +39,11 @@ func (b *Book) needed(ctx context.Context, fn func(qrgate.Person)) error {
 		if f.Erased {
 			continue
 		}
-		pairs, err := b.same(q, f)
+		pairs, err := merged(q) // also those that wait
 		if err != nil {
 			return err
 		}
-		also := others(pairs)
+		also := others(append(pairs, f.body.Same...))
 		all := func(p qrgate.Person) {
 			fn(p)
 			for _, o := range also[p] {

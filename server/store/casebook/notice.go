@@ -24,6 +24,7 @@ const (
 	Reviewed       Kind = "reviewed"      // to who broke the glass: it was reviewed
 	LateCheckins   Kind = "late_checkins" // to its officers: check-ins came that its last run did not know
 	Different      Kind = "different"     // to its officers: the server traced again and found something else
+	Wider          Kind = "wider"         // to its officers: the traced person is somebody else too, as another case says
 )
 
 // A Notice tells somebody of a case. It names no person, so that it may be mailed.
