@@ -22,7 +22,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 	if err != nil {
 		return nil, err
 	}
-	res := &casebook.Result{Ring: task.Ring, Of: task.Of, Place: len(task.Persons) == 0, Read: rows}
+	res := &casebook.Result{Ring: task.Ring, Of: task.Of, Place: len(task.Persons) == 0, Read: rows, Task: task}
 	at := asked{}
 	if res.Place {
 		at[task.At] = map[qrgate.Day]bool{}
@@ -54,11 +54,7 @@ func (p *Pages) run(w http.ResponseWriter, r *http.Request, v *page.View) error 
 	if h.Index == (casebook.Ref{}) && h.Place == (qrgate.Spot{}) {
 		return v.Go(w, h.Path(), "cases.nobody_yet")
 	}
-	task, err := p.book.Task(r.Context(), v.Who.Account.ID, h.ID)
-	if err != nil {
-		return err
-	}
-	run, err := p.keep(r.Context(), v.Who.Account.ID, task)
+	run, err := p.keep(r.Context(), v.Who.Account.ID, h.ID, casebook.Ref{})
 	if err != nil {
 		return err
 	}
@@ -68,19 +64,29 @@ func (p *Pages) run(w http.ResponseWriter, r *http.Request, v *page.View) error 
 	return v.Go(w, h.Path("tiep-xuc"), "cases.run.done", "n", len(run.Refs()))
 }
 
-func (p *Pages) keep(ctx context.Context, by string, task *casebook.Task) (*casebook.Run, error) {
-	res, err := p.trace(ctx, task, casebook.Record(p.o.Store, p.f.Now))
-	if err != nil {
-		return nil, err
+// tracings is how often it is traced again by what officers say meanwhile.
+const tracings = 3
+
+// keep traces the case, or whom a contact met, and keeps what was found.
+func (p *Pages) keep(ctx context.Context, by, id string, of casebook.Ref) (*casebook.Run, error) {
+	for try := 1; ; try++ {
+		task, err := p.book.Second(ctx, by, id, of)
+		if err != nil {
+			return nil, err
+		}
+		res, err := p.trace(ctx, task, casebook.Record(p.o.Store, p.f.Now))
+		if err != nil {
+			return nil, err
+		}
+		run, err := p.book.SaveRun(ctx, by, id, res)
+		if errors.Is(err, casebook.ErrOutdated) && try < tracings {
+			continue
+		}
+		if err == nil {
+			_, err = p.book.AddCalls(ctx, by, id, run.Refs())
+		}
+		return run, err
 	}
-	run, err := p.book.SaveRun(ctx, by, task.Case, res)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := p.book.AddCalls(ctx, by, task.Case, run.Refs()); err != nil {
-		return nil, err
-	}
-	return run, nil
 }
 
 // Again traces once more for the server itself, when check-ins have come late: see
@@ -131,11 +137,7 @@ func (p *Pages) second(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
-	task, err := p.book.Second(r.Context(), v.Who.Account.ID, h.ID, ref)
-	if err != nil {
-		return err
-	}
-	run, err := p.keep(r.Context(), v.Who.Account.ID, task)
+	run, err := p.keep(r.Context(), v.Who.Account.ID, h.ID, ref)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,10 @@ var (
 	ErrEnded = fmt.Errorf("case has ended: %w", qrgate.ErrRevoked)
 	// ErrChanged means that somebody else has changed the case meanwhile.
 	ErrChanged = fmt.Errorf("case has changed meanwhile: %w", qrgate.ErrConflict)
+	// ErrOutdated means that a case traces something else by now than a result did: an
+	// officer chose stays, let a check-in count, or said who is one human meanwhile. It
+	// is to be traced again.
+	ErrOutdated = fmt.Errorf("case traces something else by now: %w", qrgate.ErrConflict)
 )
 
 // A Book is the tables of cases. It is safe for concurrent use, also by several

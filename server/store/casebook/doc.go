@@ -11,7 +11,7 @@
 //	err = book.Decide(ctx, approver, c.ID, version, true)        // approves
 //	task, err := book.Task(ctx, officer, c.ID)                   // whom to trace, since when
 //	rows := casebook.Record(s, time.Now)                         // the tracer reads through it
-//	run, err := book.SaveRun(ctx, officer, c.ID, &casebook.Result{Found: found, Stays: stays, Read: rows})
+//	run, err := book.SaveRun(ctx, officer, c.ID, &casebook.Result{Found: found, Stays: stays, Read: rows, Task: task})
 //	people, err = book.Cards(ctx, officer, c.ID, run.Refs()...)
 //
 // The promise: without the vault the database does not tell who a case is about,

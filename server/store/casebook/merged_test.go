@@ -1,8 +1,10 @@
 package casebook_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,6 +170,51 @@ func TestPart(t *testing.T) {
 		}
 		if rows := w.audit(register.AuditQuery{Action: "unmerge persons"}); !cmp.Equal(rows, []entry{{"mai", "unmerge persons", "request r", ""}}) {
 			t.Errorf("written down is %v", rows)
+		}
+	})
+}
+
+// A run that began before an officer chose stays, or let a check-in count, is none of
+// what the case says by now: it is not kept, and what is traced anew is.
+func TestRunUnderOldRules(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.holder(an)
+		c := w.approved()
+		version := func() int { return w.get("lan", c.ID).Version }
+		a, b := trace.ID{Seq: 1}, trace.ID{Seq: 2}
+		for _, change := range []struct {
+			name string
+			do   func() error
+		}{
+			{"Choose", func() error { return w.Choose(ctx, "lan", c.ID, version(), []trace.ID{a}, b) }},
+			{"Choose all", func() error { return w.Choose(ctx, "lan", c.ID, version(), nil) }},
+			{"Restore", func() error { return w.Restore(ctx, "lan", c.ID, version(), true, b) }},
+			{"doubt after all", func() error { return w.Restore(ctx, "lan", c.ID, version(), false, b) }},
+		} {
+			task, err := w.Task(ctx, "lan", c.ID)
+			w.must(err)
+			w.must(change.do())
+			runs := w.get("lan", c.ID).Runs
+			_, err = w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Task: task})
+			w.refuses("SaveRun of before "+change.name, err, casebook.ErrOutdated)
+			if got := w.get("lan", c.ID).Runs; got != runs {
+				t.Errorf("%s: %d runs are kept, want %d", change.name, got, runs)
+			}
+			task, err = w.Task(ctx, "lan", c.ID)
+			w.must(err)
+			// What does not say whom or what to trace does not matter.
+			w.must(w.Extend(ctx, "lan", c.ID, version(), w.time().Add(40*24*time.Hour)))
+			if _, err = w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Task: task}); err != nil {
+				t.Errorf("SaveRun after %s = %v", change.name, err)
+			}
+		}
+		task, err := w.Task(ctx, "lan", c.ID)
+		w.must(err)
+		w.must(w.SetProfile(ctx, "lan", c.ID, version(), "measles"))
+		_, err = w.SaveRun(ctx, "lan", c.ID, &casebook.Result{Ring: 1, Task: task})
+		if !errors.Is(err, casebook.ErrApproval) && !errors.Is(err, casebook.ErrOutdated) {
+			t.Errorf("SaveRun under another disease = %v", err)
 		}
 	})
 }

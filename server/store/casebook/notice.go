@@ -137,5 +137,5 @@ func orEnded(err error) error {
 
 // ended reports whether an error says that a case is no longer there to be watched.
 func ended(err error) bool {
-	return errors.Is(err, ErrEnded) || errors.Is(err, ErrApproval) || errors.Is(err, ErrRestrained) || errors.Is(err, qrgate.ErrNotFound) || errors.Is(err, ErrChanged)
+	return errors.Is(err, ErrEnded) || errors.Is(err, ErrApproval) || errors.Is(err, ErrRestrained) || errors.Is(err, qrgate.ErrNotFound) || errors.Is(err, ErrChanged) || errors.Is(err, ErrOutdated)
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -47,7 +48,8 @@ func (b *Book) Task(ctx context.Context, by, id string) (*Task, error) {
 	return b.task(ctx, by, id, b.persons, Ref{})
 }
 
-// Second returns the task of a second ring: who met a contact.
+// Second returns the task of a second ring: who met a contact. Of the zero Ref it is
+// that of the first: see [Book.Task].
 func (b *Book) Second(ctx context.Context, by, id string, contact Ref) (*Task, error) {
 	return b.task(ctx, by, id, b.persons, contact)
 }
@@ -158,6 +160,18 @@ type Result struct {
 	// Read is what the tracer read through, so that late check-ins are noticed. It
 	// may be nil, and then they are not.
 	Read *Recorder `cbor:"-"`
+	// Task is what was traced, so that a run under what officers have changed since is
+	// not kept as if it were what the case says. It may be nil, and then it is not known.
+	Task *Task `cbor:"-"`
+}
+
+// current is ErrOutdated unless a case still traces what a task said.
+func (b *Book) current(q query, f *file, was *Task) error {
+	now, err := b.taskOf(q, f, was.Of)
+	if err == nil && !reflect.DeepEqual(now, was) {
+		err = ErrOutdated
+	}
+	return err
 }
 
 // A Run is one tracing of a case as it was.
@@ -216,7 +230,8 @@ type sealedRun struct {
 // SaveRun keeps what a tracing found, compared with the run before of the same ring
 // and person. What that one found on days whose keys are gone since is kept on.
 // Contacts who are one human become one contact. That check-ins came
-// late is no longer said of the case.
+// late is no longer said of the case. The error is [ErrOutdated] if the case traces
+// something else by now.
 func (b *Book) SaveRun(ctx context.Context, by, id string, r *Result) (*Run, error) {
 	return b.saveRun(ctx, by, id, r, b.persons)
 }
@@ -288,6 +303,11 @@ func (b *Book) trySaveRun(ctx context.Context, by, id string, r *Result, load fu
 		}
 		if now.Version != f.Version {
 			return ErrChanged
+		}
+		if r.Task != nil {
+			if err := b.current(t.Each, now, r.Task); err != nil {
+				return err
+			}
 		}
 		// What an older run read is read by this one too.
 		if _, err := t.Exec("UPDATE case_runs SET fingerprint = NULL WHERE case_id = ? AND no = ?", id, since); err != nil {

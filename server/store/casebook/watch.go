@@ -272,7 +272,20 @@ func (b *Book) again(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 	if err != nil || run == nil {
 		return orEnded(err)
 	}
-	task, err := b.task(ctx, "", w.id, b.self, run.Of)
+	for range tracings {
+		if err = b.traceAgain(ctx, rows, w.id, run.Of, o); !errors.Is(err, ErrOutdated) {
+			break
+		}
+	}
+	return err
+}
+
+// tracings is how often the server traces again what officers change meanwhile, before
+// it leaves the case late.
+const tracings = 3
+
+func (b *Book) traceAgain(ctx context.Context, rows trace.Rows, id string, of Ref, o WatchOptions) error {
+	task, err := b.task(ctx, "", id, b.self, of)
 	if err != nil {
 		return err
 	}
@@ -281,17 +294,25 @@ func (b *Book) again(ctx context.Context, rows trace.Rows, w watchedRun, o Watch
 	if err != nil {
 		return err
 	}
-	result.Read = recorder
+	result.Read, result.Task = recorder, task
+	q := b.reading(ctx)
+	f, err := b.self(q, "", id)
+	if err == nil {
+		err = b.current(q, f, task)
+	}
+	if err != nil {
+		return err
+	}
 	// Whom nobody has called yet waits on the list before an officer has read of it. If
 	// that fails, the case stays late and somebody traces it by hand.
 	found := &Run{Result: *result, f: f}
 	if err := b.join(q, f, &found.Result); err != nil {
 		return err
 	}
-	if _, err := b.addCalls(ctx, "", w.id, found.Refs(), b.self); err != nil {
+	if _, err := b.addCalls(ctx, "", id, found.Refs(), b.self); err != nil {
 		return err
 	}
-	_, err = b.saveRun(ctx, "", w.id, result, b.self)
+	_, err = b.saveRun(ctx, "", id, result, b.self)
 	return err
 }
 

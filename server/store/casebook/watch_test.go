@@ -261,6 +261,33 @@ func TestWatchTracesAgain(t *testing.T) {
 	})
 }
 
+// What an officer says while the server traces again is traced by, and where officers
+// say more each time the case stays late for them.
+func TestWatchTracesByWhatWasSaidMeanwhile(t *testing.T) {
+	for _, tt := range []struct{ said, again int }{{0, 1}, {1, 2}, {9, 3}} {
+		onEach(t, func(t *testing.T, w *world) {
+			x := watch(w)
+			x.come(30*time.Hour, qrgate.Subject{4})
+			x.receive(watchedPlace)
+			again := 0
+			x.watch(casebook.WatchOptions{Full: true, Again: func(ctx context.Context, task *casebook.Task, r *casebook.Recorder) (*casebook.Result, error) {
+				if again++; again <= tt.said {
+					w.must(w.Restore(ctx, "lan", x.c.ID, w.get("lan", x.c.ID).Version, true, trace.ID{Seq: uint64(again)}))
+				}
+				return x.read(ctx, r)
+			}})
+			late, want := w.get("lan", x.c.ID), tt.said < tt.again
+			if again != tt.again || late.Late.IsZero() != want || (late.Runs == 2) != want {
+				t.Errorf("an officer says something %d times: traced %d times, want %d; %d runs, late %v", tt.said, again, tt.again, late.Runs, late.Late)
+			}
+			calls, err := w.Calls(t.Context(), "lan", x.c.ID)
+			if err != nil || (len(calls) > 0) != want {
+				t.Errorf("to be called are %v, %v", calls, err)
+			}
+		})
+	}
+}
+
 // A case whose persons one officer saw without approval is not traced again by the
 // server.
 func TestWatchBreaksNoGlass(t *testing.T) {
