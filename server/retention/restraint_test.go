@@ -65,7 +65,7 @@ func TestRestraintsOutliveARestore(t *testing.T) {
 			w.comes(later)
 			w.asks(rights.Restriction, later.person)
 			w.asks(rights.Restriction, restricts.person)
-			if err := w.Object(ctx, "dpo", objects.person); err != nil {
+			if err := w.Object(ctx, "dpo", retention.Identities{{Person: objects.person}}); err != nil {
 				t.Fatal(err)
 			}
 			w.asks(rights.Objection, objects.person)
