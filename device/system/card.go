@@ -137,6 +137,9 @@ func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 	}
 	in := sdcard.Label(r, s)
 	first, err := c.write(at, in, want.Length)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("system: install: %w: it ends early", sdcard.ErrSum)
+	}
 	if err != nil {
 		return fmt.Errorf("system: install: %w", err)
 	}
@@ -155,9 +158,13 @@ func (c *Card) Install(s sdcard.Slot, r io.Reader, want Sum) error {
 	if err := c.f.Sync(); err != nil {
 		return fmt.Errorf("system: install: %w", err)
 	}
-	if got, err := c.Sum(s, want.Length); err != nil || !bytes.Equal(got.SHA256, want.SHA256) {
+	got, err = c.Sum(s, want.Length)
+	if err == nil && !bytes.Equal(got.SHA256, want.SHA256) {
+		err = sdcard.ErrSum
+	}
+	if err != nil {
 		_, errW := c.f.WriteAt(make([]byte, sector), at)
-		return errors.Join(sdcard.ErrSum, err, errW, c.f.Sync())
+		return errors.Join(err, errW, c.f.Sync())
 	}
 	return nil
 }

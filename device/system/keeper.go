@@ -30,7 +30,8 @@ type Options struct {
 	Wishes  string      // folder of the door's wish
 
 	// Open returns a system that the release's keys have signed, for this machine, as
-	// newer than what runs.
+	// newer than what runs. An error that is [ErrUnsigned] says that this was looked at to
+	// its end and is not so; after any other the system is asked for again.
 	Open func(ctx context.Context, version string) (io.ReadCloser, Sum, error)
 	// Restart starts the board anew, with the system that is tried if try is set.
 	Restart func(try bool) error
@@ -47,7 +48,17 @@ type Keeper struct {
 	o     Options
 	state State
 	over  bool // the board is starting anew
+
+	// Of a version that could not be looked at to its end, which is in no state: the next
+	// start looks anew.
+	unfinished string
+	fails      int
+	again      time.Duration // since the start, and no sooner
 }
+
+// ErrUnsigned marks a system that was looked at to its end and that the release's keys
+// have not signed for this machine, as newer than what runs.
+var ErrUnsigned = errors.New("system: not signed for this machine")
 
 // Tries is how often a system is started before it is given up, if it does not say
 // itself that the door does not work.
@@ -124,6 +135,8 @@ func (k *Keeper) Step(ctx context.Context) error {
 		return errors.Join(k.state.write(k.o.Dir), k.restart(false))
 	case k.state.Trial || !k.wanted(w.Install):
 		return nil
+	case w.Install != k.state.Ready && w.Install == k.unfinished && k.o.Up() < k.again:
+		return nil
 	case w.Install != k.state.Ready:
 		return k.install(ctx, w.Install)
 	case w.Start:
@@ -156,16 +169,47 @@ func (k *Keeper) install(ctx context.Context, version string) error {
 	if err == nil {
 		defer r.Close()
 		k.o.Log.Info("system is written", "version", version, "slot", k.o.Slot.Other())
-		err = k.o.Disk.Install(k.o.Slot.Other(), r, sum)
+		err = k.o.Disk.Install(k.o.Slot.Other(), while(ctx, r), sum)
 	}
-	if err != nil {
-		k.state.refuse(version, refusal(err))
+	switch why := refusal(err); {
+	case why != "":
+		k.state.refuse(version, why)
 		return errors.Join(fmt.Errorf("system: install %s: %w", version, err), k.state.write(k.o.Dir))
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		if version != k.unfinished {
+			k.unfinished, k.fails = version, 0
+		}
+		wait := min(retry<<k.fails, longest)
+		k.fails, k.again = min(k.fails+1, 10), k.o.Up()+wait
+		return fmt.Errorf("system: install %s, tried again in %s: %w", version, wait, err)
 	}
-	k.state.Ready = version
+	k.state.Ready, k.unfinished = version, ""
 	k.o.Log.Info("system is ready", "version", version, "slot", k.o.Slot.Other())
 	return k.state.write(k.o.Dir)
 }
+
+// A version that could not be looked at to its end waits from retry to longest: each try
+// writes a whole slot.
+const (
+	retry   = time.Minute
+	longest = 12 * time.Hour
+)
+
+// while returns r, which ends with ctx: what ends this program need not wait for a card.
+func while(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // refuse notes that a version is given up.
 func (s *State) refuse(version string, why release.Reason) {
@@ -173,12 +217,17 @@ func (s *State) refuse(version string, why release.Reason) {
 	s.Trying, s.Ready, s.Tries = "", "", 0
 }
 
-// refusal is why a system was not installed.
+// refusal is why a system will not do. It is "" for an error that only kept it from
+// being looked at to its end, as a stop, a disk that does not answer or a folder that is
+// full: nothing speaks against the system then.
 func refusal(err error) release.Reason {
-	if errors.Is(err, sdcard.ErrSum) {
+	switch {
+	case errors.Is(err, sdcard.ErrSum):
 		return release.Damaged
+	case errors.Is(err, ErrUnsigned):
+		return release.Unsigned
 	}
-	return release.Unsigned
+	return ""
 }
 
 func (k *Keeper) try() error {

@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,7 +133,7 @@ func newBench(t *testing.T) *bench {
 		Open: func(_ context.Context, version string) (io.ReadCloser, system.Sum, error) {
 			image, ok := b.systems[version]
 			if !ok {
-				return nil, system.Sum{}, errors.New("nobody has signed it")
+				return nil, system.Sum{}, fmt.Errorf("nobody has signed it: %w", system.ErrUnsigned)
 			}
 			sum := sha256.Sum256([]byte("hsqs " + version))
 			return io.NopCloser(strings.NewReader(image)), system.Sum{Length: int64(len(image)), SHA256: sum[:]}, nil
@@ -255,5 +258,146 @@ func TestWhatIsNotSignedIsNotTried(t *testing.T) {
 		if got := k.State(); got.Ready != "" || len(b.restarts) != 0 {
 			t.Errorf("%s: %+v, restarts %v", version, got, b.restarts)
 		}
+	}
+}
+
+// A stop, or a disk that does not answer, while a system is looked at says nothing of that
+// system: it was remembered as one that nobody has signed, and never looked at again.
+func TestAStopIsNoRefusal(t *testing.T) {
+	type open func(ctx context.Context, stop func()) (io.Reader, error)
+	type moment struct {
+		name string
+		card bool // a whole one, which is slow
+		open open
+	}
+	image := bytes.Repeat([]byte("hsqs 1.3.0 "), 1000)
+	large, largeSum := newSystem("hsqs 1.3.0")
+	small := sha256.Sum256(image)
+	smallSum := system.Sum{Length: int64(len(image)), SHA256: small[:]}
+	// until is what comes before the program is stopped, or the disk is gone.
+	until := func(b []byte, stopping bool) open {
+		return func(_ context.Context, stop func()) (io.Reader, error) {
+			return io.MultiReader(bytes.NewReader(b), readerFunc(func([]byte) (int, error) {
+				if stopping {
+					stop()
+					return 0, nil // whoever reads on is told by its context
+				}
+				return 0, syscall.EIO
+			})), nil
+		}
+	}
+	fails := func(err error) open { return func(context.Context, func()) (io.Reader, error) { return nil, err } }
+	all := []moment{
+		{"stopped before", false, func(ctx context.Context, stop func()) (io.Reader, error) { stop(); return nil, ctx.Err() }},
+		{"stopped in signatures", false, func(ctx context.Context, stop func()) (io.Reader, error) {
+			stop()
+			return nil, fmt.Errorf("update: timestamp: %w", ctx.Err())
+		}},
+		{"a deadline", false, fails(context.DeadlineExceeded)},
+		{"not fetched yet", false, fails(fs.ErrNotExist)},
+		{"the folder is full", false, fails(syscall.ENOSPC)},
+		{"disk gone half way to the card", true, until(large[:len(large)/2], false)},
+		{"stopped half way to the card", true, until(large[:len(large)/2], true)},
+	}
+	for _, at := range []int{0, 1, 511, 512, len(image) - 1} {
+		all = append(all, moment{fmt.Sprintf("disk gone after %d bytes", at), false, until(image[:at], false)},
+			moment{fmt.Sprintf("stopped after %d bytes", at), false, until(image[:at], true)})
+	}
+	for _, tt := range all {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			up, opens, well := time.Duration(0), 0, false
+			image, sum := image, smallSum
+			o := system.Options{
+				Disk: &memory{slot: sdcard.A}, Slot: sdcard.A, Version: "1.2.0", Boot: "1", Dir: t.TempDir(), Wishes: t.TempDir(), Up: func() time.Duration { return up },
+			}
+			if tt.card {
+				image, sum, o.Disk = large, largeSum, newCard(t)
+			}
+			o.Open = func(ctx context.Context, _ string) (io.ReadCloser, system.Sum, error) {
+				if opens++; well {
+					return io.NopCloser(bytes.NewReader(image)), sum, nil
+				}
+				r, err := tt.open(ctx, stop)
+				if err != nil {
+					return nil, system.Sum{}, err
+				}
+				return io.NopCloser(r), sum, nil
+			}
+			if err := (system.Wish{Install: "1.3.0"}).Write(o.Wishes); err != nil {
+				t.Fatal(err)
+			}
+			k, err := system.NewKeeper(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = k.Step(ctx)
+			if got := k.State(); got.Refused != nil || got.Ready != "" || system.ReadState(o.Dir).Refused != nil || opens != 1 {
+				t.Fatalf("after Step = %v: %+v, opened %d times", err, got, opens)
+			}
+			if ctx.Err() != nil {
+				if err != nil {
+					t.Errorf("Step = %v, want nothing to be said of a stop", err)
+				}
+				if k, err = system.NewKeeper(o); err != nil { // the next start
+					t.Fatal(err)
+				}
+			} else {
+				// It is not tried at once: a slot is written each time.
+				if err := k.Step(t.Context()); err != nil || opens != 1 {
+					t.Errorf("the next Step = %v, opened %d times", err, opens)
+				}
+				up = time.Minute
+			}
+			well = true
+			if err := k.Step(t.Context()); err != nil || k.State().Ready != "1.3.0" {
+				t.Fatalf("Step = %v, %+v, want 1.3.0 ready", err, k.State())
+			}
+		})
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// What was looked at to its end and will not do is remembered, and not looked at again.
+func TestWhatWillNotDoIsRemembered(t *testing.T) {
+	image, sum := newSystem("hsqs 1.3.0")
+	other, _ := newSystem("hsqs 1.3.1")
+	for _, tt := range []struct {
+		name  string
+		image []byte
+		err   error
+		want  release.Reason
+	}{
+		{"not signed", nil, fmt.Errorf("%w: by nobody", system.ErrUnsigned), release.Unsigned},
+		{"other bytes", other, nil, release.Damaged},
+		{"fewer bytes", image[:len(image)-512], nil, release.Damaged},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opens := 0
+			o := system.Options{
+				Disk: newCard(t), Slot: sdcard.A, Version: "1.2.0", Boot: "1", Dir: t.TempDir(), Wishes: t.TempDir(), Up: func() time.Duration { return 0 },
+				Open: func(context.Context, string) (io.ReadCloser, system.Sum, error) {
+					opens++
+					return io.NopCloser(bytes.NewReader(tt.image)), sum, tt.err
+				},
+			}
+			if err := (system.Wish{Install: "1.3.0"}).Write(o.Wishes); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				k, err := system.NewKeeper(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = k.Step(t.Context())
+				if got := k.State().Refused; got == nil || *got != (system.Refused{Version: "1.3.0", Reason: tt.want}) || opens != 1 {
+					t.Errorf("after Step = %v: Refused %+v, opened %d times", err, got, opens)
+				}
+			}
+		})
 	}
 }

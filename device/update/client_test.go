@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/qrgate/qrgate/device/update"
@@ -242,3 +243,85 @@ func TestWhatIsNoAddress(t *testing.T) {
 		}
 	}
 }
+
+// A halting source stops whoever reads it, or fails, at its n-th read.
+type halting struct {
+	update.Source
+	left int
+	halt func() error
+}
+
+func (h *halting) Open(ctx context.Context, name string, from int64) (io.ReadCloser, int64, error) {
+	if err := h.read(); err != nil {
+		return nil, 0, err
+	}
+	r, at, err := h.Source.Open(ctx, name, from)
+	if err != nil {
+		return nil, 0, err
+	}
+	return haltingBody{r, h}, at, nil
+}
+
+type haltingBody struct {
+	io.ReadCloser
+	h *halting
+}
+
+func (b haltingBody) Read(p []byte) (int, error) {
+	if err := b.h.read(); err != nil {
+		return 0, err
+	}
+	return b.ReadCloser.Read(p)
+}
+
+func (h *halting) read() error {
+	if h.left--; h.left < 0 {
+		return h.halt()
+	}
+	return nil
+}
+
+// Whatever a stop, a deadline or a stick that is pulled comes in the middle of, it is no
+// word against the version, which is found and fetched the next time.
+func TestWhatWasNotLookedAtToItsEndIsNotJudged(t *testing.T) {
+	r := newRepo(t)
+	r.release("1.1.0", program(11))
+	for name, halt := range map[string]func(stop func()) error{
+		"stop":     func(stop func()) error { stop(); return context.Canceled },
+		"deadline": func(func()) error { return context.DeadlineExceeded },
+		"pulled":   func(func()) error { return syscall.EIO },
+	} {
+		t.Run(name, func(t *testing.T) {
+			halts := 0
+			for n := 0; ; n++ {
+				k := newKiosk(t, r)
+				ctx, stop := context.WithCancel(t.Context())
+				src := &halting{memory{r}, n, func() error { return halt(stop) }}
+				f, err := k.Find(ctx, src, k.ask)
+				if err == nil {
+					err = k.Fetch(ctx, src, f, nil)
+				}
+				stop()
+				if err == nil {
+					break
+				}
+				halts++
+				if update.Judged(err) || update.Why(err) != release.Unreached {
+					t.Errorf("halted at read %d: %v is judged as %q", n, err, update.Why(err))
+				}
+				if _, err := k.take(memory{r}, "1.1.0"); err != nil {
+					t.Fatalf("after a halt at read %d: %v", n, err)
+				}
+				k.holds("1.1.0", program(11))
+			}
+			if halts < 10 {
+				t.Errorf("%d reads, want those of a root, a timestamp, a snapshot, targets and a program", halts)
+			}
+		})
+	}
+	if k := newKiosk(t, r); !update.Judged(second(k.take(memory{r}, "1.0.0"))) || update.Judged(nil) {
+		t.Error("what is older than what runs is not judged")
+	}
+}
+
+func second(_ update.Found, err error) error { return err }

@@ -50,6 +50,16 @@ func Why(err error) release.Reason {
 	return release.Unreached
 }
 
+// Judged reports whether an error says that a version was looked at to its end and will
+// not do. Without it, as after a stop or a full disk, nothing speaks against the version.
+func Judged(err error) bool {
+	switch Why(err) {
+	case release.Unsigned, release.Unlisted, release.Older, release.Expired:
+		return err != nil
+	}
+	return false
+}
+
 const (
 	trustFile = "trust.json"
 	maxTrust  = 4 << 20

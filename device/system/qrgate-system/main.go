@@ -117,6 +117,9 @@ func open(ctx context.Context, me system.Me, version string) (io.ReadCloser, sys
 	// server's. Here what is not newer than this system is refused.
 	f, err := update.NewClient(launcher.Versions{Dir: kept}, root, me.Machine).
 		Find(ctx, update.Held(filepath.Join(door, "trust.json")), update.Ask{Version: version, Running: me.Version})
+	if update.Judged(err) {
+		err = fmt.Errorf("%w: %w", system.ErrUnsigned, err)
+	}
 	if err != nil {
 		return nil, system.Sum{}, err
 	}
