@@ -101,6 +101,7 @@ var commands = []command{
 	{"update", "[-expired] DIR", "verify the newest version in a folder, as of a stick, and start it next", takeUpdate},
 	{"desk", "[-ca FILE] [CODE]", "send what scanners read to a clerk's page of the portal, which shows a code to scan", deskScanner},
 	{"simulate", "", "be many kiosks that are not there, for load and for learning", runSimulation},
+	{"words", "URL", "say on the screen how the kiosk is while no browser shows the page at URL", sayWords},
 	{"decode", "[flags] FILE...", "read codes in image files, one line of JSON each", decode},
 	{"check-outbox", "PATH", "check one outbox file; run uses it on itself", checkOutbox},
 	{"virtual-scanner", "PATH", "be a serial scanner at PATH that scans each line of standard input", virtualScanner},

@@ -20,7 +20,8 @@
 // loopback address only, loads nothing from elsewhere, and follows the door by
 // server-sent events. What is entered on it is taken only from that page, not
 // from another site in the same browser. No name of a visitor gets here: an
-// answer does not hold one.
+// answer does not hold one. Where no page is seen, another program of the machine is told
+// how the door is ([Brief]) and says it (package bare).
 //
 // It leaves out what lamps, buzzer and relay do (hw/panel), what the door decides
 // (device/kiosk) and what is said in words (sync/words). The rhythm of a tone is

@@ -572,3 +572,25 @@ func TestEveryStateHasItsOwnShapeAndColourOfEnoughContrast(t *testing.T) {
 		t.Errorf("%d colours in screen.css; those beside the states' are not measured here", n)
 	}
 }
+
+// Where no page is seen another program says how the door is.
+func TestBrief(t *testing.T) {
+	s := screen.New(screen.Options{Place: "Chợ Đông Ba", HelpLine: "0234 3 822 500"}, slog.New(slog.DiscardHandler))
+	srv := serve(t, s, newDoor())
+	for _, tt := range []struct {
+		show []words.State
+		want screen.Brief
+	}{
+		{nil, screen.Brief{State: words.Starting, Help: "0234 3 822 500"}},
+		{[]words.State{words.Ready, words.Admitted}, screen.Brief{State: words.Ready, Help: "0234 3 822 500"}},
+		{[]words.State{words.Fault}, screen.Brief{State: words.Fault, Help: "0234 3 822 500"}},
+	} {
+		for _, state := range tt.show {
+			s.Show(kiosk.Answer{State: state})
+		}
+		var got screen.Brief
+		if err := json.Unmarshal([]byte(get(t, srv.URL+"/brief")), &got); err != nil || got != tt.want {
+			t.Errorf("after %v: brief = %+v, %v, want %+v", tt.show, got, err, tt.want)
+		}
+	}
+}

@@ -98,6 +98,7 @@ func (s *Screen) Handler(door Door) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /events", s.events)
+	mux.HandleFunc("GET /brief", func(w http.ResponseWriter, _ *http.Request) { s.brief().Write(w) })
 	mux.HandleFunc("GET /setup.png", s.setUpCode)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(static)))

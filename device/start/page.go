@@ -80,6 +80,7 @@ func (p *Page) Handler() http.Handler {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "data: {\"boot\":%q}\n\n", p.boot)
 	})
+	mux.HandleFunc("GET /brief", func(w http.ResponseWriter, _ *http.Request) { screen.Brief{}.Write(w) })
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /fonts/", http.StripPrefix("/fonts/", http.FileServerFS(screen.Fonts())))
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(static)))

@@ -295,3 +295,14 @@ func TestVoicesSayTheWordsOfTheGuide(t *testing.T) {
 		}
 	}
 }
+
+// Where no page is seen another program says that the first start is not over.
+func TestBrief(t *testing.T) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/brief", nil)
+	r.Host = "127.0.0.1:8088"
+	start.NewPage("1.0", start.View{}, quiet).Handler().ServeHTTP(w, r)
+	if got := strings.TrimSpace(w.Body.String()); w.Code != 200 || got != "{}" {
+		t.Errorf("brief = %d: %q, want no state of a door", w.Code, got)
+	}
+}

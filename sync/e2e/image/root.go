@@ -323,7 +323,7 @@ func (b *build) addOwn(ctx context.Context, _ kernel, l layer) error {
 	}
 	wanted := []string{"qrgate-kiosk.service", "qrgate-system.service"}
 	if b.variant == "screen" {
-		wanted = append(wanted, "qrgate-screen.service")
+		wanted = append(wanted, "qrgate-screen.service", "qrgate-words.service")
 	}
 	// What Debian's scripts would have switched on.
 	for at, unit := range map[string]string{
