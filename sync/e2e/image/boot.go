@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,11 +26,40 @@ type kernel struct {
 	image   string
 }
 
-// early are the modules that bring up the card, on the boards and in qemu. Those that
-// this kernel does not have are part of it, or of another board's.
-var early = []string{
-	"mmc_block", "sdhci_iproc", "sdhci_brcmstb", "bcm2835", "bcm2835_wdt", "virtio_pci", "virtio_blk", "usb_storage", "uas", "sd_mod",
-	"xhci_pci", "loop", "squashfs", "overlay", "crc32c_generic", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
+// boards are the modules that bring up the card, on the boards and in qemu. One that a
+// kernel does not have is of another board.
+var boards = []string{
+	"mmc_block", "sdhci_iproc", "sdhci_brcmstb", "bcm2835", "bcm2835_wdt", "virtio_pci", "virtio_blk", "usb_storage", "uas", "sd_mod", "xhci_pci",
+}
+
+// systems are the modules that read the card, which every kernel must have, in itself or
+// beside it.
+var systems = []string{"loop", "squashfs", "overlay", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8"}
+
+// checksum is what an older ext4 looks up by its name, which depmod knows nothing of but
+// that it was said. In newer kernels it is a part of the kernel.
+const checksum = "crc32c_generic"
+
+// early returns the modules that a kernel is started with.
+func (k kernel) early() ([]initramfs.Module, error) {
+	var all []initramfs.Module
+	for _, name := range boards {
+		mods, err := initramfs.Resolve(k.modules, []string{name})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "image:", err)
+		}
+		all = append(all, mods...)
+	}
+	wanted := systems
+	said, err := os.ReadFile(filepath.Join(k.modules, "modules.softdep"))
+	if err != nil {
+		return nil, err
+	}
+	if regexp.MustCompile(`(?m)^softdep ext4 pre:.*\bcrc32c\b`).Match(said) {
+		wanted = append([]string{checksum}, wanted...)
+	}
+	mods, err := initramfs.Resolve(k.modules, wanted)
+	return append(all, mods...), err
 }
 
 func (b *build) kernel(ctx context.Context) (kernel, error) {
@@ -150,25 +180,22 @@ func (b *build) initrd(ctx context.Context, k kernel) ([]byte, error) {
 	a.Add("init", 0o755, content)
 	var list strings.Builder
 	done := map[string]bool{}
-	for _, wanted := range early {
-		mods, err := initramfs.Resolve(k.modules, []string{wanted})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "image:", err)
+	mods, err := k.early()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mods {
+		name := strings.TrimSuffix(filepath.Base(m.Path), ".xz")
+		if done[name] {
 			continue
 		}
-		for _, m := range mods {
-			name := strings.TrimSuffix(filepath.Base(m.Path), ".xz")
-			if done[name] {
-				continue
-			}
-			done[name] = true
-			content, err := unpacked(m.Path)
-			if err != nil {
-				return nil, err
-			}
-			a.Add("modules/"+name, 0o644, content)
-			fmt.Fprintln(&list, name)
+		done[name] = true
+		content, err := unpacked(m.Path)
+		if err != nil {
+			return nil, err
 		}
+		a.Add("modules/"+name, 0o644, content)
+		fmt.Fprintln(&list, name)
 	}
 	a.Add("modules/list", 0o644, []byte(list.String()))
 	return a.Packed()

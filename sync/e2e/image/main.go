@@ -21,7 +21,6 @@
 // of a first start and took 407 MiB (PSS of all its programs) and 4 s of a processor; cage
 // with cog took 216 MiB and 2 s, and the page stayed white. Debian mends chromium; its
 // WebKit for cog is that of the release. A box with a screen wants a board with 1 GiB.
-// An image with a screen was not seen to start yet.
 //
 // Needs Debian's packages mmdebstrap, squashfs-tools, dosfstools, mtools, kmod, systemd,
 // device-tree-compiler and xz-utils, and apt-get; root, or a user with a range of numbers
