@@ -34,7 +34,7 @@ func TestScreen(t *testing.T) {
 	w.memory(m, "with a screen")
 
 	// The kernel ends a browser that has no memory, as often as it is started.
-	m.run("systemctl", "set-property", "--runtime", "qrgate-screen.service", "MemoryMax=48M", "MemorySwapMax=0")
+	m.run("systemctl", "set-property", "--runtime", "qrgate-screen.service", "MemoryMax=16M", "MemorySwapMax=0")
 	m.said(slow, `said="Not enough memory for the page"`)
 	p := m.sees("no-memory", "words in place of a page", func(p picture) bool { return p.words() && p.code(t) != "" })
 	if got, want := p.code(t), "QRGate "+first+", M1, oom-kill"; !strings.HasPrefix(got, want) {
