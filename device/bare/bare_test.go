@@ -216,7 +216,7 @@ func TestFrames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "fb")
-			before := []byte(strings.Repeat("\xa5", f.From+f.Height*f.Line+64))
+			before := bytes.Repeat(untouched, f.From+f.Height*f.Line+64)
 			if err := os.WriteFile(path, before, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -241,16 +241,19 @@ func TestFrames(t *testing.T) {
 						t.Fatalf("pixel %d, %d is %v, want %v", x, y, got, want)
 					}
 				}
-				if rest := string(row[f.Width*size:]); strings.Trim(rest, "\xa5") != "" {
+				if rest := row[f.Width*size:]; bytes.Count(rest, untouched) != len(rest) {
 					t.Fatalf("row %d is written beyond its pixels: %x", y, rest)
 				}
 			}
-			if strings.Trim(string(after[:f.From]), "\xa5") != "" || strings.Trim(string(after[len(after)-64:]), "\xa5") != "" {
+			if bytes.Count(after[:f.From], untouched) != f.From || bytes.Count(after[len(after)-64:], untouched) != 64 {
 				t.Error("written before or behind what is shown")
 			}
 		})
 	}
 }
+
+// untouched is what a file has before it is drawn into.
+var untouched = []byte{0xa5}
 
 // shown is the colour of a pixel's bytes.
 func shown(f bare.Frame, b []byte) color.RGBA {
