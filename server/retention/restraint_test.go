@@ -65,7 +65,7 @@ func TestRestraintsOutliveARestore(t *testing.T) {
 			w.comes(later)
 			w.asks(rights.Restriction, later.person)
 			w.asks(rights.Restriction, restricts.person)
-			if err := w.Object(ctx, "dpo", retention.Identities{{Person: objects.person}}); err != nil {
+			if err := w.Object(ctx, "dpo", w.whose(objects.person)); err != nil {
 				t.Fatal(err)
 			}
 			w.asks(rights.Objection, objects.person)
@@ -73,7 +73,7 @@ func TestRestraintsOutliveARestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.asks(rights.Restriction, erased.person)
-			if _, err := w.Erase(ctx, "dpo", "request 1", erased.person); err != nil {
+			if _, err := w.Erase(ctx, "dpo", "request 1", w.whose(erased.person)); err != nil {
 				t.Fatal(err)
 			}
 			w.asks(rights.Restriction, twice.person)
