@@ -328,7 +328,7 @@ func (k *intake) written(r *record, under *store.Epoch) (*store.Epoch, error) {
 	if r.origin == nil {
 		return under, nil
 	}
-	return under.Book.Epoch(*r.origin)
+	return under.Book.Named(*r.origin)
 }
 
 // homeless reports whether r comes from one epoch more than a kiosk may have.

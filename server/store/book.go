@@ -17,6 +17,15 @@ var firstRelease = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 // epochsPerKiosk is the room for a kiosk's epochs in the numbers of epochs.
 const epochsPerKiosk = 1 << 16
 
+// A kiosk begins an epoch when its storage is changed or damaged: a few in its
+// life. Whoever has a kiosk's key may make up any number, and each anchor may say
+// something of them all. So beyond easyEpochs no record makes one by naming it, and
+// a batch only if the one before has rested for epochPause.
+const (
+	easyEpochs = 256
+	epochPause = time.Hour
+)
+
 // A Book is what the server knows of one kiosk beside its check-ins. It is valid
 // inside the function that Intake calls.
 type Book struct {
@@ -28,7 +37,8 @@ type Book struct {
 	no      int64
 	version int64
 	epochs  map[wire.Epoch]*Epoch
-	anchors map[when.Anchor]bool
+	anchors *when.Anchors // of all its epochs' boots
+	now     time.Time
 	gates   map[gate]int64
 	dirty   bool // the books of other servers are out of date
 }
@@ -70,27 +80,45 @@ func (e *Epoch) Bounds(boot when.Boot, since int64) when.Interval {
 	return e.boots.Bounds(boot, since)
 }
 
-// Epoch returns the kiosk's epoch of that id, new if the server has not heard of
-// it.
+// Epoch returns the epoch of that id under which the kiosk delivers, new if the
+// server has not heard of it. A kiosk that has begun too many is
+// qrgate.ErrInvalid, for a while.
 func (b *Book) Epoch(id wire.Epoch) (*Epoch, error) {
+	return b.epoch(id, len(b.epochs) < easyEpochs || IsPhones(b.Kiosk) || b.rested())
+}
+
+// Named is Epoch for one that the kiosk's records name. If it is new and there are
+// too many, that does not change.
+func (b *Book) Named(id wire.Epoch) (*Epoch, error) { return b.epoch(id, len(b.epochs) < easyEpochs) }
+
+func (b *Book) epoch(id wire.Epoch, room bool) (*Epoch, error) {
 	if e, ok := b.epochs[id]; ok {
 		return e, nil
 	}
-	if len(b.epochs) >= epochsPerKiosk-1 {
+	if !room || len(b.epochs) >= epochsPerKiosk-1 {
 		return nil, fmt.Errorf("store: kiosk %q has %d epochs: %w", b.Kiosk, len(b.epochs), qrgate.ErrInvalid)
 	}
 	e := b.add(b.no*epochsPerKiosk+int64(len(b.epochs))+1, id)
-	for a := range b.anchors {
-		e.anchor(a)
-	}
 	e.dirty = true
 	return e, nil
+}
+
+// rested reports whether nothing has come for a while of the epoch that the server
+// heard of last.
+func (b *Book) rested() bool {
+	var newest *Epoch
+	for _, e := range b.epochs {
+		if newest == nil || e.no > newest.no {
+			newest = e
+		}
+	}
+	return b.now.UnixMilli()-newest.received >= epochPause.Milliseconds()
 }
 
 func (b *Book) add(no int64, id wire.Epoch) *Epoch {
 	e := &Epoch{
 		Book: b, ID: id, no: no, numbers: map[when.Boot]int64{},
-		boots: when.NewBoots(firstRelease), carried: map[when.Boot]*when.Boots{},
+		boots: when.NewBoots(firstRelease, b.anchors), carried: map[when.Boot]*when.Boots{},
 	}
 	b.epochs[id] = e
 	return e
@@ -107,7 +135,7 @@ func (e *Epoch) Opened(o wire.Opened, now time.Time) error {
 	if o.Previous == nil {
 		return nil
 	}
-	p, err := e.Book.Epoch(*o.Previous)
+	p, err := e.Book.Named(*o.Previous)
 	if err != nil {
 		return err
 	}
@@ -131,10 +159,7 @@ func (e *Epoch) see(s when.Span, carried bool) (news bool) {
 	alone := e.carried[s.Boot]
 	switch {
 	case carried && !known:
-		alone = when.NewBoots(firstRelease)
-		for a := range e.Book.anchors {
-			alone.Anchor(a)
-		}
+		alone = when.NewBoots(firstRelease, e.Book.anchors)
 		e.carried[s.Boot] = alone
 		fallthrough
 	case carried && alone != nil:
@@ -149,14 +174,6 @@ func (e *Epoch) see(s when.Span, carried bool) (news bool) {
 	}
 	e.boots.Add(s)
 	return news || !known
-}
-
-// anchor notes an anchor of any boot of the kiosk.
-func (e *Epoch) anchor(a when.Anchor) {
-	e.boots.Anchor(a)
-	if alone, ok := e.carried[a.Boot]; ok {
-		alone.Anchor(a)
-	}
 }
 
 // around returns the boots of e whose bounds depend on what is known of boot.

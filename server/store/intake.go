@@ -32,7 +32,7 @@ type Intake struct {
 	rows       []Row
 	seen       map[bootOf]bool // boots to be written
 	news       []bootOf        // boots that were not known
-	anchors    []anchorOf
+	anchors    []anchorOf      // that came, or went because others say more
 	letters    []letter
 	persons    map[identity]person
 	identities []identity // of persons, those that nobody had
@@ -255,15 +255,20 @@ func (t *Intake) see(e *Epoch, s when.Span, carried bool) {
 // Anchor notes a boot's anchor. Check-ins that it dates better are dated again
 // by Redate.
 func (t *Intake) Anchor(b *Book, a when.Anchor) error {
-	if b.anchors[a] {
+	if b.anchors.Has(a) {
 		return nil
 	}
-	b.anchors[a], b.dirty = true, true
-	for _, e := range b.epochs {
-		e.anchor(a)
-	}
+	b.dirty = true
 	t.anchors = append(t.anchors, anchorOf{b, a})
+	t.anchor(b, a)
 	return nil
+}
+
+// anchor keeps an anchor in b.
+func (t *Intake) anchor(b *Book, a when.Anchor) {
+	for _, gone := range b.anchors.Add(a) {
+		t.anchors = append(t.anchors, anchorOf{b, gone})
+	}
 }
 
 // Add stores a check-in.

@@ -23,7 +23,7 @@ var (
 		FROM epochs WHERE kiosk_no`, " ORDER BY no")
 	loadBoots = inOf(`SELECT e.kiosk_no, e.epoch, b.no, b.boot, b.first, b.last, b.started, b.ended, b.arrived, b.arrived_since, b.carried
 		FROM epochs e JOIN boots b ON b.epoch_no = e.no WHERE e.kiosk_no`, " ORDER BY b.epoch_no, b.no")
-	loadAnchors = inOf("SELECT kiosk_no, boot, since, server, error FROM anchors WHERE kiosk_no", "")
+	loadAnchors = inOf("SELECT kiosk_no, boot, since, server, error FROM anchors WHERE kiosk_no", " ORDER BY server")
 	loadGates   = inOf("SELECT kiosk_no, no, place, place_no, gate FROM gates WHERE kiosk_no", "")
 )
 
@@ -50,7 +50,7 @@ func (t *Intake) open(kiosks []string, lock bool) error {
 	fresh := map[int64]*Book{}
 	var nos []any
 	_, err := t.run(find, ids, func(r *sql.Rows) error {
-		b := &Book{epochs: map[wire.Epoch]*Epoch{}, anchors: map[when.Anchor]bool{}, gates: map[gate]int64{}}
+		b := &Book{epochs: map[wire.Epoch]*Epoch{}, anchors: when.NewAnchors(), gates: map[gate]int64{}}
 		var state qrgate.KioskState
 		if err := r.Scan(&b.Kiosk, &b.no, &b.version, &b.Place, &b.PlaceNo, &state); err != nil {
 			return err
@@ -99,6 +99,7 @@ func (t *Intake) verify(books map[string]*Book) error {
 func (t *Intake) take(b *Book) {
 	delete(t.s.books, b.Kiosk)
 	t.books[b.Kiosk] = b
+	b.now = t.s.now()
 }
 
 // load reads the books with the given numbers.
@@ -174,11 +175,7 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 			return fmt.Errorf("an anchor of kiosk number %d has no boot", kiosk)
 		}
 		a.Boot = when.Boot(boot)
-		b := books[kiosk]
-		b.anchors[a] = true
-		for _, e := range b.epochs {
-			e.anchor(a)
-		}
+		t.anchor(books[kiosk], a)
 		return nil
 	})
 	if err != nil {

@@ -53,7 +53,8 @@ func TestModel(t *testing.T) {
 			for i := range 2 {
 				k := &modelKiosk{
 					kiosk: addKiosk(t, stores[0], fmt.Sprintf("gate-%05d-%d", n, i)),
-					rows:  map[key]*expected{}, ledgers: map[wire.Epoch][]byte{}, dating: map[datedBy]*when.Boots{}, sound: true,
+					rows:  map[key]*expected{}, ledgers: map[wire.Epoch][]byte{}, dating: map[datedBy]*when.Boots{},
+					anchors: when.NewAnchors(), synced: map[when.Boot]bool{}, sound: true,
 				}
 				w.kiosks = append(w.kiosks, k)
 				w.move(r, k, w.places[0])
@@ -91,7 +92,8 @@ type modelKiosk struct {
 	rows    map[key]*expected
 	ledgers map[wire.Epoch][]byte // as they were last committed
 	dating  map[datedBy]*when.Boots
-	anchors []when.Anchor
+	anchors *when.Anchors
+	synced  map[when.Boot]bool // boots with anchors
 
 	// sound is that the ledger of no epoch can have records of two histories.
 	// If one has, nothing is said of boots without an anchor.
@@ -293,10 +295,8 @@ func (k *modelKiosk) expect(b *wire.Batch, fresh []int, now time.Time) {
 		}
 		k.bootsOf(of, h.Boot, r.Origin != nil).Add(when.Span{Boot: h.Boot, First: h.Seq, Last: h.Seq, Start: h.Since, End: h.Since, Arrived: now.UnixMilli(), ArrivedSince: h.Since})
 		if h.Anchor != nil {
-			k.anchors = append(k.anchors, when.Anchor{Boot: h.Boot, Since: h.Since, Server: h.Anchor.Server, Error: h.Anchor.Error})
-			for _, boots := range k.dating {
-				boots.Anchor(k.anchors[len(k.anchors)-1])
-			}
+			k.synced[h.Boot] = true
+			k.anchors.Add(when.Anchor{Boot: h.Boot, Since: h.Since, Server: h.Anchor.Server, Error: h.Anchor.Error})
 		}
 		if h.Kind == wire.KindCheckin {
 			all = append(all, one{key{of, h.Seq, r.Digest()}, h})
@@ -316,10 +316,7 @@ func (k *modelKiosk) bootsOf(e wire.Epoch, boot when.Boot, carried bool) *when.B
 	own, alone := datedBy{epoch: e}, datedBy{e, boot}
 	for _, by := range []datedBy{own, alone} {
 		if k.dating[by] == nil {
-			k.dating[by] = when.NewBoots(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
-			for _, a := range k.anchors {
-				k.dating[by].Anchor(a)
-			}
+			k.dating[by] = when.NewBoots(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), k.anchors)
 		}
 	}
 	if slices.ContainsFunc(k.dating[own].Spans(), func(s when.Span) bool { return s.Boot == boot }) {
@@ -406,7 +403,7 @@ func (w *model) checkKiosk(r *rapid.T, k *modelKiosk, settled bool) {
 			r.Errorf("%s: stored %+v, want %+v", k.id, c, want)
 		}
 		known := store.Clamp(k.bootsOf(id.epoch, h.Boot, true).Bounds(h.Boot, h.Since), e.received)
-		anchored := slices.ContainsFunc(k.anchors, func(a when.Anchor) bool { return a.Boot == h.Boot })
+		anchored := k.synced[h.Boot]
 		truth := h.Wall - 1234
 		stored := when.Interval{Earliest: c.Earliest, Latest: c.Latest}
 		switch {

@@ -32,15 +32,24 @@ const nextToDate = `SELECT seq, digest, day, boot_no, since, earliest, latest, r
 
 // Tidy does a little of what nobody waits for, and reports whether there is more
 // to do. It files check-ins where they are found quickly, and dates those again
-// for which an anchor has arrived; their day stays what it was. A server calls it
-// every second or so.
+// for which an anchor has arrived; their day stays what it was. Those of a kiosk
+// that is revoked keep the wider bounds that they have. A server calls it every
+// second or so.
 func (s *Store) Tidy(ctx context.Context) (more bool, err error) {
 	var kiosk string
-	var arrived int64
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk, &arrived) }, `SELECT k.id, d.arrived FROM redates d
-		JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
+	var no, arrived int64
+	var state qrgate.KioskState
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk, &no, &state, &arrived) }, `SELECT k.id, k.no, k.state, d.arrived
+		FROM redates d JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
 	if err != nil {
 		return false, fmt.Errorf("store: tidy: %w", err)
+	}
+	if kiosk != "" && state != qrgate.KioskActive {
+		err = s.write(ctx, func(t *tx) error {
+			_, err := t.exec("DELETE FROM redates WHERE epoch_no IN (SELECT no FROM epochs WHERE kiosk_no = ?)", no)
+			return err
+		})
+		return err == nil, wrap("store: tidy", err)
 	}
 	// What is not filed cannot be changed.
 	if more, err = s.file(ctx, arrived); more || err != nil {

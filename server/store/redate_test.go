@@ -149,6 +149,40 @@ func TestRedateInterrupted(t *testing.T) {
 	})
 }
 
+// What a kiosk sent before it was stolen is left as it is: nothing is worked through
+// that whoever has it may have sent, and others are not held up.
+func TestRedateOfRevokedKiosk(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.dsn(t)
+		s := open(t, dsn)
+		at := dawn.Add(48 * time.Hour)
+		var kiosks []*kiosk
+		before := map[string][]qrgate.Checkin{}
+		for _, id := range []string{"gate-0001", "gate-0002"} {
+			k := addKiosk(t, s, id)
+			k.scans(dawn, 5)
+			intake(t, s, at, k.all())
+			before[id] = checkins(t, s, id)
+			k.anchor(at)
+			intake(t, s, at, k.batch(id, 6, 1))
+			kiosks = append(kiosks, k)
+		}
+		if err := s.RevokeKiosk(context.Background(), kiosks[0].id); err != nil {
+			t.Fatal(err)
+		}
+		tidyAll(t, s)
+		for i, want := range []int{0, 5} {
+			id := kiosks[i].id
+			if changed := dated(t, before[id], checkins(t, s, id)); changed != want {
+				t.Errorf("%d check-ins of %s were dated again, want %d", changed, id, want)
+			}
+		}
+		if n := count(t, raw(t, dsn), "SELECT COUNT(*) FROM redates"); n != 0 {
+			t.Errorf("%d boots are still to be dated again", n)
+		}
+	})
+}
+
 // A boot that never met the server lies between its neighbours. The next boot's
 // anchor comes in the first batch that tells of that boot.
 func TestRedateNeighbours(t *testing.T) {

@@ -26,7 +26,7 @@ var (
 	saveBoots = insertOf("boots", "epoch_no, no, boot, first, last, started, ended, arrived, arrived_since, carried",
 		`ON CONFLICT (epoch_no, no) DO UPDATE SET first = excluded.first, last = excluded.last, started = excluded.started,
 			ended = excluded.ended, arrived = excluded.arrived, arrived_since = excluded.arrived_since, carried = excluded.carried`)
-	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "")
+	saveAnchors = insertOf("anchors", "kiosk_no, boot, since, server, error", "ON CONFLICT DO NOTHING")
 	saveGates   = insertOf("gates", "kiosk_no, no, place, place_no, gate", "")
 	saveLetters = insertOf("dead_letters", "epoch_no, seq, digest, reason, record, received", "ON CONFLICT (epoch_no, seq) DO NOTHING")
 
@@ -34,6 +34,8 @@ var (
 	savePeople     = insertOf("people", "person, wrapped", "")
 	saveDetails    = insertOf("details", "person, sealed", "")
 )
+
+const dropAnchor = "DELETE FROM anchors WHERE kiosk_no = ? AND boot = ? AND since = ? AND server = ? AND error = ?"
 
 // finish writes what the intake was told.
 func (t *Intake) finish() error {
@@ -73,9 +75,6 @@ func (t *Intake) finish() error {
 			unchanged[b.Kiosk] = b
 		}
 	}
-	for _, a := range t.anchors {
-		anchors = append(anchors, a.book.no, a.anchor.Boot[:], a.anchor.Since, a.anchor.Server, a.anchor.Error)
-	}
 	for _, l := range t.letters {
 		letters = append(letters, l.epoch.no, int64(l.seq), digestInt(l.digest), int64(l.reason), l.record, l.received.UnixMilli())
 	}
@@ -84,6 +83,14 @@ func (t *Intake) finish() error {
 	}
 	if err := t.verify(unchanged); err != nil {
 		return err
+	}
+	for _, a := range t.anchors {
+		values := []any{a.book.no, a.anchor.Boot[:], a.anchor.Since, a.anchor.Server, a.anchor.Error}
+		if a.book.anchors.Has(a.anchor) {
+			anchors = append(anchors, values...)
+		} else if _, err := t.exec(dropAnchor, values...); err != nil {
+			return fmt.Errorf("anchors: %w", err)
+		}
 	}
 	for _, step := range []struct {
 		name   string
@@ -202,9 +209,21 @@ func (t *Intake) datesToNote() (values []any) {
 			}
 		}
 	}
+	type bootIn struct {
+		book *Book
+		boot when.Boot
+	}
+	anchored := map[bootIn]bool{}
 	for _, a := range t.anchors {
-		for _, e := range a.book.epochs {
-			mark(e, a.anchor.Boot)
+		if a.book.anchors.Has(a.anchor) {
+			anchored[bootIn{a.book, a.anchor.Boot}] = true
+		}
+	}
+	for in := range anchored {
+		for _, e := range in.book.epochs {
+			if _, ok := e.numbers[in.boot]; ok {
+				mark(e, in.boot)
+			}
 		}
 	}
 	for _, b := range t.news {

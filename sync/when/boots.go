@@ -37,20 +37,21 @@ func (s Span) merge(t Span) Span {
 // Boots dates the records of one epoch of one kiosk. Spans and anchors may come
 // in any order and repeatedly. A Boots is not safe for concurrent use.
 type Boots struct {
-	floor    int64
-	spans    map[Boot]Span
-	anchored map[Boot]limits // of boots with anchors
+	floor   int64
+	spans   map[Boot]Span
+	anchors *Anchors
 
-	// Both are made from the above when they are next asked for.
+	// These are made from the above when they are next asked for.
 	order   []Boot          // by sequence number
 	between map[Boot]limits // of boots without anchors; nil when outdated
+	settled uint64          // the anchors' changes then
 }
 
 // NewBoots returns the Boots of an epoch none of whose records is older than
 // floor (Unix milliseconds): the first release, or the earliest time of the
-// last record of the kiosk's epoch before.
-func NewBoots(floor int64) *Boots {
-	return &Boots{floor: floor, spans: map[Boot]Span{}, anchored: map[Boot]limits{}}
+// last record of the kiosk's epoch before. The kiosk's epochs share its anchors.
+func NewBoots(floor int64, anchors *Anchors) *Boots {
+	return &Boots{floor: floor, spans: map[Boot]Span{}, anchors: anchors}
 }
 
 // Add takes in records that have arrived. A batch that crosses boots is one
@@ -60,18 +61,6 @@ func (b *Boots) Add(s Span) {
 		s = known.merge(s)
 	}
 	b.spans[s.Boot] = s
-	b.between = nil
-}
-
-// Anchor takes in an anchor of a boot of the kiosk, be it from this epoch's
-// ledger or another's.
-func (b *Boots) Anchor(a Anchor) {
-	l := b.anchored[a.Boot]
-	low, high := point{a.Since, a.Server - a.Error}, point{a.Since, a.Server + a.Error}
-	if slices.Contains(l.notBefore, low) && slices.Contains(l.notAfter, high) {
-		return
-	}
-	b.anchored[a.Boot] = limits{append(l.notBefore, low), append(l.notAfter, high)}
 	b.between = nil
 }
 
@@ -141,7 +130,7 @@ func (b *Boots) Newest() (boot Boot, ok bool) {
 
 // Anchored reports whether an anchor of boot is known.
 func (b *Boots) Anchored(boot Boot) bool {
-	_, ok := b.anchored[boot]
+	_, ok := b.anchors.of[boot]
 	return ok
 }
 
@@ -176,7 +165,7 @@ func (l limits) at(since int64) Interval {
 }
 
 func (b *Boots) limits(boot Boot) (limits, bool) {
-	if l, ok := b.anchored[boot]; ok {
+	if l, ok := b.anchors.of[boot]; ok {
 		return l, true
 	}
 	l, ok := b.between[boot]
@@ -186,9 +175,10 @@ func (b *Boots) limits(boot Boot) (limits, bool) {
 // settle orders the boots and hands what is known of each on to those of its
 // neighbours that have no anchor.
 func (b *Boots) settle() {
-	if b.between != nil {
+	if b.between != nil && b.settled == b.anchors.changes {
 		return
 	}
+	b.settled = b.anchors.changes
 	b.order = b.order[:0]
 	for boot := range b.spans {
 		b.order = append(b.order, boot)

@@ -6,7 +6,7 @@
 // time since that boot, and adds what it believes of the wall clock and why. Its
 // [Clock] takes the server's time only from an answer bound to its own question
 // and turns it into an [Anchor], which goes into the ledger. The server gathers
-// anchors and the order of boots in [Boots] and says between which two moments
+// [Anchors] and the order of boots in [Boots] and says between which two moments
 // an event lies:
 //
 //	clock := when.NewClock(boot, since, wall, floor)       // kiosk
@@ -14,7 +14,7 @@
 //	anchor, due := clock.Sample(asked, answered, server)   // with each answer to a beat
 //
 //	boots.Add(span)                                        // server, with each batch
-//	boots.Anchor(anchor)
+//	anchors.Add(anchor)
 //	interval := boots.Bounds(reading.Boot, reading.Since)
 //
 // The promise: if the kiosk's crystal is within [Drift] and the server's clock

@@ -222,9 +222,10 @@ func TestOffFor120Days(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := &machine{now: noon, wall: func() time.Time { return noon }}
 			before := m.clock(when.Boot{1}, noon.AddDate(-1, 0, 0))
-			b := when.NewBoots(noon.AddDate(-1, 0, 0).UnixMilli())
+			anchors := when.NewAnchors()
+			b := when.NewBoots(noon.AddDate(-1, 0, 0).UnixMilli(), anchors)
 			a, _ := m.ask(before, 0, 0)
-			b.Anchor(a)
+			anchors.Add(a)
 			b.Add(when.Span{Boot: when.Boot{1}, First: 1, Last: 1, Arrived: noon.UnixMilli()})
 
 			m = &machine{now: back, since: time.Minute, wall: tt.wall}
@@ -250,7 +251,7 @@ func TestOffFor120Days(t *testing.T) {
 			if !due {
 				t.Fatal("the first sample of a boot makes no anchor")
 			}
-			b.Anchor(a)
+			anchors.Add(a)
 			if i := b.Bounds(seen.Boot, seen.Since); i.Earliest > truth || i.Latest < truth || i.Latest-i.Earliest > 10_000 {
 				t.Errorf("Bounds after the first answer = %+v, want ten seconds about %d", i, truth)
 			}
@@ -336,7 +337,8 @@ func tell(r *rapid.T) story {
 func TestTruthIsInsideEveryInterval(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := tell(r)
-		b := when.NewBoots(s.floor)
+		anchors := when.NewAnchors()
+		b := when.NewBoots(s.floor, anchors)
 		// Records and anchors arrive in any order, some twice, and every
 		// interval holds the truth at every stage.
 		steps := make([]func(), 0, len(s.spans)+len(s.anchors))
@@ -345,7 +347,7 @@ func TestTruthIsInsideEveryInterval(t *testing.T) {
 			steps = append(steps, func() { b.Add(span); arrived[span.First] = true })
 		}
 		for _, a := range s.anchors {
-			steps = append(steps, func() { b.Anchor(a) })
+			steps = append(steps, func() { anchors.Add(a) })
 		}
 		steps = append(steps, steps[:len(steps)/3]...)
 		seed := rapid.Uint64().Draw(r, "order")
@@ -383,12 +385,13 @@ func TestTruthIsInsideEveryInterval(t *testing.T) {
 				r.Fatalf("Bounds(%s, %d) is %d ms wide %d ms from an anchor, want at most %d", e.boot, e.since, width, near, limit)
 			}
 		}
-		again := when.NewBoots(s.floor)
+		anchorsAgain := when.NewAnchors()
+		again := when.NewBoots(s.floor, anchorsAgain)
 		for _, span := range b.Spans() {
 			again.Add(span)
 		}
 		for _, a := range s.anchors {
-			again.Anchor(a)
+			anchorsAgain.Add(a)
 		}
 		for _, e := range s.events {
 			if got, want := again.Bounds(e.boot, e.since), b.Bounds(e.boot, e.since); got != want {
@@ -424,30 +427,32 @@ func within(t *testing.T, b *when.Boots, boot byte, since float64, earliest, lat
 }
 
 func TestBootWithoutAnchorLiesBetweenItsNeighbours(t *testing.T) {
-	b := when.NewBoots(hours(-1000))
+	anchors := when.NewAnchors()
+	b := when.NewBoots(hours(-1000), anchors)
 	b.Add(span(2, 11, 20, 1, 5, 200)) // no anchor, over two midnights from its neighbours
 	within(t, b, 2, 3, hours(-998), hours(198))
 
 	b.Add(span(1, 1, 10, 0, 10, 200))
-	b.Anchor(when.Anchor{Boot: when.Boot{1}, Since: 0, Server: hours(0), Error: 10})
+	anchors.Add(when.Anchor{Boot: when.Boot{1}, Since: 0, Server: hours(0), Error: 10})
 	within(t, b, 2, 3, hours(13), hours(198))
 
 	b.Add(span(3, 21, 30, 2, 4, 200))
-	b.Anchor(when.Anchor{Boot: when.Boot{3}, Since: 2 * 3_600_000, Server: hours(50), Error: 10})
+	anchors.Add(when.Anchor{Boot: when.Boot{3}, Since: 2 * 3_600_000, Server: hours(50), Error: 10})
 	within(t, b, 2, 3, hours(13), hours(46))
 	within(t, b, 2, 1, hours(11), hours(44))
 
-	b.Anchor(when.Anchor{Boot: when.Boot{2}, Since: 5 * 3_600_000, Server: hours(20), Error: 10})
+	anchors.Add(when.Anchor{Boot: when.Boot{2}, Since: 5 * 3_600_000, Server: hours(20), Error: 10})
 	within(t, b, 2, 3, hours(18), hours(18))
 }
 
 func TestAroundNamesWhatToDateAgain(t *testing.T) {
-	b := when.NewBoots(0)
+	anchors := when.NewAnchors()
+	b := when.NewBoots(0, anchors)
 	for n := range byte(6) {
 		b.Add(span(n, uint64(n)*10+1, uint64(n)*10+10, 0, 1, 100))
 	}
-	b.Anchor(when.Anchor{Boot: when.Boot{1}, Server: hours(1)})
-	b.Anchor(when.Anchor{Boot: when.Boot{4}, Server: hours(9)})
+	anchors.Add(when.Anchor{Boot: when.Boot{1}, Server: hours(1)})
+	anchors.Add(when.Anchor{Boot: when.Boot{4}, Server: hours(9)})
 	for _, tt := range []struct {
 		boot byte
 		want []byte
@@ -463,28 +468,30 @@ func TestAroundNamesWhatToDateAgain(t *testing.T) {
 }
 
 func TestContradictingAnchorsWidenTheInterval(t *testing.T) {
-	b := when.NewBoots(0)
+	anchors := when.NewAnchors()
+	b := when.NewBoots(0, anchors)
 	b.Add(span(1, 1, 2, 0, 1, 100))
-	b.Anchor(when.Anchor{Boot: when.Boot{1}, Since: 1000, Server: hours(0), Error: 10})
-	b.Anchor(when.Anchor{Boot: when.Boot{1}, Since: 2000, Server: hours(2), Error: 10})
+	anchors.Add(when.Anchor{Boot: when.Boot{1}, Since: 1000, Server: hours(0), Error: 10})
+	anchors.Add(when.Anchor{Boot: when.Boot{1}, Since: 2000, Server: hours(2), Error: 10})
 	within(t, b, 1, 0, hours(0), hours(2))
 }
 
 func TestBootThatNothingIsKnownOf(t *testing.T) {
-	got := when.NewBoots(5).Bounds(when.Boot{1}, 9)
+	got := when.NewBoots(5, when.NewAnchors()).Bounds(when.Boot{1}, 9)
 	if want := (when.Interval{Earliest: 5, Latest: math.MaxInt64}); got != want {
 		t.Errorf("Bounds of an unknown boot = %+v, want %+v", got, want)
 	}
 }
 
 func BenchmarkBounds(b *testing.B) {
-	for _, anchors := range []int{0, 4, 84} {
-		b.Run(fmt.Sprintf("anchors=%d", anchors), func(b *testing.B) {
-			boots := when.NewBoots(0)
+	for _, each := range []int{0, 4, 84} {
+		b.Run(fmt.Sprintf("anchors=%d", each), func(b *testing.B) {
+			anchors := when.NewAnchors()
+			boots := when.NewBoots(0, anchors)
 			for n := range byte(30) {
 				boots.Add(span(n, uint64(n)*10+1, uint64(n)*10+10, 0, 500, 20000))
-				for i := range anchors {
-					boots.Anchor(when.Anchor{Boot: when.Boot{n}, Since: int64(i) * 21_600_000, Server: hours(float64(n)*600 + float64(i)*6), Error: 20})
+				for i := range each {
+					anchors.Add(when.Anchor{Boot: when.Boot{n}, Since: int64(i) * 21_600_000, Server: hours(float64(n)*600 + float64(i)*6), Error: 20})
 				}
 			}
 			for b.Loop() {
@@ -494,5 +501,67 @@ func BenchmarkBounds(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A boot may go on for months, and a kiosk that asks two servers in turn may learn
+// something with every answer.
+func TestAnchorsThatAreKept(t *testing.T) {
+	const day = 24 * 3_600_000
+	boot := when.Boot{1}
+	for _, tt := range []struct {
+		name  string
+		every int64
+		days  int64
+		width int64 // of the bounds of any moment of the last month, in ms
+	}{
+		{"four a day, for a year", day / 4, 365, 2600},
+		{"each half minute, for two months", 30_000, 60, 6000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			anchors := when.NewAnchors()
+			kept := 0
+			end := tt.days * day
+			for since := int64(0); since <= end; since += tt.every {
+				kept += 1 - len(anchors.Add(when.Anchor{Boot: boot, Since: since, Server: hours(0) + since, Error: 20}))
+			}
+			if kept > 256 {
+				t.Errorf("%d are kept", kept)
+			}
+			b := when.NewBoots(0, anchors)
+			for since := end - 30*day; since <= end+day; since += day / 24 {
+				in := b.Bounds(boot, since)
+				truth, width := hours(0)+since, tt.width+2*max(since-end, 0)/9000
+				if in.Earliest > truth || in.Latest < truth || in.Latest-in.Earliest > width {
+					t.Fatalf("Bounds(%d before the end) = %+v, want at most %d about %d", end-since, in, width, truth)
+				}
+			}
+		})
+	}
+}
+
+func TestAnchorsOfBootsWithoutEnd(t *testing.T) {
+	anchors := when.NewAnchors()
+	kept := map[when.Anchor]bool{}
+	anchorOf := func(n int) when.Anchor {
+		return when.Anchor{Boot: when.Boot{byte(n), byte(n >> 8), byte(n >> 16)}, Server: hours(float64(n))}
+	}
+	const n = 70_000
+	for i := range n {
+		kept[anchorOf(i)] = true
+		for _, gone := range anchors.Add(anchorOf(i)) {
+			delete(kept, gone)
+		}
+	}
+	if len(kept) > 1<<16 || !anchors.Has(anchorOf(n-1)) || anchors.Has(anchorOf(0)) {
+		t.Errorf("%d of %d are kept, the newest %t, the first %t", len(kept), n, anchors.Has(anchorOf(n-1)), anchors.Has(anchorOf(0)))
+	}
+	for a := range kept {
+		if !anchors.Has(a) {
+			t.Fatalf("%+v has gone unsaid", a)
+		}
+	}
+	if gone := anchors.Add(anchorOf(n - 1)); gone != nil {
+		t.Errorf("one that is kept already, again: %v went", gone)
 	}
 }
