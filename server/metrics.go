@@ -122,7 +122,7 @@ func (m meter) ingest(in *ingest.Ingest) {
 		{"qrgate_ingest_late_total", "Check-ins past their retention, dropped.", func(s ingest.Stats) uint64 { return s.Late }},
 		{"qrgate_ingest_forks_total", "Batches of an epoch with two histories.", func(s ingest.Stats) uint64 { return s.Forks }},
 		{"qrgate_ingest_refused_total", "Messages that did not verify.", func(s ingest.Stats) uint64 { return s.Refused }},
-		{"qrgate_ingest_dropped_total", "Messages that found a full queue; they come again.", func(s ingest.Stats) uint64 { return s.Dropped }},
+		{"qrgate_ingest_dropped_total", "Messages that found no room, or of which one kiosk sent too many at once; they come again.", func(s ingest.Stats) uint64 { return s.Dropped }},
 		{"qrgate_ingest_failed_total", "Batches that no transaction could take.", func(s ingest.Stats) uint64 { return s.Failed }},
 		{"qrgate_ingest_scattered_total", "Batches that came too far ahead of others; they come again.", func(s ingest.Stats) uint64 { return s.Scattered }},
 		{"qrgate_ingest_receipts_total", "Receipts signed.", func(s ingest.Stats) uint64 { return s.Receipts }},

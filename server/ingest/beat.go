@@ -24,8 +24,8 @@ func (in *Ingest) answerBeats(ctx context.Context) {
 			return
 		case <-news:
 			in.pushList()
-		case m := <-in.beats:
-			in.answerBeat(ctx, m)
+		case kiosk := <-in.beats.kiosks:
+			in.answerBeat(ctx, in.beats.take(kiosk))
 		}
 	}
 }
@@ -42,6 +42,10 @@ func (in *Ingest) answerBeat(ctx context.Context, m message) {
 	b, err := wire.OpenBeat(m.payload, key)
 	if err != nil {
 		in.refuse(m.kiosk, "beat", err)
+		return
+	}
+	if !in.pace.allows(m.kiosk, m.at) {
+		in.nDropped.Add(1)
 		return
 	}
 	newest, grants := in.offerList(m, b), in.offerEvents(ctx, m, b)

@@ -24,6 +24,10 @@
 // runs. A transaction that fails is halved until the batch that none can take is
 // alone: it must not stop the others.
 //
+// Whoever has the key of one kiosk gets what one kiosk gets: while many batches wait
+// it has a few of them, of its beats the newest waits, its refusals are a line of the
+// log a minute, and package store keeps so many epochs and anchors of it.
+//
 // A beat is answered with its nonce and the time at once, without the database.
 // If it says that the kiosk does not know what the server holds, a receipt goes
 // with the answer: a server that was restored from a backup is found out so,

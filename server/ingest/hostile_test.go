@@ -1,9 +1,12 @@
 package ingest_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -123,5 +126,109 @@ func testAnchorsWithoutEnd(t *testing.T, w *world) {
 	}
 	if st := s.Stats(); st.Failed+st.Rejected > 0 {
 		t.Errorf("Stats() = %+v", st)
+	}
+}
+
+// While one kiosk sends its batches again and again, another's gets through.
+func TestBatchesInALoop(t *testing.T) {
+	w := newWorld(t, sqlite)
+	slow, keys, release := held(w)
+	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
+	k.cards(3)
+	other.cards(3)
+	s := w.serveWith(w.parts(), ingest.Options{Workers: 1, Queue: 64, Group: 1})
+	defer release()
+	w.hold(slow, keys)
+	for range 200 {
+		w.send(k, k.batch(1, k.last()))
+	}
+	for seq := uint64(1); seq <= other.last(); seq++ { // as many as a kiosk has under way
+		w.send(other, other.batch(seq, seq))
+	}
+	if s.Stats().Dropped == 0 {
+		t.Error("there was room for all")
+	}
+	release()
+	other.receiptThrough(other.last())
+	k.receiptThrough(k.last())
+	if n := len(w.rows(other.id)); n != 3 {
+		t.Errorf("%d rows, want 3", n)
+	}
+}
+
+// While one kiosk beats without end, another's beat is answered; and what a kiosk does
+// not wait for any more is not answered.
+func TestBeatsInALoop(t *testing.T) {
+	w := newWorld(t, sqlite)
+	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
+	answers, others := w.line.mailbox(t, wire.Topic(k.id, wire.DownBeat)), w.line.mailbox(t, wire.Topic(other.id, wire.DownBeat))
+	reached, gate := make(chan struct{}, 1), make(chan struct{})
+	p := w.parts()
+	p.Beats = []func(string, *wire.Beat, *wire.BeatAnswer){func(string, *wire.Beat, *wire.BeatAnswer) {
+		select {
+		case reached <- struct{}{}:
+		default:
+		}
+		<-gate
+	}}
+	s := w.serveWith(p, ingest.Options{Queue: 64})
+	w.beat(k, k.beat(0))
+	<-reached
+	var last *wire.Beat
+	for range 200 {
+		last = k.beat(0)
+		w.beat(k, last)
+	}
+	mine := other.beat(0)
+	w.beat(other, mine)
+	close(gate)
+	if a, err := wire.OpenBeatAnswer(others.next(), other.id, receiptKeys); err != nil || a.Nonce != mine.Nonce {
+		t.Fatalf("answer %+v to %+v, %v", a, mine, err)
+	}
+	answers.next()
+	if a, err := wire.OpenBeatAnswer(answers.next(), k.id, receiptKeys); err != nil || a.Nonce != last.Nonce {
+		t.Errorf("answer %+v, %v, want one to the last beat", a, err)
+	}
+
+	// One after the other they are answered for a while, and then as often as an honest
+	// kiosk could ask.
+	asked := 0
+	for dropped := s.Stats().Dropped; s.Stats().Dropped == dropped && asked < 200; asked++ {
+		before := s.Stats()
+		w.beat(k, k.beat(0))
+		w.until("beat", func() bool { st := s.Stats(); return st.Beats+st.Dropped > before.Beats+before.Dropped })
+	}
+	if asked < 20 || asked > 40 {
+		t.Errorf("beat %d in a row was not answered", asked)
+	}
+	w.ask(other, others, 0)
+	w.clock.advance(2 * time.Second)
+	for answers.poll() != nil {
+	}
+	w.ask(k, answers, 0)
+}
+
+// What is refused again and again is a line of the log a minute.
+func TestRefusalsInALoop(t *testing.T) {
+	w := newWorld(t, sqlite)
+	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
+	s := w.serve()
+	send := func(k *kiosk) {
+		before := s.Stats().Refused
+		w.publish(wire.Topic(k.id, wire.UpBatch), []byte("nothing"))
+		w.until("refusal", func() bool { return s.Stats().Refused == before+1 })
+	}
+	for range 20 {
+		send(k)
+	}
+	send(other)
+	w.clock.advance(time.Minute)
+	send(k)
+	log := w.log.String()
+	if n := strings.Count(log, "batch refused"); n != 3 {
+		t.Errorf("%d lines of log, want two of one kiosk and one of the other", n)
+	}
+	if want := fmt.Sprintf(`"more_before":%d`, 19); !strings.Contains(log, want) {
+		t.Errorf("no line says that there were 19 more:\n%s", log)
 	}
 }

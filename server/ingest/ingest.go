@@ -64,7 +64,7 @@ type Stats struct {
 	Late      uint64 // check-ins past retention, dropped
 	Forks     uint64 // batches answered with a fork
 	Refused   uint64 // messages that did not verify, or whose kiosk could not be looked up
-	Dropped   uint64 // messages that found a full queue
+	Dropped   uint64 // messages that found no room, or of which one kiosk sent too many at once
 	Failed    uint64 // batches that no transaction could take
 	Scattered uint64 // batches that came too far ahead of others, unanswered
 	Receipts  uint64 // sent
@@ -84,12 +84,14 @@ type Ingest struct {
 	keys  keyring
 	known persons
 
-	batches chan message
-	beats   chan message
+	batches *line
+	beats   *newest
 	opened  *tray
 	answers chan answer
 	parcels chan parcel
 	holds   map[string]holding // of answerBeats
+	pace    pace               // of answerBeats
+	grudges grudges
 
 	alive presences
 	desk  desk
@@ -138,12 +140,14 @@ func New(p Parts, o Options) (*Ingest, error) {
 		Parts: p, o: o, log: o.Log, now: o.Now,
 		keys:    keyring{store: p.Store, now: o.Now, held: map[string]heldKey{}},
 		known:   persons{limit: o.Persons, of: map[identity]person{}},
-		batches: make(chan message, o.Queue),
-		beats:   make(chan message, o.Queue),
+		batches: newLine(o.Queue),
+		beats:   newNewest(o.Queue),
 		opened:  newTray(o.Group),
 		answers: make(chan answer, o.Queue),
 		parcels: make(chan parcel, o.Queue),
 		holds:   map[string]holding{},
+		pace:    pace{},
+		grudges: grudges{of: map[grudge]told{}},
 		alive:   presences{news: map[string]store.Presence{}},
 		desk:    newDesk(o.Now()),
 	}, nil
@@ -177,8 +181,8 @@ func (in *Ingest) Run(ctx context.Context) error {
 		filter string
 		take   func(message)
 	}{
-		{wire.Filter(group, wire.UpBatch), in.queue(in.batches)},
-		{wire.Filter(group, wire.UpBeat), in.queue(in.beats)},
+		{wire.Filter(group, wire.UpBatch), in.queue(in.batches.put)},
+		{wire.Filter(group, wire.UpBeat), in.queue(in.beats.put)},
 		// Retained messages do not come through a shared subscription.
 		{wire.Filter("", wire.Status), in.takeStatus},
 	}
@@ -233,8 +237,7 @@ func (in *Ingest) receive(take func(message)) func(string, []byte) {
 	return func(topic string, payload []byte) {
 		kiosk, _, err := wire.ParseTopic(topic)
 		if err != nil {
-			in.log.Warn("message refused", "err", err)
-			in.nRefused.Add(1)
+			in.refuse("", "message", err)
 			return
 		}
 		take(message{kiosk, payload, in.now()})
@@ -242,11 +245,9 @@ func (in *Ingest) receive(take func(message)) func(string, []byte) {
 }
 
 // queue returns a take that drops what finds no room: it comes again.
-func (in *Ingest) queue(q chan message) func(message) {
+func (in *Ingest) queue(put func(message) bool) func(message) {
 	return func(m message) {
-		select {
-		case q <- m:
-		default:
+		if !put(m) {
 			in.nDropped.Add(1)
 		}
 	}
@@ -257,7 +258,8 @@ func (in *Ingest) work(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-in.batches:
+		case m := <-in.batches.messages:
+			in.batches.took(m)
 			d, err := in.open(ctx, m)
 			switch {
 			case err == nil:
@@ -270,8 +272,10 @@ func (in *Ingest) work(ctx context.Context) {
 }
 
 func (in *Ingest) refuse(kiosk, what string, err error) {
-	in.log.Warn(what+" refused", "kiosk", kiosk, "err", err)
 	in.nRefused.Add(1)
+	if untold, due := in.grudges.add(grudge{kiosk, what}, in.now()); due {
+		in.log.Warn(what+" refused", "kiosk", kiosk, "err", err, "more_before", untold)
+	}
 }
 
 // Times for one answer to reach the broker, and for all when Run is to end.

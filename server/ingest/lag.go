@@ -58,4 +58,4 @@ func (l *lag) read() Lag {
 func (in *Ingest) Lags() (live, backlog Lag) { return in.lags[0].read(), in.lags[1].read() }
 
 // Queued returns how many batches wait for a worker.
-func (in *Ingest) Queued() int { return len(in.batches) }
+func (in *Ingest) Queued() int { return len(in.batches.messages) }

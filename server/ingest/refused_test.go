@@ -59,6 +59,7 @@ func testRefused(t *testing.T, w *world) {
 		payload []byte
 		log     string // part of its line
 	}{
+		{"revoked kiosk whose key is known", on(late), whole(late).Seal(late.key), "revoked"},
 		{"a bit of the signature fell over", on(a), envelope(func(e *wire.Envelope) { e.Sig[5] ^= 1 }), "signature"},
 		{"a bit of the body fell over", on(a), envelope(func(e *wire.Envelope) { e.Body[9] ^= 1 }), "signature"},
 		{"signed for another purpose", on(a), wire.Seal(wire.ForBeat, 0, a.key, whole(a)), "signature"},
@@ -68,7 +69,6 @@ func testRefused(t *testing.T, w *world) {
 		{"b's batch signed by a on a's topic", on(a), whole(b).Seal(a.key), "kiosk-0000b"},
 		{"unknown kiosk", on(unknown), whole(unknown).Seal(unknown.key), "not found"},
 		{"revoked kiosk", on(revoked), whole(revoked).Seal(revoked.key), "revoked"},
-		{"revoked kiosk whose key is known", on(late), whole(late).Seal(late.key), "revoked"},
 		{"newer envelope", on(a), envelope(func(e *wire.Envelope) { e.V++ }), "version"},
 		{"newer batch", on(a), newer.Seal(a.key), "version"},
 		{"batch of nothing", on(a), empty.Seal(a.key), "malformed"},
@@ -80,6 +80,7 @@ func testRefused(t *testing.T, w *world) {
 		{"oversize", on(a), bytes.Repeat([]byte{0x40}, wire.MaxMessage+1), "too large"},
 	}
 	for i, tt := range cases {
+		w.clock.advance(time.Duration(min(i, 1)) * time.Minute) // for a line of its own
 		w.publish(tt.topic, tt.payload)
 		w.until(tt.name, func() bool { return s.Stats().Refused == uint64(i+1) })
 		lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
