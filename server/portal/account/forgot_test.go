@@ -9,6 +9,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/portal/account"
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store/register"
 )
 
 func TestRegister(t *testing.T) {
@@ -256,4 +257,47 @@ func TestOneTimeCode(t *testing.T) {
 	b.wants(b.post("/quen-mat-khau", "cach", "ma", "account_name", "reporter", "account_code", code, "account_new_password", "mật khẩu hoàn toàn mới"), 303, "/dang-nhap")
 	b.wants(b.signIn("reporter", "mật khẩu hoàn toàn mới"), 303, "/dang-nhap/xac-thuc?ve=%2F")
 	b.wants(b.get("/dang-nhap/xac-thuc"), 200, "Vai trò của bạn")
+}
+
+// Who helps with a password could sign in with it, so it is only of those who may
+// do nothing that the helper is not in charge of.
+func TestOneTimeCodeOfAChain(t *testing.T) {
+	w := newWorld(t)
+	w.account("officer", qrgate.Grant{Role: qrgate.AreaOfficer, Scope: qrgate.Scope{Kind: qrgate.InArea, ID: phuXuan}})
+	owner, staff := w.account("owner"), w.account("staff")
+	chain := &register.Organisation{Name: "Chuỗi nhà thuốc", Sector: "health", Phone: "+84905123456"}
+	if err := w.reg.AddOrganisation(t.Context(), owner.ID, chain); err != nil {
+		t.Fatal(err)
+	}
+	within := qrgate.Scope{Kind: qrgate.InOrganisation, ID: chain.ID}
+	w.account("clerk", qrgate.Grant{Role: qrgate.Clerk, Scope: within})
+	if err := w.reg.GiveRole(t.Context(), owner.ID, staff.ID, qrgate.Grant{Role: qrgate.Staff, Scope: within}); err != nil {
+		t.Fatal(err)
+	}
+	opened := func(area string) {
+		t.Helper()
+		p := &qrgate.Place{Organisation: chain.ID, Name: "Nhà thuốc", Sector: "health", Area: area, AreaNow: area}
+		if err := w.reg.AddPlace(t.Context(), owner.ID, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	officer, clerk := w.browser().in("officer"), w.browser().in("clerk")
+	officer.secondOn()
+	clerk.secondOn()
+	const made, elsewhere = "Mã cho Display of", "Chỉ quản trị viên"
+	refused := func(b *visitor, name, why string) {
+		t.Helper()
+		a := b.wants(b.post("/ho-tro/ma-mot-lan", "account_name", name), 422, why)
+		if strings.Contains(a.body, made) {
+			t.Errorf("a code for %s all the same", name)
+		}
+	}
+	refused(officer, "owner", elsewhere) // it has no place yet
+	opened(phuXuan)
+	officer.wants(officer.post("/ho-tro/ma-mot-lan", "account_name", "owner"), 200, made)
+	opened("19774@2025-07-01")
+	refused(officer, "owner", elsewhere)
+	refused(officer, "staff", elsewhere)
+	refused(clerk, "owner", "chủ của tổ chức mà bạn chỉ cấp thẻ")
+	clerk.wants(clerk.post("/ho-tro/ma-mot-lan", "account_name", "staff"), 200, made)
 }

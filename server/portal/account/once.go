@@ -94,7 +94,7 @@ func (d *Desk) makeOnce(w http.ResponseWriter, r *http.Request, v *page.View) er
 }
 
 // beyond returns why an officer may not help with an account, who could sign in
-// with what they tell: it may do more than they, or is of elsewhere.
+// with what they tell: it may do more than they, or somewhere else as well.
 func (d *Desk) beyond(r *http.Request, v *page.View, a *register.Account) (key string, err error) {
 	grants, err := d.reg.Grants(r.Context(), a.ID)
 	if err != nil {
@@ -107,6 +107,11 @@ func (d *Desk) beyond(r *http.Request, v *page.View, a *register.Account) (key s
 	beyond, err := d.reg.Beyond(r.Context(), within, a.ID)
 	if err != nil || !beyond {
 		return "", err
+	}
+	if slices.ContainsFunc(grants, func(g qrgate.Grant) bool {
+		return g.Role == qrgate.Owner && slices.Contains(within.Organisations, g.Scope.ID)
+	}) {
+		return "account.once.owner", nil
 	}
 	return "account.once.elsewhere", nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -425,13 +426,23 @@ func (r *Register) Unlink(ctx context.Context, account, issuer, subject string) 
 		account, issuer, subject)
 }
 
-// Beyond reports whether an account is a member of an organisation that has
-// places, none of which is within w.
+// Beyond reports whether an account belongs to an organisation that is not wholly
+// within w, so that who may know w must not get into it. One with places is, if
+// all of them are; one without is in nobody's area. Whoever may know all of an
+// organisation by its name reaches its members, but not its owners, who may do
+// more there than anybody whom they let in.
 func (r *Register) Beyond(ctx context.Context, w Within, account string) (beyond bool, err error) {
+	if w.All {
+		return false, nil
+	}
+	byName, names := isIn("o.id", w.Organisations)
+	w.Organisations = nil
 	where, args := w.where()
+	args = slices.Concat([]any{account, string(qrgate.Owner)}, names, args)
 	err = r.s.Read(ctx, func(*sql.Rows) error { beyond = true; return nil }, `SELECT g.scope FROM grants g JOIN organisations o ON g.scope = 'organisation:' || o.id
-		WHERE g.account = ? AND EXISTS (SELECT 1 FROM places q WHERE q.organisation = o.id AND q.deleted IS NULL)
-		AND NOT EXISTS (SELECT 1 FROM places p WHERE p.organisation = o.id AND p.deleted IS NULL AND `+where+`) LIMIT 1`, append([]any{account}, args...)...)
+		WHERE g.account = ? AND (g.role = ? OR NOT `+byName+`)
+		AND (NOT EXISTS (SELECT 1 FROM places q WHERE q.organisation = o.id AND q.deleted IS NULL)
+		OR EXISTS (SELECT 1 FROM places p WHERE p.organisation = o.id AND p.deleted IS NULL AND NOT `+where+`)) LIMIT 1`, args...)
 	if err != nil {
 		return false, fmt.Errorf("register: members elsewhere: %w", err)
 	}

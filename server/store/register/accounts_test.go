@@ -3,6 +3,7 @@ package register_test
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,23 +363,53 @@ func TestDeleteAccount(t *testing.T) {
 func TestBeyond(t *testing.T) {
 	eachPeople(t, func(p *people) {
 		ctx := p.Context()
-		a, free := p.add("lan"), p.add("mai")
+		a, staff, free := p.add("lan"), p.add("hoa"), p.add("mai")
 		org := p.organisation(a.ID, "Chợ")
+		p.exec("INSERT INTO grants (account, role, scope, given_by, given) VALUES (?, 'staff', ?, ?, 0)", staff.ID, "organisation:"+org, a.ID)
 		here, there := register.Within{Areas: []string{"1@2025-07-01"}}, register.Within{Areas: []string{"2@2025-07-01"}}
+		both := register.Within{Areas: slices.Concat(here.Areas, there.Areas)}
+		named := register.Within{Organisations: []string{org}}
 		wants := func(who string, w register.Within, want bool) {
 			p.Helper()
 			if got, err := p.Beyond(ctx, w, who); err != nil || got != want {
 				p.Errorf("Beyond(%+v, %s) = %v, %v, want %v", w, who, got, err, want)
 			}
 		}
-		wants(a.ID, there, false) // nothing is registered yet, so whoever is near helps
-		if err := p.AddPlace(ctx, a.ID, &qrgate.Place{Organisation: org, Name: "Cổng", Sector: "trade", AreaNow: "1@2025-07-01"}); err != nil {
-			p.Fatal(err)
+		add := func(name, area string) *qrgate.Place {
+			p.Helper()
+			place := &qrgate.Place{Organisation: org, Name: name, Sector: "trade", AreaNow: area}
+			if err := p.AddPlace(ctx, a.ID, place); err != nil {
+				p.Fatal(err)
+			}
+			return place
 		}
+		// Nobody knows yet in whose area it will have places.
+		wants(a.ID, here, true)
+		wants(staff.ID, named, false)
+		wants(a.ID, register.Within{All: true}, false)
+
+		add("Cổng", "1@2025-07-01")
 		wants(a.ID, here, false)
 		wants(a.ID, there, true)
 		wants(a.ID, register.Within{}, true)
-		wants(a.ID, register.Within{Organisations: []string{org}}, false)
+		wants(a.ID, register.Within{Sectors: []string{"trade"}}, false)
 		wants(free.ID, there, false)
+
+		// One place of a chain is not all of it.
+		far := add("Chi nhánh", "2@2025-07-01")
+		for _, who := range []string{a.ID, staff.ID} {
+			wants(who, here, true)
+			wants(who, there, true)
+			wants(who, both, false)
+		}
+		if err := p.DeletePlace(ctx, a.ID, far.No, far.Version); err != nil {
+			p.Fatal(err)
+		}
+		wants(a.ID, here, false)
+
+		// Who is held within the organisation may do less there than its owner.
+		wants(staff.ID, named, false)
+		wants(a.ID, named, true)
+		wants(a.ID, register.Within{Organisations: named.Organisations, Areas: here.Areas}, false)
 	})
 }
