@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -86,7 +85,7 @@ func (js *jobs) start(account, back string, total int, make func(context.Context
 	if len(js.byID) >= maxJobs {
 		return nil, page.Busy{Err: errBusy, After: retryIn}
 	}
-	f, err := unnamed()
+	f, err := page.Unnamed()
 	if err != nil {
 		return nil, err
 	}
@@ -111,19 +110,6 @@ func (js *jobs) start(account, back string, total int, make func(context.Context
 		}
 	}()
 	return j, nil
-}
-
-// unnamed returns a file that is in no folder.
-func unnamed() (*os.File, error) {
-	f, err := os.CreateTemp("", "qrgate-cards-*")
-	if err != nil {
-		return nil, fmt.Errorf("card: file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("card: file: %w", err)
-	}
-	return f, nil
 }
 
 func (j *job) end(err error) error {

@@ -135,6 +135,7 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if run.Ring == 2 {
 		name += "-vong-2-" + strconv.Itoa(run.No)
 	}
+	done()
 	page.Send(w, kind, name+"."+as, out.Bytes())
 	return nil
 }

@@ -241,6 +241,7 @@ func (p *Pages) letters(w http.ResponseWriter, r *http.Request, v *page.View) er
 	if err := print.Notices(&out, k, p.written(noted, whose, where, names, test)); err != nil {
 		return err
 	}
+	done()
 	page.Send(w, "application/pdf", "thu-"+h.Number+".pdf", out.Bytes())
 	return nil
 }

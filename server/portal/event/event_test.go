@@ -6,12 +6,18 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -419,5 +425,56 @@ func TestWhoCame(t *testing.T) {
 	}
 	if page := w.page("owner", at); !strings.Contains(page, fmt.Sprintf("Vé %d, lần sau", guests[2].Number)) || !strings.Contains(page, "A1, A2") {
 		t.Error("the copied pass is not shown")
+	}
+}
+
+// Somebody who asks for a large file and does not read it holds up nobody.
+func TestWhoDoesNotReadHoldsUpNobody(t *testing.T) {
+	w := newWorld(t)
+	at := w.open(w.tomorrow())
+	var guests []*events.Guest
+	for i := range 100 {
+		guests = append(guests, &events.Guest{Category: 1, Details: events.Details{Name: fmt.Sprint("Khách ", i), Phone: "+84905123456"}})
+	}
+	if err := w.events.Invite(t.Context(), "owner", 1, guests); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(w.Served)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4096)
+		return ctx
+	}
+	server.Start()
+	defer func() {
+		server.CloseClientConnections()
+		server.Close()
+	}()
+	// The window is agreed on with the connection.
+	little := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var set error
+		err := c.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+		return errors.Join(err, set)
+	}}
+	slow, err := little.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	r, err := http.NewRequest("POST", server.URL+at+"/in", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range w.People["owner"].Jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	if err := r.Write(slow); err != nil {
+		t.Fatal(err)
+	}
+	began := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(slow, began); err != nil || string(began) != "HTTP/1.1 200" {
+		t.Fatalf("passes to print = %q, %v", began, err)
+	}
+	if status, _, _ := w.Get("owner", at+"/khach.xlsx"); status != 200 {
+		t.Errorf("the list beside somebody who does not read = %d, want 200", status)
 	}
 }

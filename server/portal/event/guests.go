@@ -186,11 +186,6 @@ func (p *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
-	done, err := p.turns.Take(r.Context())
-	if err != nil {
-		return err
-	}
-	defer done()
 	data, err := p.guestsPage(r, v, e)
 	if err != nil {
 		return err
@@ -207,7 +202,7 @@ func (p *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 		data.Sheet.Fail("event.file", "import.no_file")
 		return again()
 	}
-	lines, err := list.Read(body)
+	lines, err := p.read(r.Context(), body)
 	if key := fileProblem(err); key != "" {
 		data.Sheet.Fail("event.file", key, "most", page.Number(list.MaxRows))
 		return again()
@@ -230,6 +225,16 @@ func (p *Pages) upload(w http.ResponseWriter, r *http.Request, v *page.View) err
 		return err
 	}
 	return v.Go(w, path(e.No)+"/khach", "event.invited", "n", page.Number(len(guests)))
+}
+
+// read is the form's Read in turn.
+func (p *Pages) read(ctx context.Context, body []byte) ([]sheet.Line, error) {
+	done, err := p.turns.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return list.Read(body)
 }
 
 // fileProblem returns what to say of a file as a whole.
@@ -378,6 +383,7 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err := sheet.WriteWorkbook(&b, v.T("event.guests"), []float64{30, 30, 18, 15, 26, 12, 18, 18, 14}, rows, ""); err != nil {
 		return err
 	}
+	done()
 	page.Send(w, page.Workbook, "khach-moi-"+strconv.Itoa(int(e.No))+".xlsx", b.Bytes())
 	return nil
 }

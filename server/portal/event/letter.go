@@ -248,10 +248,20 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, v *page.View) erro
 		Layout: print.CardDuplex, Title: e.Name, Printed: p.f.Now().In(qrgate.Zone),
 		HelpLine: p.o.HelpLine, Controller: p.o.Controller, RetentionDays: p.o.RetentionDays,
 	}
+	file, err := page.Unnamed()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := print.Cards(file, deck, p.faces(r, e, signed)); err != nil {
+		return err
+	}
+	done()
 	w.Header().Set("Content-Type", "application/pdf")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="ve-su-kien-%d.pdf"`, e.No))
 	w.Header().Set("Cache-Control", "no-store")
-	return print.Cards(w, deck, p.faces(r, e, signed))
+	http.ServeContent(w, r, "", time.Time{}, file)
+	return nil
 }
 
 var errStopped = errors.New("stopped")

@@ -158,6 +158,7 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *page.View, kind,
 	if err := write(&out, rows); err != nil {
 		return fmt.Errorf("movement: export: %w", err)
 	}
+	done()
 	page.Send(w, kind, name, out.Bytes())
 	return nil
 }

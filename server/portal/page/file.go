@@ -6,9 +6,24 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 )
+
+// Unnamed returns a file that no folder lists: what is written to it is gone once it
+// is closed, and with the process.
+func Unnamed() (*os.File, error) {
+	f, err := os.CreateTemp("", "qrgate-*")
+	if err != nil {
+		return nil, fmt.Errorf("page: file: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("page: file: %w", err)
+	}
+	return f, nil
+}
 
 // ReadFile returns a file of a form and its name; empty if none was chosen. Of one
 // that is longer than most one byte more is returned.

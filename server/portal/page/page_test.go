@@ -156,8 +156,13 @@ func TestTurns(t *testing.T) {
 		t.Errorf("a turn for who has gone = %v, want %v", err, context.Canceled)
 	}
 	done()
-	if done, err = turns.Take(t.Context()); err != nil {
+	next, err := turns.Take(t.Context())
+	if err != nil {
 		t.Fatalf("a turn after the first = %v", err)
 	}
-	done()
+	done() // as whoever ends a turn early does again when they return
+	if _, err := turns.Take(t.Context()); !errors.As(err, &busy) {
+		t.Errorf("a turn beside the second, when the first was ended twice = %v, want Busy", err)
+	}
+	next()
 }

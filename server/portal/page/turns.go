@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -21,14 +22,15 @@ func NewTurns(n int, patience time.Duration) *Turns {
 
 var errTurns = errors.New("page: too many before it")
 
-// Take waits for a turn, which ends when the caller calls done. The error is a
-// [Busy] when patience has ended, or ctx's.
+// Take waits for a turn, which ends when the caller first calls done. It is to end
+// before anything is sent to or read from whoever asked: they may take their time,
+// and others wait. The error is a [Busy] when patience has ended, or ctx's.
 func (t *Turns) Take(ctx context.Context) (done func(), err error) {
 	late := time.NewTimer(t.patience)
 	defer late.Stop()
 	select {
 	case t.free <- struct{}{}:
-		return func() { <-t.free }, nil
+		return sync.OnceFunc(func() { <-t.free }), nil
 	case <-late.C:
 		return nil, Busy{Err: errTurns, After: t.patience}
 	case <-ctx.Done():

@@ -37,6 +37,7 @@ type World struct {
 	Store  *store.Store
 	Reg    *register.Register
 	URL    string
+	Served http.Handler            // what URL serves
 	People map[string]*http.Client // by the names of Roles, and "" who is nobody
 	Place  *qrgate.Place
 	Other  *qrgate.Place // of others
@@ -96,7 +97,8 @@ func NewOver(t testing.TB, base string, make func(*World, *page.Frame) []page.Ro
 		}})
 	}
 	routes = append(routes, page.Route{Pattern: "GET /blank", Allow: page.Anybody(), Handler: func(http.ResponseWriter, *http.Request, *page.View) error { return nil }})
-	server := httptest.NewServer(f.Handler(routes))
+	w.Served = f.Handler(routes)
+	server := httptest.NewServer(w.Served)
 	t.Cleanup(server.Close)
 	w.URL = server.URL
 	w.People[""] = w.browser()

@@ -26,6 +26,7 @@ func (s *Pages) exportXLSX(w http.ResponseWriter, r *http.Request, v *page.View)
 	if err := sheet.WriteWorkbook(&out, v.T("sheet.title"), widths, rows, ""); err != nil {
 		return fmt.Errorf("place: export: %w", err)
 	}
+	done()
 	page.Send(w, page.Workbook, "dia-diem.xlsx", out.Bytes())
 	return nil
 }
@@ -44,6 +45,7 @@ func (s *Pages) exportCSV(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err := sheet.WriteText(&out, rows); err != nil {
 		return fmt.Errorf("place: export: %w", err)
 	}
+	done()
 	page.Send(w, "text/csv; charset=utf-8", "dia-diem.csv", out.Bytes())
 	return nil
 }

@@ -198,6 +198,7 @@ func (x *Posters) sendBook(w http.ResponseWriter, r *http.Request, v *page.View,
 	if err := x.reg.PrintedPosters(ctx, by, string(kind)+".pdf", posters...); err != nil {
 		return err
 	}
+	done()
 	h := w.Header()
 	h.Set("Content-Type", print.PDF.ContentType())
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="qr-%d-dia-diem-%s.pdf"`, len(sheets), kind))

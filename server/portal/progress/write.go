@@ -309,6 +309,7 @@ func (p *Pages) reportPDF(w http.ResponseWriter, r *http.Request, v *page.View) 
 	if err := print.Report(&out, doc); err != nil {
 		return err
 	}
+	done()
 	page.Send(w, "application/pdf", "bao-cao.pdf", out.Bytes())
 	return nil
 }
@@ -331,6 +332,7 @@ func (p *Pages) reportXLSX(w http.ResponseWriter, r *http.Request, v *page.View)
 	if err := workbook(&out, words{text.Lang(doc.Lang)}, doc); err != nil {
 		return err
 	}
+	done()
 	page.Send(w, page.Workbook, "bao-cao.xlsx", out.Bytes())
 	return nil
 }
