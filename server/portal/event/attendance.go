@@ -20,13 +20,15 @@ import (
 
 // An attendance is who came to an event, as far as the doors have told.
 type attendance struct {
-	Rows   []row     // by category
-	Others row       // without an invitation, where the event is open
-	All    row       // of both
-	Denied int       // passes that a door turned away
-	Copies []copied  // passes that came in twice
-	Told   time.Time // when the last of it arrived; zero if nothing has
+	Rows     []row     // by category
+	Others   row       // without an invitation, where the event is open
+	All      row       // of both
+	Denied   int       // passes that a door turned away
+	Copies   []copied  // passes that came in twice
+	Told     time.Time // when the last of it arrived; zero if nothing has
+	Unopened int       // check-ins of which nobody can tell any more whose they are
 
+	fault  error // why the first of those does not open
 	guests map[qrgate.Person]came
 }
 
@@ -68,9 +70,10 @@ type counts struct {
 }
 
 type count struct {
-	mu   sync.Mutex // one counts, the others wait
-	at   time.Time
-	last attendance
+	mu     sync.Mutex // one counts, the others wait
+	at     time.Time
+	last   attendance
+	warned bool // of check-ins that do not open
 }
 
 // attend counts who came to an event.
@@ -96,10 +99,15 @@ func (p *Pages) attend(ctx context.Context, e *events.Event) (attendance, error)
 		return c.last, nil
 	}
 	last, err := p.count(ctx, e)
-	if err == nil {
-		c.at, c.last = now, last
+	if err != nil {
+		return last, err
 	}
-	return last, err
+	c.at, c.last = now, last
+	if last.Unopened > 0 && !c.warned {
+		p.o.Log.Warn("check-ins at an event do not open", "event", e.No, "checkins", last.Unopened, "err", last.fault)
+	}
+	c.warned = last.Unopened > 0
+	return last, nil
 }
 
 // A passing is one guest at one door.
@@ -145,7 +153,14 @@ func (p *Pages) count(ctx context.Context, e *events.Event) (attendance, error) 
 			switch {
 			case err == nil:
 				s.person = who
-			case !errors.Is(err, vault.ErrShredded):
+			case errors.Is(err, vault.ErrShredded):
+			case errors.Is(err, vault.ErrSubject), errors.Is(err, vault.ErrMaster), errors.Is(err, qrgate.ErrNotFound):
+				// A key that was lost or damaged does not come back, and there are
+				// people at the door.
+				if a.Unopened++; a.fault == nil {
+					a.fault = err
+				}
+			default:
 				return err
 			}
 		}

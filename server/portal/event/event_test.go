@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,25 @@ type world struct {
 	keys    pass.Keys
 	letters []mail.Message
 	told    []qrgate.Checkin
+	log     lines
+}
+
+// lines are what was logged.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.all.String(), text)
 }
 
 func (w *world) Send(m mail.Message) error { w.letters = append(w.letters, m); return nil }
@@ -81,7 +101,7 @@ func newWorld(t *testing.T) *world {
 		w.events = events.New(p.Store, w.vault, time.Now)
 		return event.New(f, p.Reg, w.events, event.Options{
 			Checkins: w, Persons: w.vault, Sign: issue.With(2, key),
-			Links: master.Derive("event passes"), Mail: w, HelpLine: "19001075", Controller: "Sở Y tế", RetentionDays: 21, Log: slog.New(slog.DiscardHandler),
+			Links: master.Derive("event passes"), Mail: w, HelpLine: "19001075", Controller: "Sở Y tế", RetentionDays: 21, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		}).Routes()
 	})
 	return w
@@ -425,6 +445,35 @@ func TestWhoCame(t *testing.T) {
 	}
 	if page := w.page("owner", at); !strings.Contains(page, fmt.Sprintf("Vé %d, lần sau", guests[2].Number)) || !strings.Contains(page, "A1, A2") {
 		t.Error("the copied pass is not shown")
+	}
+}
+
+// A key that was lost, or a subject that was damaged, is one guest less and not an
+// event without figures.
+func TestWhoCameThoughOneDoesNotOpen(t *testing.T) {
+	w := newWorld(t)
+	at := w.open(w.tomorrow())
+	lan := &events.Guest{Category: 1, Details: events.Details{Name: "Lan", Phone: "+84905123456"}}
+	if err := w.events.Invite(t.Context(), "owner", 1, []*events.Guest{lan}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.events.Event(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tell(lan, "A1", wire.In, e.Starts)
+	damaged, lost := w.told[0], w.told[0]
+	damaged.Subject = qrgate.Subject{1}
+	lost.Day++ // has no key
+	w.told = append(w.told, damaged, lost)
+	if figures := w.page("guard", at+"/co-mat"); !strings.Contains(figures, `"all.came":"1"`) {
+		t.Errorf("figures = %s, want one guest who came", figures)
+	}
+	if page := w.page("owner", at); !strings.Contains(page, "2 lượt quét không mở được") {
+		t.Error("the page does not say that two check-ins cannot be opened")
+	}
+	if n := w.log.count("do not open"); n != 1 {
+		t.Errorf("the log says so %d times, want once", n)
 	}
 }
 

@@ -376,6 +376,9 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 	if err != nil {
 		return err
 	}
+	if present.Unopened > 0 {
+		rows = append(rows, []string{v.T("event.unopened", "n", page.Number(present.Unopened))})
+	}
 	if err := p.reg.Looked(r.Context(), v.Who.Account.ID, "export guests", "event "+strconv.Itoa(int(e.No))); err != nil {
 		return err
 	}
