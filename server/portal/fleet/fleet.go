@@ -38,6 +38,8 @@ type Options struct {
 	Log    *slog.Logger
 	Fresh  time.Duration // how long one read of the kiosks serves all; default 2 s
 	Most   int           // streams at a time; default 200
+	// Recheck is how often it is asked whether who watches may still; default one minute.
+	Recheck time.Duration
 }
 
 // Pages are the pages about kiosks.
@@ -56,6 +58,7 @@ func New(f *page.Frame, o Options) *Pages {
 		begun := time.Unix(1, 0)
 		o.Linked = func() time.Time { return begun }
 	}
+	o.Recheck = cmp.Or(o.Recheck, time.Minute)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -412,6 +412,31 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// Who may not look any more does not look on.
+func TestStreamEndsWithTheRole(t *testing.T) {
+	w := newWorld(t)
+	out, blocked, robbed := w.watch(t, "owner", ""), w.watch(t, "commune", ""), w.watch(t, "trade", "")
+	for _, v := range []*viewer{out, blocked, robbed} {
+		v.until("figures", "")
+	}
+	if err := w.Reg.EndSignIns(t.Context(), "owner", "owner", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Reg.Block(t.Context(), "admin", "commune", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Reg.TakeRole(t.Context(), "admin", "trade", w.Roles["trade"]); err != nil {
+		t.Fatal(err)
+	}
+	for who, v := range map[string]*viewer{"signed out": out, "blocked": blocked, "without the role": robbed} {
+		for v.lines.Scan() {
+		}
+		if err := v.lines.Err(); err != nil {
+			t.Errorf("the stream of somebody %s ended with %v, want that the server ended it", who, err)
+		}
+	}
+}
+
 func TestLetter(t *testing.T) {
 	since := time.Date(2026, 11, 26, 12, 0, 0, 0, qrgate.Zone)
 	m := judge.Message{

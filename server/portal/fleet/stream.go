@@ -19,7 +19,7 @@ const (
 	// patience is how long a viewer may take to receive an event.
 	patience = 10 * time.Second
 	// streamLasts is how long a stream lasts before its page asks for another, so that
-	// who has lost a role does not look on for long.
+	// who has lost some of the kiosks, but not all, does not look on for long.
 	streamLasts = 10 * time.Minute
 )
 
@@ -27,7 +27,7 @@ const (
 var errStreams = errors.New("fleet: too many streams")
 
 // stream answers with what changes on the page of the same filter, until the viewer
-// goes, does not read, or the server ends:
+// goes, does not read or may not look any more, or the server ends:
 //
 //	figures: HTML, the counts
 //	rows:    HTML, the whole list; first, and when other kiosks are in it
@@ -68,7 +68,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) err
 	text := fmt.Sprintf("retry: %d\n", 2000+rand.IntN(3000))
 	tick := time.NewTicker(p.board.fresh)
 	defer tick.Stop()
-	last := time.Now()
+	last, checked := time.Now(), time.Now()
 	var seen *snapshot
 	for {
 		now := sent
@@ -94,6 +94,12 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) err
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+		if time.Since(checked) >= p.Recheck {
+			if v.Still(ctx) != nil {
+				return nil // the page asks again, and is told
+			}
+			checked = time.Now()
 		}
 		if next, err := p.board.get(ctx); err == nil { // else the page sees that its figures stand still
 			s = next

@@ -37,7 +37,7 @@ func newWorld(t testing.TB) *world {
 	w.World = pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
 		w.kept = kept.New(p.Store, time.Now)
 		return fleet.New(f, fleet.Options{
-			Fleet: w.kept, Store: p.Store, Linked: w.since, Mail: true, Fresh: 5 * time.Millisecond, Most: 3,
+			Fleet: w.kept, Store: p.Store, Linked: w.since, Mail: true, Fresh: 5 * time.Millisecond, Most: 3, Recheck: 20 * time.Millisecond,
 			Secret: func(id string) []byte { return judge.Secret([]byte("key"), id) },
 			Tabs:   []fleet.Tab{{Path: "cau-hinh", Key: "fleet.tab.config"}, {Path: "lenh", Key: "fleet.tab.orders"}},
 		}).Routes()

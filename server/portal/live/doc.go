@@ -21,8 +21,8 @@
 //
 // Check-ins come within half a second, figures within [Options.Refresh]; what
 // another server stored shows in the figures within five seconds and not among
-// the check-ins. A stream ends with its request's context: give the server a
-// BaseContext that ends at shutdown.
+// the check-ins. A stream ends within a minute of its viewer's sign-in or role, and
+// with its request's context: give the server a BaseContext that ends at shutdown.
 //
 // Place and gate names are outside input and escaped by html/template. The page
 // shows nobody's name or number and both languages at once, because what is

@@ -23,6 +23,7 @@ type Options struct {
 	Refresh  time.Duration // how long one read of the kiosks serves all; default one second
 	Streams  int           // most at a time; default 1,000
 	Patience time.Duration // how long a viewer may take to receive an event; default 10 seconds
+	Recheck  time.Duration // how often it is asked whether a viewer may still look; default one minute
 }
 
 //go:embed pages assets
@@ -35,6 +36,7 @@ type Live struct {
 	open     bool
 	refresh  time.Duration
 	patience time.Duration
+	recheck  time.Duration
 	streams  chan struct{} // holds one value a stream
 
 	board *board
@@ -47,6 +49,7 @@ func New(f *page.Frame, s *store.Store, feed *ingest.Feed, log *slog.Logger, o O
 		feed: feed, log: log, open: o.Open,
 		refresh:  cmp.Or(o.Refresh, time.Second),
 		patience: cmp.Or(o.Patience, 10*time.Second),
+		recheck:  cmp.Or(o.Recheck, time.Minute),
 		streams:  make(chan struct{}, cmp.Or(o.Streams, 1000)),
 	}
 	f.Assets().Add(files, "assets")

@@ -26,9 +26,9 @@ const (
 	heartbeat = 15 * time.Second
 )
 
-// stream answers GET /live until the viewer goes, does not read, or the server
-// ends.
-func (l *Live) stream(w http.ResponseWriter, r *http.Request, _ *page.View) error {
+// stream answers GET /live until the viewer goes, does not read or may not look any
+// more, or the server ends.
+func (l *Live) stream(w http.ResponseWriter, r *http.Request, view *page.View) error {
 	select {
 	case l.streams <- struct{}{}:
 		defer func() { <-l.streams }()
@@ -66,7 +66,7 @@ func (l *Live) stream(w http.ResponseWriter, r *http.Request, _ *page.View) erro
 			}
 		}
 	})
-	err = v.follow(ctx, news)
+	err = v.follow(ctx, view, news)
 	if ctx.Err() == nil {
 		l.log.Debug("stream ended", "err", err)
 	}
@@ -82,10 +82,13 @@ type viewer struct {
 	heard time.Time // figures read before are older than the news
 }
 
-// follow sends what is new until ctx ends or the viewer does not take it.
-func (v *viewer) follow(ctx context.Context, news <-chan ingest.News) error {
+// follow sends what is new until ctx ends or the viewer does not take it or may not
+// have it any more.
+func (v *viewer) follow(ctx context.Context, view *page.View, news <-chan ingest.News) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	recheck := time.NewTicker(v.recheck)
+	defer recheck.Stop()
 	figures := time.NewTimer(v.due())
 	defer figures.Stop()
 	rested := time.NewTimer(0)
@@ -102,6 +105,11 @@ func (v *viewer) follow(ctx context.Context, news <-chan ingest.News) error {
 			continue
 		case <-beat.C:
 			text = ":\n\n"
+		case <-recheck.C:
+			if err := view.Still(ctx); err != nil {
+				return err
+			}
+			continue
 		case n := <-open:
 			open = nil
 			rested.Reset(pace)

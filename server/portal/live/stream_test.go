@@ -21,6 +21,7 @@ import (
 	"github.com/qrgate/qrgate/server/ingest"
 	"github.com/qrgate/qrgate/server/portal/live"
 	"github.com/qrgate/qrgate/server/portal/page"
+	"github.com/qrgate/qrgate/server/portal/pagetest"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/blank"
 	"github.com/qrgate/qrgate/server/store/register"
@@ -335,6 +336,45 @@ func TestStreamsAreBounded(t *testing.T) {
 		if r.StatusCode == http.StatusOK {
 			return
 		}
+	}
+}
+
+// Who may not look any more does not look on.
+func TestStreamEndsWithTheRole(t *testing.T) {
+	for name, change := range map[string]string{
+		"signed out":       "DELETE FROM signins WHERE account = 'admin'",
+		"blocked":          "UPDATE accounts SET state = 2 WHERE id = 'admin'",
+		"without the role": "DELETE FROM grants WHERE account = 'admin'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := pagetest.NewOver(t, "http://127.0.0.1", func(p *pagetest.World, f *page.Frame) []page.Route {
+				o := live.Options{Refresh: 5 * time.Millisecond, Recheck: 20 * time.Millisecond}
+				return live.New(f, p.Store, ingest.NewFeed(nil), slog.New(slog.DiscardHandler), o).Routes()
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, "GET", w.URL+"/live", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := w.People["admin"].Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" {
+				t.Fatalf("GET /live = %s, %q", resp.Status, got)
+			}
+			if err := w.Store.Write(ctx, func(t store.Tx) error { _, err := t.Exec(change); return err }); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Errorf("the stream ended with %v, want that the server ended it", err)
+			}
+			if status, _, _ := w.Get("admin", "/live"); status == http.StatusOK {
+				t.Error("there is another stream for the asking")
+			}
+		})
 	}
 }
 

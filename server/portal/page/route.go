@@ -82,7 +82,7 @@ func (a Allow) check(v *View) error {
 func (f *Frame) serve(route Route) http.Handler {
 	run := func(w http.ResponseWriter, r *http.Request) {
 		v := f.stranger(r)
-		v.session = !route.Bare
+		v.session, v.allow = !route.Bare, route.Allow
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {

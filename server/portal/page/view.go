@@ -42,6 +42,7 @@ type View struct {
 
 	f      *Frame
 	r      *http.Request
+	allow  Allow // of the route
 	notice string
 	// session says that the browser's session was loaded: it is not for what
 	// machines fetch, nor for what fails before its route is known.
@@ -61,6 +62,21 @@ func (v *View) identify(ctx context.Context) error {
 	}
 	v.Who = who
 	return err
+}
+
+// Still returns an error once what is being answered would not be answered if it were
+// asked for now: the viewer has signed out, is blocked or has lost the role. It is for
+// answers that do not end by themselves.
+func (v *View) Still(ctx context.Context) error {
+	now := &View{}
+	if v.Who != nil && !v.allow.anybody {
+		who, err := v.f.o.Register.SignedIn(ctx, v.Who.ID)
+		if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+			return fmt.Errorf("page: still: %w", err)
+		}
+		now.Who = who
+	}
+	return v.allow.check(now)
 }
 
 // T returns a text in the reader's language.
