@@ -395,7 +395,7 @@ func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // serveHTTP serves h until ctx ends, and then lets what is under way end.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: patient{h, writeFor}, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10,
 		// A stream ends with the server.
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -411,4 +411,67 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		return fmt.Errorf("http %s: %w", l.Addr(), err)
 	}
 	return <-stopped
+}
+
+const (
+	// writeFor is how long a client may take for a piece of an answer.
+	writeFor = time.Minute
+	// writeMost is how many bytes a piece has at most.
+	writeMost = 64 << 10
+)
+
+// A patient handler gives an answer up once a piece of it is not taken in time. It has
+// no limit for all of it: a large file on a slow line takes as long as it takes.
+type patient struct {
+	http.Handler
+	each time.Duration
+}
+
+func (p patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.Handler.ServeHTTP(&pieces{ResponseWriter: w, out: http.NewResponseController(w), each: p.each}, r)
+}
+
+// pieces are an answer that is sent piece by piece.
+type pieces struct {
+	http.ResponseWriter
+	out  *http.ResponseController
+	each time.Duration
+	own  bool // the handler sets deadlines itself: it is a stream
+}
+
+// Unwrap lets a [http.ResponseController] find what is not of this type.
+func (p *pieces) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// SetWriteDeadline is what a [http.ResponseController] calls.
+func (p *pieces) SetWriteDeadline(at time.Time) error {
+	p.own = true
+	return p.out.SetWriteDeadline(at)
+}
+
+func (p *pieces) wait() error {
+	if p.own {
+		return nil
+	}
+	return p.out.SetWriteDeadline(time.Now().Add(p.each))
+}
+
+// WriteHeader implements [http.ResponseWriter]. An answer without a body is sent after
+// its handler has returned.
+func (p *pieces) WriteHeader(status int) {
+	p.wait() // if it cannot be set, the client has gone
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (p *pieces) Write(b []byte) (n int, err error) {
+	for {
+		if err := p.wait(); err != nil {
+			return n, err
+		}
+		piece := b[n:min(len(b), n+writeMost)]
+		done, err := p.ResponseWriter.Write(piece)
+		if n += done; err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }
