@@ -76,6 +76,7 @@ type Sender struct {
 
 	// Owned by Run.
 	now      connState
+	epoch    wire.Epoch // whose numbers those below are
 	flights  []*flight
 	liveFrom uint64 // records from here on were put while connected
 	backNext uint64 // no record of the backlog below this, and no live one below
@@ -117,7 +118,7 @@ func NewSender(kiosk string, key ed25519.PrivateKey, q *outbox.Queue, link Link,
 	return &Sender{
 		kiosk: kiosk, key: key, queue: q, link: link, keys: keys, o: o,
 		wake: make(chan struct{}, 1), receipts: make(chan handed, 16), sent: make(chan *flight, window),
-		limit: wire.MaxBatchRecords, forkWait: minForkWait,
+		limit: wire.MaxBatchRecords, forkWait: minForkWait, epoch: q.Stats().Epoch,
 	}
 }
 
@@ -239,6 +240,7 @@ func (s *Sender) step(ctx context.Context) (wait time.Duration, err error) {
 			return 0, err
 		}
 	}
+	s.renew()
 	s.follow(now)
 	s.land()
 	if s.now.up {
@@ -267,6 +269,18 @@ func (s *Sender) step(ctx context.Context) (wait time.Duration, err error) {
 		}
 	}
 	return max(wait, 0), nil
+}
+
+// renew takes note of a new epoch, which not only the Sender begins: an order does,
+// too. It counts from 1 again, and what it carried is backlog.
+func (s *Sender) renew() {
+	st := s.queue.Stats()
+	if st.Epoch == s.epoch {
+		return
+	}
+	const opened = 1 // the record that the epoch begins with
+	s.epoch, s.flights = st.Epoch, nil
+	s.liveFrom, s.backNext, s.liveNext = opened+st.Carried+1, 0, 0
 }
 
 // follow takes note of what has become of the link.
@@ -499,7 +513,5 @@ func (s *Sender) fork(now time.Time) error {
 	st := s.queue.Stats()
 	s.o.Log.Warn("server knows another history, new epoch", "old", old.Epoch, "through", old.Through, "epoch", st.Epoch, "carried", st.Carried)
 	s.count(func(st *SenderStats) { st.Forks++ })
-	s.flights = nil
-	s.liveFrom, s.backNext, s.liveNext = st.Last+1, 0, 0
 	return nil
 }

@@ -193,6 +193,33 @@ func TestBatchAfterItsRecordsWereCarried(t *testing.T) {
 	})
 }
 
+// An order begins an epoch behind the sender's back, while the link stays up and
+// nothing is under way: the new one is delivered all the same, its carried records
+// as backlog and those of people who come as live.
+func TestEpochByOrderOnQuietLink(t *testing.T) {
+	bubble(t, 1, func(w *world) {
+		w.line.connect(true)
+		w.scan(100)
+		w.drain()
+		w.server.save()
+		w.scan(1) // its receipt says what is in the backup, and so need not be carried
+		w.drain()
+		before := len(w.line.batches())
+		if err := w.q.NewEpoch(wire.OpenedOrder); err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+		w.scan(1)
+		w.drain()
+		w.check()
+		for _, b := range w.line.batches()[before:] {
+			if want := b.First <= 1+w.q.Stats().Carried; b.Epoch != w.q.Stats().Epoch || b.Backlog != want {
+				t.Errorf("batch from %d of epoch %s: backlog %t, want %t in epoch %s", b.First, b.Epoch, b.Backlog, want, w.q.Stats().Epoch)
+			}
+		}
+	})
+}
+
 func TestLiveBeforeBacklog(t *testing.T) {
 	bubble(t, 1, func(w *world) {
 		w.scan(5000)
