@@ -228,7 +228,7 @@ func ledger(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	report, err := outbox.Verify(ctx, c.outbox())
+	report, err := outbox.Verify(ctx, c.outbox(), nil)
 	if err != nil {
 		return err
 	}
@@ -240,8 +240,13 @@ func checkOutbox(ctx context.Context, env environment) error {
 	if len(env.args) != 1 {
 		return fmt.Errorf("%w: check-outbox PATH", errUsage)
 	}
-	_, err := outbox.Verify(ctx, env.args[0])
-	return err
+	var failed error
+	_, err := outbox.Verify(ctx, env.args[0], func() {
+		if _, err := fmt.Fprintln(env.out, "reading on"); err != nil {
+			failed = err
+		}
+	})
+	return errors.Join(err, failed)
 }
 
 // decodePatience is how long one image may take. The deadline of a camera's frame

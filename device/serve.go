@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,9 +47,15 @@ import (
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
-// checkTime bounds the check of the outbox in a child process: a damaged file
-// can make a reader spin, and the door must open all the same.
-const checkTime = 60 * time.Second
+const (
+	// checkTime is how long the check of the outbox in a child process may go without
+	// getting on: a damaged file can make a reader spin, and the door must open all
+	// the same. A large file on a slow card is no damaged one, however long it takes.
+	checkTime = 60 * time.Second
+	// workTime is what whoever started the program is asked for, again and again while
+	// a large ledger is checked or mended: the card may write for long in between.
+	workTime = 5 * time.Minute
+)
 
 // serve runs the door until ctx ends. A kiosk that was wiped is new, and waits for a code.
 func serve(ctx context.Context, env environment) error {
@@ -144,7 +153,7 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 		identity = who.CPU + " " + who.Card
 	}
 	s.queue, err = outbox.Open(ctx, c.outbox(), outbox.Options{
-		Limit: c.Limit, Identity: identity, Check: checkInChild, Log: log.With("task", "outbox"), Now: s.clock.Read,
+		Limit: c.Limit, Identity: identity, Check: checkInChild, Working: working, Log: log.With("task", "outbox"), Now: s.clock.Read,
 	})
 	if err != nil {
 		return s, err
@@ -326,20 +335,59 @@ func forget(ctx context.Context, s *seal.Sealer) error {
 	}
 }
 
+// working tells whoever started the program, and waits for it to be ready, that it has
+// work before that and gets on with it.
+func working() {
+	// One that is not heard is followed by the next.
+	_ = board.NewNotifier(os.Getenv).Extend(workTime)
+}
+
 // checkInChild verifies an outbox in a process of its own: a damaged file may
 // end or hang that one, and not the door.
 func checkInChild(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, self, "check-outbox", path).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	return checkBy(ctx, self, path, checkTime, working)
+}
+
+// errStalled says that a check got on no more.
+var errStalled = errors.New("the check does not get on")
+
+// checkBy has program check an outbox. Each line that it says shows that it gets on,
+// and working is called; after stalled without one it is ended.
+func checkBy(ctx context.Context, program, path string, stalled time.Duration, working func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := time.AfterFunc(stalled, func() { cancel(errStalled) })
+	defer limit.Stop()
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, "check-outbox", path)
+	cmd.Stderr = &said
+	cmd.Stdout = writerFunc(func(p []byte) (int, error) {
+		limit.Reset(stalled)
+		working()
+		return len(p), nil
+	})
+	// A check whose door is gone would only slow down the next one's. The kernel ties
+	// the two by the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err := cmd.Run()
+	if errors.Is(context.Cause(ctx), errStalled) {
+		err = errStalled
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said.Bytes())
 	}
 	return nil
 }
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func openPanel(c Config, log *slog.Logger) (panel.Panel, func(), error) {
 	if c.GPIO {

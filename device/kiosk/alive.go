@@ -8,7 +8,8 @@ const hungAfter = 20 * time.Second
 
 // Alive reports whether the door gets on with its work. Whoever restarts a program
 // that hangs asks every few seconds; the door was free, or had begun with somebody, at
-// some time within hungAfter.
+// some time within hungAfter. Somebody who waits while the ledger is written anew, in a
+// new epoch, is waiting for work that gets on.
 func (k *Kiosk) Alive(now time.Time) bool {
 	free := k.mu.TryLock()
 	if free {
@@ -18,6 +19,9 @@ func (k *Kiosk) Alive(now time.Time) bool {
 	defer k.alive.Unlock()
 	if free || k.free.IsZero() {
 		k.free = now
+	}
+	if worked := k.Queue.Worked(); worked.After(k.free) {
+		k.free = worked
 	}
 	return now.Sub(k.free) < hungAfter
 }

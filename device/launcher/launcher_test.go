@@ -56,6 +56,15 @@ func program(how string) int {
 	case "mute":
 		n.Ready()
 		<-make(chan bool)
+	case "slow": // beyond what a version on trial has
+		for range 80 {
+			n.Extend(time.Minute)
+			time.Sleep(100 * time.Millisecond)
+		}
+		n.Ready()
+		go n.Run(alive, func() bool { return true })
+		<-stop
+		return 0
 	case "next":
 		n.Ready()
 		return launcher.ExitNext
@@ -240,6 +249,17 @@ func TestAProvenVersionThatCrashLoopsIsGivenUpToo(t *testing.T) {
 	}
 	if got := w.state(); got.Good != "" || got.Returned.Version != "1.1.0" {
 		t.Errorf("state = %+v, want the packaged program", got)
+	}
+}
+
+// A ledger that is mended takes longer than a version has; one that gets on is waited for.
+func TestAVersionThatAsksForTimeIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "good", "1.1.0=slow")
+	w.o.Ready = 5 * time.Second
+	w.ask("1.1.0")
+	if events := w.run("proven 1.1.0"); count(events, "started 1.1.0") != 1 {
+		t.Errorf("events = %q, want one start", events)
 	}
 }
 

@@ -49,7 +49,7 @@ type Options struct {
 }
 
 // patience is how many times as long a version that had proven itself may take to
-// be ready: a ledger that is mended takes its time.
+// be ready. One with a large ledger to check or to mend asks for more as it gets on.
 const patience = 6
 
 func (o *Options) fill() {
@@ -141,6 +141,7 @@ func once(ctx context.Context, s *Slots, c Choice, args []string, ear *ear, o Op
 	}
 	limit := time.NewTimer(ready) // until the next thing that must happen
 	defer limit.Stop()
+	due := time.Now().Add(ready)
 	var settled, watch <-chan time.Time
 	if o.Watch > 0 {
 		tick := time.NewTicker(o.Watch / 2)
@@ -162,8 +163,11 @@ func once(ctx context.Context, s *Slots, c Choice, args []string, ear *ear, o Op
 				settled = settle.C
 				o.Tell("ready", c)
 			}
-			if isReady {
+			if more := extension(word); isReady {
 				limit.Reset(o.Alive)
+			} else if more > time.Until(due) {
+				due = time.Now().Add(more)
+				limit.Reset(more)
 			}
 		case <-settled:
 			settled, proven = nil, true
@@ -197,6 +201,24 @@ func once(ctx context.Context, s *Slots, c Choice, args []string, ear *ear, o Op
 			return false
 		}
 	}
+}
+
+// maxExtension bounds what a program may ask for at a time.
+const maxExtension = 10 * time.Minute
+
+// extension returns how much longer a program asks to be waited for before it is ready,
+// as it would ask systemd; 0 if it does not.
+func extension(word string) time.Duration {
+	for line := range strings.SplitSeq(word, "\n") {
+		if us, asks := strings.CutPrefix(line, "EXTEND_TIMEOUT_USEC="); asks {
+			n, err := strconv.ParseInt(us, 10, 64)
+			if err != nil || n < 0 {
+				return 0
+			}
+			return time.Duration(min(n, maxExtension.Microseconds())) * time.Microsecond
+		}
+	}
+	return 0
 }
 
 // stop asks the program to end, and ends it if it does not.

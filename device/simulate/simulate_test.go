@@ -118,7 +118,7 @@ func TestSimulatedKiosksRecordWithoutAServer(t *testing.T) {
 			}
 			held := uint64(0)
 			for n := range o.Kiosks {
-				r, err := outbox.Verify(t.Context(), filepath.Join(state, fmt.Sprintf("sim-%05d", n+1), "outbox.db"))
+				r, err := outbox.Verify(t.Context(), filepath.Join(state, fmt.Sprintf("sim-%05d", n+1), "outbox.db"), nil)
 				if err != nil || len(r.Missing) > 0 {
 					t.Errorf("Verify() = %s, %v", r, err)
 				}

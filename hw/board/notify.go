@@ -45,6 +45,12 @@ func (n *Notifier) Interval() time.Duration { return n.every }
 // Ready says that the program has started.
 func (n *Notifier) Ready() error { return n.send("READY=1") }
 
+// Extend asks for d from now before the program must be ready: it gets on, but has
+// much to do.
+func (n *Notifier) Extend(d time.Duration) error {
+	return n.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
+}
+
 // Stopping says that the program is about to end.
 func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
 

@@ -53,7 +53,7 @@ func held(tx *bbolt.Tx, s state) (*contents, error) {
 	return c, nil
 }
 
-// A builder writes a new file. It is synced once, at the end: until then it has
+// A builder writes a new file. What counts is the sync at the end: until then it has
 // a name that the next Open deletes.
 type builder struct {
 	q     *Queue
@@ -74,6 +74,7 @@ func newBuilder(q *Queue, path string, from state) (*builder, error) {
 		b.s.Identity = from.Identity
 	}
 	b.s.tick(q.o.Now())
+	q.working()
 	var err error
 	if b.db, _, err = openBolt(path, true); err != nil {
 		return nil, err
@@ -110,6 +111,12 @@ func (b *builder) add(record []byte, c wire.Context) error {
 		if err := b.tx.Commit(); err != nil {
 			return err
 		}
+		if b.added%(batch*syncEvery) == 0 && !b.q.o.NoSync {
+			if err := b.db.Sync(); err != nil {
+				return err
+			}
+		}
+		b.q.working()
 		if err := b.begin(); err != nil {
 			return err
 		}
@@ -202,6 +209,7 @@ func (b *builder) addLetters(all []DeadLetter) error {
 
 // finish makes the file durable and closes it, or drops it if err is not nil.
 func (b *builder) finish(err error) error {
+	b.q.working()
 	if err == nil {
 		err = b.l.save()
 	}

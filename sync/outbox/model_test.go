@@ -141,7 +141,7 @@ func TestAgainstModel(t *testing.T) {
 			},
 			"reopen": func(rt *rapid.T) {
 				check(rt, q.Close())
-				if _, err := outbox.Verify(t.Context(), path); err != nil {
+				if _, err := outbox.Verify(t.Context(), path, nil); err != nil {
 					rt.Fatalf("Verify() error = %v", err)
 				}
 				moved := rapid.IntRange(0, 5).Draw(rt, "move") == 0

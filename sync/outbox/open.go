@@ -19,8 +19,13 @@ import (
 // compactOver is the size below which a file is left as it is.
 const compactOver = 256 << 10
 
-// batch is the number of records that a file being built takes in one commit.
-const batch = 2048
+// batch is the number of records that a file being built takes in one commit, and
+// syncEvery the number of commits after which it is synced: what a slow card has yet
+// to write at the end must not look like one that hangs.
+const (
+	batch     = 2048
+	syncEvery = 8
+)
 
 // Open opens the outbox at path, creates it if there is none, and repairs what
 // it finds: a file that fails its check is salvaged, one from another machine
@@ -38,18 +43,18 @@ func Open(ctx context.Context, path string, o Options) (*Queue, error) {
 	if o.Keep == 0 {
 		o.Keep = DefaultKeep
 	}
-	if o.Check == nil {
-		o.Check = func(ctx context.Context, path string) error {
-			_, err := Verify(ctx, path)
-			return err
-		}
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	q := &Queue{
 		path: path, o: o, changed: make(chan struct{}, 1),
 		rejected: map[uint64]wire.Reason{}, letters: map[letterID]struct{}{},
+	}
+	if o.Check == nil {
+		q.o.Check = func(ctx context.Context, path string) error {
+			_, err := Verify(ctx, path, q.working)
+			return err
+		}
 	}
 	if err := q.acquire(); err != nil {
 		return nil, err

@@ -156,7 +156,7 @@ func held(t testing.TB, q *outbox.Queue) (ids []uint64, unopened int) {
 
 func verify(t testing.TB, path string) outbox.Report {
 	t.Helper()
-	r, err := outbox.Verify(context.Background(), path)
+	r, err := outbox.Verify(context.Background(), path, nil)
 	if err != nil {
 		t.Fatalf("Verify(%s) = %v, error %v", path, r, err)
 	}
@@ -204,7 +204,7 @@ func TestSecondProcessIsLockedOut(t *testing.T) {
 	if !errors.Is(err, outbox.ErrLocked) || time.Since(start) > 5*time.Second {
 		t.Errorf("second Open() error = %v after %s, want ErrLocked at once", err, time.Since(start))
 	}
-	if _, err := outbox.Verify(t.Context(), path); !errors.Is(err, outbox.ErrLocked) {
+	if _, err := outbox.Verify(t.Context(), path, nil); !errors.Is(err, outbox.ErrLocked) {
 		t.Errorf("Verify() of an open outbox error = %v, want ErrLocked", err)
 	}
 }
@@ -283,4 +283,42 @@ func TestNewEpochCarries(t *testing.T) {
 	if _, err := os.Stat(path + ".new"); err == nil {
 		t.Error("path.new is left behind")
 	}
+}
+
+// Who starts a kiosk, and who watches its door, hear that a large ledger is being gone
+// through; the door is not ended for it.
+func TestLongWorkShowsThatItGetsOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outbox.db")
+	worked := 0
+	o := outbox.Options{NoSync: true, Working: func() { worked++ }}
+	q := open(t, path, o)
+	for n := range uint64(4100) {
+		put(t, q, n)
+	}
+	heard := func(what string, least int) {
+		t.Helper()
+		if worked < least {
+			t.Errorf("%s: heard of %d times, want %d at least", what, worked, least)
+		}
+		worked = 0
+	}
+	worked = 0
+	before := time.Now()
+	if err := q.NewEpoch(wire.OpenedOrder); err != nil {
+		t.Fatal(err)
+	}
+	heard("a new epoch", 3)
+	if at := q.Worked(); at.Before(before) || at.After(time.Now()) {
+		t.Errorf("Worked() = %s, want a time from %s on", at, before)
+	}
+	shut(t, q)
+	if _, err := outbox.Verify(t.Context(), path, func() { worked++ }); err != nil {
+		t.Fatal(err)
+	}
+	heard("Verify", 4)
+	o.Check = func(context.Context, string) error { return errors.New("damaged") }
+	if q = open(t, path, o); q.Stats().By != wire.OpenedSalvage {
+		t.Errorf("Stats() after a check that failed = %+v, want salvage", q.Stats())
+	}
+	heard("salvage", 4)
 }

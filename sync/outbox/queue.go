@@ -57,6 +57,7 @@ type Options struct {
 	Check    func(ctx context.Context, path string) error // Verify in a child process; nil is in this one
 	NoSync   bool                                         // no fsync: only to show that the tests of power cuts would see it
 	Log      *slog.Logger                                 // nil is silent
+	Working  func()                                       // called again and again while Open or NewEpoch goes through a large file; nil is nobody
 	Now      func() when.Reading                          // what the kiosk knows of the time
 }
 
@@ -82,7 +83,8 @@ type Queue struct {
 	broken   error
 	closed   bool
 
-	view atomic.Pointer[view]
+	view   atomic.Pointer[view]
+	worked atomic.Int64 // see Worked
 
 	swap sync.RWMutex // held by readers of db, and by who replaces it
 	db   *bbolt.DB
@@ -378,6 +380,24 @@ func (q *Queue) measure() error {
 
 func (q *Queue) publish() {
 	q.view.Store(&view{state: q.s.clone(), ranges: q.ranges, used: q.used, near: q.near() || q.diskFull, letters: len(q.letters)})
+}
+
+// working notes that a long piece of work gets on.
+func (q *Queue) working() {
+	q.worked.Store(time.Now().UnixNano())
+	if q.o.Working != nil {
+		q.o.Working()
+	}
+}
+
+// Worked returns when the queue last got on with going through its file, and the zero
+// time if it never did. A Put waits for that as long as it takes: one that waits is
+// no sign that the disk hangs.
+func (q *Queue) Worked() time.Time {
+	if at := q.worked.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 func (q *Queue) signal() {

@@ -26,7 +26,7 @@ func (q *Queue) salvage() error {
 		return err
 	}
 	defer f.Close()
-	c, err := scan(f)
+	c, err := scan(f, q.working)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ type find struct {
 // scan reads a damaged file from end to end, pays no heed to its structure, and
 // collects every frame that is whole. bbolt never writes a page in place, so
 // pages that it has given up hold older copies of what the damaged ones held.
-func scan(f *os.File) (*contents, error) {
+func scan(f *os.File, working func()) (*contents, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func scan(f *os.File) (*contents, error) {
 	letters := map[uint64]DeadLetter{}
 	var finds []find
 	var epoch wire.Epoch // that contexts name
-	frames(f, fi.Size(), func(at int64, key, value []byte) {
+	frames(f, fi.Size(), working, func(at int64, key, value []byte) {
 		switch kind(value[1]) {
 		case recordFrame:
 			e, err := unframeEntry(key, value)
@@ -217,11 +217,12 @@ func (x find) read(f io.ReaderAt) ([]byte, error) {
 	return e.record, err
 }
 
-// frames calls fn with all that begins like a frame.
-func frames(r io.ReaderAt, size int64, fn func(at int64, key, value []byte)) {
+// frames calls fn with all that begins like a frame, and working now and then.
+func frames(r io.ReaderAt, size int64, working func(), fn func(at int64, key, value []byte)) {
 	const step = 1 << 20
 	buf := make([]byte, keySize+step+frameHead+maxBody)
 	for base := int64(0); base < size; base += step {
+		working()
 		chunk := buf[:min(int64(len(buf)), size-base)]
 		readAll(r, chunk, base)
 		end := min(keySize+step, len(chunk)-frameHead) // the next chunk begins here

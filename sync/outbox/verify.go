@@ -58,16 +58,20 @@ func thousands(n uint64) string {
 // Verify reads the closed outbox at path and checks all of it: the structure,
 // each value's checksum, the chain, and that no number is missing. The report is
 // filled as far as the file could be read. The error is ErrLocked if a process
-// has the outbox open. It changes nothing and does not map the file.
-func Verify(ctx context.Context, path string) (Report, error) {
-	r, err := verify(ctx, path)
+// has the outbox open. It changes nothing and does not map the file. working, unless
+// it is nil, is called now and then: a large file takes minutes on a slow card.
+func Verify(ctx context.Context, path string, working func()) (Report, error) {
+	if working == nil {
+		working = func() {}
+	}
+	r, err := verify(ctx, path, working)
 	if err != nil {
 		return r, fmt.Errorf("outbox: verify: %w", err)
 	}
 	return r, nil
 }
 
-func verify(ctx context.Context, path string) (Report, error) {
+func verify(ctx context.Context, path string, working func()) (Report, error) {
 	var r Report
 	f, err := os.Open(path)
 	if err != nil {
@@ -108,8 +112,11 @@ func verify(ctx context.Context, path string) (Report, error) {
 			if c == nil {
 				return errNoState
 			}
-			if r.Held%1024 == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if r.Held%1024 == 0 {
+				working()
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 			}
 			err = c.record(key, value)
 		default:
