@@ -61,7 +61,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitStorage = 75
+	exitStorage = launcher.ExitStorage
 )
 
 const defaultConfig = "/etc/qrgate/kiosk.toml"
@@ -184,10 +184,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, outbox.ErrBroken):
+	case errors.Is(err, outbox.ErrBroken), c.name == "run" && ofDisk(err):
 		return exitStorage
 	}
 	return exitFailed
+}
+
+// ofDisk reports whether err is a disk's that fails, is full or takes no writes.
+func ofDisk(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EUCLEAN}, func(of error) bool { return errors.Is(err, of) })
 }
 
 func usage(w io.Writer) {

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/qrgate/qrgate/sync/outbox"
 )
 
 // A check of a large ledger may take as long as it likes while it gets on; one that
@@ -36,5 +41,22 @@ func TestASlowCheckIsNoDamage(t *testing.T) {
 				t.Errorf("heard of %d times that it gets on, want up to %d", heard, tt.heard)
 			}
 		})
+	}
+}
+
+// What the disk did is told apart from what the program did: a launcher holds only the
+// latter against a version.
+func TestADisksFaultHasItsExitStatus(t *testing.T) {
+	for err, want := range map[error]bool{
+		&os.PathError{Op: "open", Path: "outbox.db.lock", Err: syscall.EROFS}: true,
+		fmt.Errorf("agent: state: %w", syscall.ENOSPC):                        true,
+		&os.PathError{Op: "read", Path: "void.list", Err: syscall.EIO}:        true,
+		&os.PathError{Op: "open", Path: "kiosk.key", Err: syscall.ENOENT}:     false,
+		errors.New("agent: keys.cbor: wrong signature"):                       false,
+		outbox.ErrLocked: false,
+	} {
+		if got := ofDisk(err); got != want {
+			t.Errorf("ofDisk(%v) = %t", err, got)
+		}
 	}
 }

@@ -13,7 +13,8 @@
 // The promise: whatever moment the power goes at, the next start finds a version
 // that has run before. A version is tried at most [Tries] times, counted on disk
 // before each start, and stays only after it has said that it is ready and has run on
-// for a while. A disk that cannot be written tries nothing new. When nothing in the
+// for a while. One that the disk failed ([ExitStorage]) was not tried: it is put off,
+// or starts again if it runs for good. A disk that cannot be written tries nothing new. When nothing in the
 // folder can be used, the packaged program runs.
 //
 //	slots := launcher.OpenSlots(dir, launcher.Packaged{Program: path, Version: version})

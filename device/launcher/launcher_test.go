@@ -56,6 +56,11 @@ func program(how string) int {
 	case "mute":
 		n.Ready()
 		<-make(chan bool)
+	case "disk":
+		return launcher.ExitStorage
+	case "disk-when-ready":
+		n.Ready()
+		return launcher.ExitStorage
 	case "slow": // beyond what a version on trial has
 		for range 80 {
 			n.Extend(time.Minute)
@@ -261,6 +266,46 @@ func TestAVersionThatAsksForTimeIsWaitedFor(t *testing.T) {
 	if events := w.run("proven 1.1.0"); count(events, "started 1.1.0") != 1 {
 		t.Errorf("events = %q, want one start", events)
 	}
+}
+
+// A disk that fails says nothing about a version: neither is one that runs for good
+// given up, nor is one on trial never tried again.
+func TestADiskThatFailsIsNoVersionsFault(t *testing.T) {
+	w := newWorld(t, "good", "1.1.0=good", "1.2.0=good")
+	w.ask("1.1.0")
+	w.run("proven 1.1.0")
+	for _, how := range []string{"disk", "disk-when-ready"} {
+		w.o.Settle = time.Minute
+		w.o.Env = append(os.Environ(), behaviours+"=packaged=good 1.1.0="+how)
+		started := 0
+		tell := w.o.Tell
+		w.o.Tell = func(event string, c launcher.Choice) {
+			if event == "started" {
+				if started++; started > 12 {
+					event = "often"
+				}
+			}
+			tell(event, c)
+		}
+		w.run("often 1.1.0")
+		if got := w.state(); got.Good != "1.1.0" || got.Returned != nil || got.Crashes != 0 {
+			t.Errorf("%s: state = %+v, want 1.1.0 for good", how, got)
+		}
+		w.o.Tell = tell
+
+		w.o.Env = append(os.Environ(), behaviours+"=packaged=good 1.1.0=good 1.2.0="+how)
+		w.ask("1.2.0")
+		if events := w.run("ready 1.1.0"); count(events, "started 1.2.0") != 1 {
+			t.Errorf("%s: events = %q, want one start of the version on trial", how, events)
+		}
+		if got := w.state(); got.Good != "1.1.0" || got.Returned != nil || got.Trying != "" {
+			t.Errorf("%s: state = %+v, want 1.1.0 for good and nothing returned", how, got)
+		}
+	}
+	w.o.Settle = time.Millisecond
+	w.o.Env = append(os.Environ(), behaviours+"=packaged=good 1.1.0=good 1.2.0=good")
+	w.ask("1.2.0")
+	w.run("proven 1.2.0")
 }
 
 func TestANewVersionAsksForTheNext(t *testing.T) {

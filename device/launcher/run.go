@@ -24,6 +24,9 @@ import (
 // once, in the version that it has asked for.
 const ExitNext = 64
 
+// ExitStorage is the exit status with which the program says that the disk failed it.
+const ExitStorage = 75
+
 // The environment by which the program knows that it was started by a launcher.
 const (
 	EnvVersions = "QRGATE_VERSIONS" // folder of versions
@@ -186,6 +189,8 @@ func once(ctx context.Context, s *Slots, c Choice, args []string, ear *ear, o Op
 			case proven:
 			case again && isReady:
 				note(s.Stopped(c))
+			case cmd.ProcessState.ExitCode() == ExitStorage:
+				note(s.Faulted(c))
 			default:
 				note(s.Ended(c, reason))
 				again = false

@@ -229,6 +229,19 @@ func (s *Slots) Ended(c Choice, why release.Reason) error {
 	return s.keep(st, nil)
 }
 
+// Faulted says that the disk failed what c started before it had proven itself. No
+// other version would have fared better, so nothing is held against this one. A
+// version on trial is put off all the same, until it is asked for again: it may be
+// what fills the disk.
+func (s *Slots) Faulted(c Choice) error {
+	if !c.Trial {
+		return nil
+	}
+	st := s.state
+	st.Trying, st.Tries, st.Last = "", 0, ""
+	return s.keep(st, nil)
+}
+
 // Stopped says that what c started was asked to end before it had proven itself: that
 // was no try.
 func (s *Slots) Stopped(c Choice) error {
