@@ -46,6 +46,7 @@ type System struct {
 	wish     system.Wish
 	files    launcher.Versions
 	done     string    // stick whose offer was dealt with
+	brought  string    // version that a stick brought; "" is none
 	next     time.Time // look at the server
 	rootless bool      // it was logged that there is no root
 }
@@ -111,13 +112,16 @@ func (s *System) step(ctx context.Context) {
 	if src != nil {
 		if found := s.take(ctx, src, version, st); found != "" {
 			w.Install = found
+			if _, byHand := src.(Folder); byHand {
+				s.brought = found
+			}
 		}
 	}
 	if st.Refused != nil && st.Refused.Version == w.Install || release.Compare(w.Install, s.o.Running) <= 0 {
 		w.Install = ""
 	}
-	_, byHand := src.(Folder)
-	w.Start = w.Install != "" && st.Ready == w.Install && s.o.Still() && (s.o.Quiet() || byHand || s.done != "")
+	// Who brings a system on a stick waits for it; the server's has its hour.
+	w.Start = w.Install != "" && st.Ready == w.Install && s.o.Still() && (s.o.Quiet() || s.brought == w.Install)
 	s.put(w)
 }
 

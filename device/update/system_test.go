@@ -3,6 +3,7 @@ package update_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -71,4 +72,45 @@ func TestASystemIsWishedForAndVerifiedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	wished("it is ready", func(w system.Wish) bool { return w.Start })
+}
+
+// A stick that brought nothing does not take the quiet hour from what the server has.
+func TestAStickSeenBeforeDoesNotHurryTheServersSystem(t *testing.T) {
+	r := newRepo(t)
+	stick, dir, kept, root := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "release-root.json")
+	if err := errors.Join(os.CopyFS(filepath.Join(stick, "a", "qrgate-update"), r.files), durable.Replace(root, r.content("1.root.json"))); err != nil {
+		t.Fatal(err)
+	}
+	r.releaseAs(release.Name("1.1.0", machine), release.About{Product: release.Product, Version: "1.1.0", Arch: machine}, program(7))
+	var quiet atomic.Bool
+	var asked atomic.Int32
+	quiet.Store(true)
+	s := update.NewSystem(update.SystemOptions{
+		Dir: dir, State: kept, Machine: machine, Running: "1.0.0", Boot: "this start", Program: "1.1.0", Root: root, Sticks: filepath.Join(stick, "*", "qrgate-update"),
+		Site: r.address(), Floor: func() time.Time { return start }, Quiet: quiet.Load, Healthy: func() bool { return true }, Every: time.Millisecond,
+		Still: func() bool { asked.Add(1); return true }, // only of a system that is ready
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !is(); {
+			if time.Now().After(end) {
+				t.Fatalf("%s: wish %+v", what, system.ReadWish(dir))
+			}
+		}
+	}
+	until("the server's system", func() bool { return system.ReadWish(dir).Install == "1.1.0" })
+	quiet.Store(false)
+	if err := os.WriteFile(filepath.Join(kept, "state.json"), []byte(`{"ready":"1.1.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until("it is ready", func() bool { return asked.Load() > 2 })
+	if w := system.ReadWish(dir); w.Start {
+		t.Errorf("wish %+v while people come, want no start", w)
+	}
+	quiet.Store(true)
+	until("the quiet hour", func() bool { return system.ReadWish(dir).Start })
 }
