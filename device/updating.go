@@ -26,6 +26,7 @@ import (
 	"github.com/qrgate/qrgate/device/update"
 	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // updateConfig says where newer versions come from, and when they may start.
@@ -143,7 +144,8 @@ type quietHours struct {
 	queue   *outbox.Queue
 	clock   *when.Clock
 	traffic *update.Traffic
-	last    uint64 // record
+	epoch   wire.Epoch
+	last    uint64 // record of it
 
 	mu   sync.Mutex
 	at   time.Time // of the last record, by this process's own clock
@@ -151,7 +153,8 @@ type quietHours struct {
 }
 
 func newQuietHours(c Config, queue *outbox.Queue, clock *when.Clock) *quietHours {
-	h := &quietHours{c: c, queue: queue, clock: clock, traffic: update.OpenTraffic(c.traffic()), last: queue.Stats().Last}
+	h := &quietHours{c: c, queue: queue, clock: clock, traffic: update.OpenTraffic(c.traffic())}
+	h.came()
 	h.best = h.traffic.Quietest()
 	return h
 }
@@ -179,6 +182,18 @@ func (h *quietHours) still() bool {
 	return time.Since(h.at) >= stillFor
 }
 
+// came returns how many have come since it was called last. A new epoch counts from 1
+// again, and begins with what it took over: of it nobody is known to have come.
+func (h *quietHours) came() uint64 {
+	st := h.queue.Stats()
+	came := st.Last - h.last
+	if st.Epoch != h.epoch {
+		came = 0
+	}
+	h.epoch, h.last = st.Epoch, st.Last
+	return came
+}
+
 func (h *quietHours) run(ctx context.Context, log *slog.Logger) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -189,9 +204,7 @@ func (h *quietHours) run(ctx context.Context, log *slog.Logger) error {
 			return nil
 		case <-tick.C:
 		}
-		last := h.queue.Stats().Last
-		came := last - h.last
-		h.last = last
+		came := h.came()
 		now := h.clock.Now().In(vietnam)
 		h.traffic.Add(now, came)
 		h.mu.Lock()

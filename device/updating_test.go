@@ -6,6 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 func TestUpdateSettings(t *testing.T) {
@@ -76,5 +81,47 @@ func TestUpdateByHandSaysWhatIsMissing(t *testing.T) {
 	said.Reset()
 	if code := run(t.Context(), []string{"update", "-config", config, dir}, nil, &out, &said); code != exitFailed || !strings.Contains(said.String(), "release-root.json") {
 		t.Errorf("without a root: exit %d, %s", code, said.String())
+	}
+}
+
+// A new epoch counts from 1 again; that is nobody who came, least of all 2^64 of them.
+func TestNobodyComesWithANewEpoch(t *testing.T) {
+	c := Config{State: t.TempDir()}
+	clock := when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, time.Now, time.Time{})
+	q, err := outbox.Open(t.Context(), c.outbox(), outbox.Options{Now: clock.Read, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	hours := newQuietHours(c, q, clock)
+	come := func(n int) {
+		for range n {
+			_, err := q.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+				h := wire.Header{Seq: seq, Kind: wire.KindCheckin, Direction: wire.In, Verdict: wire.Admitted}
+				h.At(clock.Read())
+				return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	come(3)
+	if got := hours.came(); got != 3 {
+		t.Errorf("came() = %d, want 3", got)
+	}
+	st := q.Stats()
+	if _, err := q.Apply(&wire.Receipt{Epoch: st.Epoch, Generation: 1, Through: st.Last, Safe: st.Last, Hash: st.Hash}); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.NewEpoch(wire.OpenedOrder); err != nil {
+		t.Fatal(err)
+	}
+	if got := hours.came(); got != 0 {
+		t.Errorf("came() with a new epoch = %d, want 0", got)
+	}
+	come(1)
+	if got := hours.came(); got != 1 {
+		t.Errorf("came() in the new epoch = %d, want 1", got)
 	}
 }

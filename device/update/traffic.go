@@ -3,6 +3,7 @@ package update
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -25,10 +26,19 @@ const (
 	daysFade = 28
 )
 
-// OpenTraffic reads what is known; a file that is missing or damaged is begun anew.
+// most is more than ever come through a door in an hour of the day; earlier versions
+// wrote such numbers.
+const most = 1 << 40
+
+// OpenTraffic reads what is known; a file that is missing, damaged or cannot be true is
+// begun anew.
 func OpenTraffic(path string) *Traffic {
 	t := &Traffic{}
-	if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, t) != nil {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, t)
+	}
+	if err != nil || t.Days < 0 || slices.Max(t.Counts[:]) > most {
 		*t = Traffic{}
 	}
 	t.path = path

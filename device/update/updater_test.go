@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -313,5 +314,13 @@ func TestTheQuietestHour(t *testing.T) {
 	}
 	if got := update.OpenTraffic(path).Quietest(); got != 3 {
 		t.Errorf("damaged: %d, want 3", got)
+	}
+	// A ledger that began again at 1 was once taken for that many people.
+	club.Add(time.Date(2026, 11, 20, 11, 30, 0, 0, time.UTC), math.MaxUint64-90)
+	if err := club.Write(); err != nil {
+		t.Fatal(err)
+	}
+	if got := update.OpenTraffic(path).Quietest(); got != 3 {
+		t.Errorf("counts that cannot be true: %d, want 3", got)
 	}
 }
