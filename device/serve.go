@@ -225,7 +225,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	keeper := c.keeper(id, clock, func() { door.Stand() }, log.With("task", "enrolment"))
 	codes := carry.NewCodes(log.With("task", "carry"))
 	door, err = kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), List: s.list, Room: s.inside, Source: codes.Source(sources),
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys, List: s.list, Room: s.inside, Source: codes.Source(sources),
 		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
 		Revoked: keeper.Revoked, Witness: s.witness(),
 	}, log.With("task", "door"))
@@ -294,7 +294,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	}
 	tasks.Go(func() error { return heart.Run(ctx, link) })
 	tasks.Go(func() error { return s.orders.Run(ctx, link) })
-	tasks.Go(func() error { return forget(ctx, s.sealer) })
+	tasks.Go(func() error { return s.keepSealer(ctx, log.With("task", "seal")) })
 	tasks.Go(func() error { return notify.Run(ctx, alive) })
 	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
 	if c.Screen.listen != "" {
@@ -321,8 +321,9 @@ func linkTLS(c Config, id *agent.Identity, clock *when.Clock) *tls.Config {
 	return mqttlink.ClientTLS(id.CA, c.ServerName, cert, func() time.Time { return clock.TLSTime(id.Certificate().Leaf.NotBefore) })
 }
 
-// forget drops the sealer's key when it is old, though nobody comes.
-func forget(ctx context.Context, s *seal.Sealer) error {
+// keepSealer drops the sealer's key when it is old, though nobody comes, and has it
+// seal to the server's key of the day: a newer key list may name another.
+func (s *station) keepSealer(ctx context.Context, log *slog.Logger) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
@@ -330,7 +331,13 @@ func forget(ctx context.Context, s *seal.Sealer) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			s.Forget(now)
+			s.sealer.Forget(now)
+			// While the list names none that is valid today, the one before is better.
+			if key, err := s.id.SealKey(s.clock.Now()); err == nil {
+				if err := s.sealer.To(key.ID, key.Public); err != nil {
+					log.Error("still sealing to the key before", "err", err)
+				}
+			}
 		}
 	}
 }

@@ -1,16 +1,25 @@
 package main
 
 import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/seal"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A check of a large ledger may take as long as it likes while it gets on; one that
@@ -59,4 +68,54 @@ func TestADisksFaultHasItsExitStatus(t *testing.T) {
 			t.Errorf("ofDisk(%v) = %t", err, got)
 		}
 	}
+}
+
+// A newer key list names another key to seal to: the door goes over to it as it runs.
+func TestSealsToTheNewKeyWithoutARestart(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		id := beEnrolled(t, dir, "dong-ba-gate-1")
+		s := &station{id: id, clock: when.NewClock(when.Boot{1}, func() time.Duration { return time.Hour }, time.Now, time.Time{})}
+		first, err := id.SealKey(s.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.sealer, err = seal.New(first.ID, first.Public); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.keepSealer(ctx, newLog(io.Discard, 0)) }()
+		sealedTo := func() uint32 {
+			time.Sleep(2 * time.Minute)
+			box, _, err := s.sealer.Seal(time.Now(), nil, []byte("who"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return box.Key
+		}
+		if got := sealedTo(); got != first.ID {
+			t.Errorf("sealed to key %d, want %d", got, first.ID)
+		}
+		err = id.ReplaceKeys(wire.Seal(wire.ForKeys, 0, everybody, wire.KeyList{
+			V: wire.Version, Stamp: wire.Stamp{Generation: 1, Version: 2}, Keys: []wire.Key{
+				{ID: 7, Purpose: wire.ForReceipt, Public: everybody.Public().(ed25519.PublicKey)},
+				{ID: first.ID + 1, Purpose: wire.ForSeal, Public: key.PublicKey().Bytes()},
+			},
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sealedTo(); got != first.ID+1 {
+			t.Errorf("after a newer key list sealed to key %d, want %d", got, first.ID+1)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("keepSealer() = %v", err)
+		}
+	})
 }

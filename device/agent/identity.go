@@ -178,7 +178,7 @@ func openKeys(data []byte, root ed25519.PublicKey) (*wire.KeyList, error) {
 var ErrOld = errors.New("not newer than what is held")
 
 // ReplaceKeys puts a newer key list in force. It returns when the list is on
-// disk. Receipts are judged by it at once, cards and seals from the next start.
+// disk. Receipts and cards are judged by it at once.
 func (id *Identity) ReplaceKeys(data []byte) error {
 	list, err := openKeys(data, id.Root)
 	if err != nil {

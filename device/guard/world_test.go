@@ -115,7 +115,9 @@ func newWorld(t testing.TB, dir string) *world {
 	w.door, err = kiosk.New(kiosk.Door{
 		ID: kioskID, Source: w.scans, Queue: w.queue, Sealer: sealer, Clock: w.clock, Room: w.room, Orders: orders, Faces: []kiosk.Face{w.faces},
 		Panel: panel.NewRecorder(io.Discard, panel.Config{}, log), Witness: w.guard.Journal(),
-		Keys: pass.Keys{1: {Public: w.card.Public().(ed25519.PublicKey), From: pass.DayOf(today.AddDate(-1, 0, 0))}},
+		Keys: func() pass.Keys {
+			return pass.Keys{1: {Public: w.card.Public().(ed25519.PublicKey), From: pass.DayOf(today.AddDate(-1, 0, 0))}}
+		},
 		Config: wire.KioskConfig{
 			Place: "Chợ Đông Ba", Gate: "A1", Lane: 2, Direction: wire.In, OnFault: wire.AdmitUnrecorded, HelpLine: "19001075",
 			Accept: []pass.Kind{pass.Card, pass.CCCD}, Repeat: 4 * time.Second, Reset: 3 * time.Second,

@@ -57,9 +57,9 @@ type List interface {
 type Door struct {
 	ID     string // the kiosk's id
 	Config wire.KioskConfig
-	Keys   pass.Keys  // that sign own cards
-	List   List       // of void cards; nil has none and never has one
-	Room   *room.Room // who is inside; nil counts nobody and knows no event
+	Keys   func() pass.Keys // that sign own cards, as of now
+	List   List             // of void cards; nil has none and never has one
+	Room   *room.Room       // who is inside; nil counts nobody and knows no event
 	Source scan.Source
 	Queue  *outbox.Queue
 	Sealer *seal.Sealer
@@ -401,9 +401,9 @@ func (k *Kiosk) certain() time.Time {
 // turned away for a beginning that may long have passed.
 func (k *Kiosk) verifyPrint(p pass.Pass) error {
 	if state := k.Clock.Read().State; state == when.Synced || state == when.Holding {
-		return pass.Verify(p, k.Keys, pass.DayOf(k.Clock.Now()))
+		return pass.Verify(p, k.Keys(), pass.DayOf(k.Clock.Now()))
 	}
-	err := pass.Verify(p, k.Keys, pass.DayOf(k.Clock.Floor()))
+	err := pass.Verify(p, k.Keys(), pass.DayOf(k.Clock.Floor()))
 	if errors.Is(err, pass.ErrNotYet) {
 		return nil
 	}

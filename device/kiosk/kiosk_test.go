@@ -84,6 +84,7 @@ type site struct {
 	src   *queueOfScans
 	open  *seal.Opener
 	card  ed25519.PrivateKey
+	keys  pass.Keys // that the door trusts
 	path  string
 }
 
@@ -114,12 +115,13 @@ func newSite(t *testing.T, limit int64) *site {
 	t.Cleanup(func() { q.Close() })
 	lamps, src := &lampLog{}, &queueOfScans{}
 	log := slog.New(slog.DiscardHandler)
+	keys := pass.Keys{1: {Public: pub, From: pass.DayOf(today.AddDate(-1, 0, 0))}}
 	return &site{
-		queue: q, lamps: lamps, src: src, open: opener, card: card, path: path,
+		queue: q, lamps: lamps, src: src, open: opener, card: card, keys: keys, path: path,
 		door: kiosk.Door{
 			ID: kioskID, Source: src, Queue: q, Sealer: sealer, Clock: clock,
 			Panel: panel.NewRecorder(lamps, panel.Config{}, log),
-			Keys:  pass.Keys{1: {Public: pub, From: pass.DayOf(today.AddDate(-1, 0, 0))}},
+			Keys:  func() pass.Keys { return keys },
 			Config: wire.KioskConfig{
 				Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.AdmitUnrecorded,
 				Accept: []pass.Kind{pass.Card, pass.CCCD}, Repeat: 4 * time.Second, Reset: 3 * time.Second,
@@ -423,7 +425,7 @@ func BenchmarkScanToLamp(b *testing.B) {
 	}
 	k, err := kiosk.New(kiosk.Door{
 		ID: kioskID, Source: src, Queue: q, Sealer: sealer, Clock: clock, Panel: lamps,
-		Keys: pass.Keys{1: {Public: pub}},
+		Keys: func() pass.Keys { return pass.Keys{1: {Public: pub}} },
 		Config: wire.KioskConfig{
 			Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.Refuse,
 			Accept: []pass.Kind{pass.Card}, Repeat: 4 * time.Second, Reset: 3 * time.Second,

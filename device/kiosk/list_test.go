@@ -1,9 +1,11 @@
 package kiosk_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -44,7 +46,7 @@ func (s *site) issue(t *testing.T, kind pass.Kind, number uint32, issue uint8) s
 
 func TestVoidCardsAreRefused(t *testing.T) {
 	s := newSite(t, 0)
-	s.door.Keys[2] = pass.Key{Public: s.door.Keys[1].Public, Events: true}
+	s.keys[2] = pass.Key{Public: s.keys[1].Public, Events: true}
 	s.door.Config.Accept = []pass.Kind{pass.Card, pass.Family, pass.Staff, pass.Event}
 	s.door.List = newVoidList(t, today,
 		pass.Revocation{Number: 7, Through: pass.AllIssues}, pass.Revocation{Number: 8, Through: 2}, pass.Revocation{Number: 9, Through: pass.AllIssues})
@@ -161,5 +163,21 @@ func TestStaleList(t *testing.T) {
 		if known == tt.checked.IsZero() || known && tt.synced && age.Round(day) != today.Sub(tt.checked) {
 			t.Errorf("%s: ListAge() = %v, %t", tt.name, age, known)
 		}
+	}
+}
+
+// A key that is taken from the list is trusted no more, though the door runs on.
+func TestRevokedKeyIsRefusedAtOnce(t *testing.T) {
+	s := newSite(t, 0)
+	asked := 0
+	s.door.Keys = func() pass.Keys {
+		if asked++; asked > 1 {
+			return pass.Keys{}
+		}
+		return s.keys
+	}
+	got := s.serve(t, s.issue(t, pass.Card, 7, 1), s.issue(t, pass.Card, 8, 1))
+	if want := []string{panel.Admitted.String(), panel.Refused.String()}; !slices.Equal(got, want) {
+		t.Errorf("answers before and after the key was revoked = %v, want %v", got, want)
 	}
 }

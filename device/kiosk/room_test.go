@@ -25,7 +25,7 @@ func (s *site) withRoom(t *testing.T, event bool) (sign func(number uint32) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.door.Keys[2] = pass.Key{Public: public, Events: true}
+	s.keys[2] = pass.Key{Public: public, Events: true}
 	r, err := room.Open(filepath.Join(t.TempDir(), "room.db"), key)
 	if err != nil {
 		t.Fatal(err)

@@ -366,7 +366,7 @@ func newBenchDoor(b *testing.B, face kiosk.Face, n int) (*kiosk.Kiosk, func(*kio
 	close(src)
 	door, err := kiosk.New(kiosk.Door{
 		ID: "dong-ba-gate-1", Source: src, Queue: q, Sealer: sealer, Clock: clock, Faces: []kiosk.Face{face},
-		Panel: panel.NewRecorder(io.Discard, panel.Config{}, quietLog), Keys: pass.Keys{1: {Public: pub}},
+		Panel: panel.NewRecorder(io.Discard, panel.Config{}, quietLog), Keys: func() pass.Keys { return pass.Keys{1: {Public: pub}} },
 		Config: wire.KioskConfig{
 			Place: "Chợ Đông Ba", Gate: "A1", Direction: wire.In, OnFault: wire.Refuse,
 			Accept: []pass.Kind{pass.Card}, Repeat: 4 * time.Second, Reset: 3 * time.Second,

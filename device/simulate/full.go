@@ -84,7 +84,7 @@ func (r *run) full(ctx context.Context, n int, id *agent.Identity) error {
 	source := newVisitors(n, r)
 	lamps := panel.NewRecorder(io.Discard, panel.Config{}, log)
 	door, err := kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Keys: id.CardKeys(), List: list, Room: inside, Source: source,
+		ID: id.Kiosk, Keys: id.CardKeys, List: list, Room: inside, Source: source,
 		Queue: queue, Sealer: sealer, Panel: lamps, Faces: []kiosk.Face{(*lights)(r)}, Clock: clock, Orders: told.orders,
 		Config: told.doorOf(wire.KioskConfig{
 			Place: r.o.Place, Gate: fmt.Sprintf("S%d", n+1), Direction: wire.In, OnFault: wire.AdmitUnrecorded, HelpLine: "19001075",

@@ -17,6 +17,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/hpke"
@@ -47,13 +48,12 @@ var (
 	ErrBox = errors.New("sealed box does not open")
 )
 
-// A Sealer encrypts to one public key of the server. It is safe for concurrent
-// use.
+// A Sealer encrypts to one public key of the server at a time. It is safe for
+// concurrent use.
 type Sealer struct {
-	keyID  uint32
-	public hpke.PublicKey
-
 	mu      sync.Mutex
+	keyID   uint32
+	public  hpke.PublicKey
 	aead    cipher.AEAD // nil while no context is open
 	context wire.Context
 	counter uint64
@@ -62,11 +62,27 @@ type Sealer struct {
 
 // New returns a Sealer to the X25519 public key that the key list names keyID.
 func New(keyID uint32, public []byte) (*Sealer, error) {
+	s := &Sealer{}
+	if err := s.To(keyID, public); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// To seals to another public key from the next box on. The one in use changes
+// nothing; on an error the Sealer goes on with it.
+func (s *Sealer) To(keyID uint32, public []byte) error {
 	k, err := hpke.DHKEM(ecdh.X25519()).NewPublicKey(public)
 	if err != nil {
-		return nil, fmt.Errorf("seal: public key %d: %w", keyID, err)
+		return fmt.Errorf("seal: public key %d: %w", keyID, err)
 	}
-	return &Sealer{keyID: keyID, public: k}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.public != nil && keyID == s.keyID && bytes.Equal(public, s.public.Bytes()) {
+		return nil
+	}
+	s.keyID, s.public, s.aead = keyID, k, nil
+	return nil
 }
 
 // Seal encrypts plain, bound to additional, and returns the box with the context

@@ -212,3 +212,53 @@ func BenchmarkSeal(b *testing.B) {
 		}
 	}
 }
+
+// The server has a new key: what comes next is sealed to it, in a context of its own.
+func TestSealsToAnotherKey(t *testing.T) {
+	s, o := pair(t)
+	next, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1000, 0)
+	sealed := func() (wire.Sealed, wire.Context) {
+		t.Helper()
+		box, ctx, err := s.Seal(now, nil, []byte("who"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return box, ctx
+	}
+	box, ctx := sealed()
+	if err := s.To(3, []byte("no key")); err == nil {
+		t.Error("To a key that is none: no error")
+	}
+	if same, _ := sealed(); same.Context != box.Context || same.Key != 1 {
+		t.Errorf("after a key that is none: key %d, context %x, want 1 and the same", same.Key, same.Context)
+	}
+	for range 2 {
+		if err := s.To(2, next.PublicKey().Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	box2, ctx2 := sealed()
+	if err := s.To(2, next.PublicKey().Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := sealed(); again.Context != box2.Context || again.Counter != box2.Counter+1 {
+		t.Error("the key in use begins another context")
+	}
+	if _, err := o.Open(ctx, nil, box); err != nil {
+		t.Errorf("Open what was sealed before: %v", err)
+	}
+	if _, err := o.Open(ctx2, nil, box2); !errors.Is(err, seal.ErrKey) {
+		t.Errorf("Open with the old key alone: error %v, want ErrKey", err)
+	}
+	o2, err := seal.NewOpener(map[uint32][]byte{2: next.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o2.Open(ctx2, nil, box2); err != nil || string(got) != "who" {
+		t.Errorf("Open with the new key = %q, %v", got, err)
+	}
+}
