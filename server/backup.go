@@ -97,6 +97,13 @@ func restore(ctx context.Context, env environment) error {
 				return err
 			}
 			printReport(env.out, report)
+			kept, err := enrolments(env.config, s).Keep(ctx)
+			if err != nil {
+				return err
+			}
+			for _, id := range kept.Again {
+				fmt.Fprintf(env.out, "kiosk %s was revoked after this backup and stays revoked\n", id)
+			}
 			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.\nWhat they were told of void cards stays in force, until you have revoked again what this backup lacks and say: qrgate-server cards confirm")
 			return nil
 		})

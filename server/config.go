@@ -73,6 +73,10 @@ func (c Config) keysDir() string { return filepath.Join(c.State, "keys") }
 func (c Config) daysDir() string { return filepath.Join(c.State, "days") }
 func (c Config) tlsDir() string  { return filepath.Join(c.State, "tls") }
 
+// revokedDir remembers, outside the database, which kiosks are revoked; see package
+// store/enrolment.
+func (c Config) revokedDir() string { return filepath.Join(c.State, "revoked") }
+
 // releasesDir is the repository that kiosks fetch newer versions from.
 func (c Config) releasesDir() string {
 	if c.Releases != "" {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/qrgate/qrgate/server/broker"
@@ -25,11 +26,12 @@ type enrolling struct {
 	s     *store.Store
 	env   environment
 	nudge chan struct{}
+	gone  atomic.Pointer[[]enrolment.Mark] // revoked, and not in the database
 }
 
 // newEnrolling joins a desk to the beats that ingest answers.
 func newEnrolling(env environment, keys *enrol.Keys, ca *enrol.CA, s *store.Store, in *ingest.Ingest, tokens []byte) *enrolling {
-	e := &enrolling{rows: enrolment.New(s, time.Now), s: s, env: env, nudge: make(chan struct{}, 1)}
+	e := &enrolling{rows: enrolments(env.config, s), s: s, env: env, nudge: make(chan struct{}, 1)}
 	address, name := env.config.kioskBroker()
 	e.desk = enroldesk.New(enroldesk.Parts{
 		Enrolments: e.rows, Kiosks: s, Keys: keys, CA: ca, Opener: in.Opener, Sign: in.Sign, Tokens: tokens,
@@ -81,6 +83,39 @@ func (c Config) kioskBroker() (address, name string) {
 		name = c.Names[0]
 	}
 	return address, name
+}
+
+// keepEvery is how soon this server remembers, outside of the database, whom another one
+// has revoked.
+const keepEvery = time.Minute
+
+// keep lets nobody who was revoked have their right back by a restore.
+func (e *enrolling) keep(ctx context.Context) error {
+	k, err := e.rows.Keep(ctx)
+	if err != nil {
+		return err
+	}
+	e.gone.Store(&k.Unknown)
+	for _, id := range k.Again {
+		e.env.log.Warn("a backup had given a revoked kiosk its right back; it is revoked again", "kiosk", id)
+	}
+	return nil
+}
+
+// keepOn keeps until ctx ends.
+func (e *enrolling) keepOn(ctx context.Context) error {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := e.keep(ctx); err != nil && ctx.Err() == nil {
+			e.env.log.Error("revoked kiosks not remembered", "err", err)
+		}
+	}
 }
 
 // revokedEvery is how soon a kiosk that was revoked by another process loses

@@ -19,7 +19,6 @@ import (
 	"github.com/qrgate/qrgate/server/print"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
-	"github.com/qrgate/qrgate/server/store/enrolment"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
@@ -116,9 +115,9 @@ func kioskFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		case verb == "move" && len(args) == 1 && *place != "":
 			do = func(s *store.Store) error { return s.MoveKiosk(ctx, args[0], at) }
 		case verb == "revoke" && len(args) > 0:
-			do = func(s *store.Store) error { return enrolment.New(s, time.Now).Revoke(ctx, "", *wipe, args...) }
+			do = func(s *store.Store) error { return enrolments(env.config, s).Revoke(ctx, "", *wipe, args...) }
 		case verb == "reinstate" && len(args) == 1:
-			do = func(s *store.Store) error { return enrolment.New(s, time.Now).Reinstate(ctx, "", args[0]) }
+			do = func(s *store.Store) error { return enrolments(env.config, s).Reinstate(ctx, "", args[0]) }
 		default:
 			return fmt.Errorf("%w: kiosk add ID -place NAME [-place-number N] [-out DIR] [-count N] | move ID -place NAME [-place-number N] | list | revoke [-wipe] ID... | reinstate ID", errUsage)
 		}

@@ -8,6 +8,7 @@
 //	days/        keys of people and days, wrapped (package vault); serve
 //	tls/         the broker's certificate, and an ACL for an external broker; serve
 //	qrgate.db    the embedded database (package store); serve, and one-off commands
+//	revoked/     which kiosks are revoked (package store/enrolment); serve, kiosk, restore
 //	releases/    signed versions of the kiosks' program (package fleet/releases); release publish
 //	erased/      who was erased, as random numbers, and whose data is not used (package retention); serve, person
 //	clock        when the server's clock was believed last (package retention); serve, retention

@@ -9,6 +9,13 @@ import (
 	"github.com/qrgate/qrgate/server/store/enrolment"
 )
 
+// enrolments returns those of a database, with what is remembered of them outside.
+func enrolments(c Config, s *store.Store) *enrolment.Enrolments {
+	e := enrolment.New(s, time.Now)
+	e.Marks = c.revokedDir()
+	return e
+}
+
 // enrolmentCommand says whether new kiosks are taken, and that they may come after a
 // restore.
 func enrolmentCommand(ctx context.Context, env environment) error {
@@ -16,7 +23,7 @@ func enrolmentCommand(ctx context.Context, env environment) error {
 		return fmt.Errorf("%w: enrolment show | confirm", errUsage)
 	}
 	return withStore(ctx, env.config, func(s *store.Store) error {
-		e := enrolment.New(s, time.Now)
+		e := enrolments(env.config, s)
 		if env.args[0] == "confirm" {
 			if err := e.Confirm(ctx, ""); err != nil {
 				return err
@@ -28,7 +35,7 @@ func enrolmentCommand(ctx context.Context, env environment) error {
 		}
 		said := "new kiosks are taken"
 		if !at.IsZero() {
-			said = fmt.Sprintf("no new kiosks are taken: the database was restored at %s; revoke again what was revoked after its backup, then: qrgate-server enrolment confirm", at.UTC().Format(time.RFC3339))
+			said = fmt.Sprintf("no new kiosks are taken: the database was restored at %s; see with qrgate-server kiosk list that all that were revoked still are (%s remembers them), then: qrgate-server enrolment confirm", at.UTC().Format(time.RFC3339), env.config.revokedDir())
 		}
 		_, err = fmt.Fprintln(env.out, said)
 		return err

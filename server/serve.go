@@ -91,6 +91,9 @@ func serve(ctx context.Context, env environment) error {
 	if err := guard.keeper.Start(ctx); err != nil {
 		return err
 	}
+	if err := enrolling.keep(ctx); err != nil {
+		return err
+	}
 	letters, err := newMail(env)
 	if err != nil {
 		return err
@@ -138,6 +141,7 @@ func serve(ctx context.Context, env environment) error {
 	tasks.Go(func() error { defer stopLink(); return in.Run(ctx) })
 	tasks.Go(func() error { return in.Lists.Run(ctx) })
 	tasks.Go(func() error { return enrolling.desk.Run(ctx) })
+	tasks.Go(func() error { return enrolling.keepOn(ctx) })
 	looking.start(ctx, tasks)
 	tasks.Go(func() error { return in.Doors.Run(ctx) })
 	if ordering != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/sync/mqttlink"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 const (
@@ -35,7 +36,8 @@ const (
 	late       = 10 * time.Minute // a revocation before the start may not have been seen to
 )
 
-// A Kiosk is one that was revoked.
+// A Kiosk is one that was revoked. Of one whose ID is no kiosk's only the key is known:
+// there is no place to sit in.
 type Kiosk struct {
 	ID string
 	enrol.Revoked
@@ -112,7 +114,7 @@ func (g *Guard) look(ctx context.Context) (cut []Kiosk, err error) {
 		g.stale = g.stale || changed
 		now := map[string]bool{}
 		for _, k := range all {
-			if now[k.ID] = true; !g.known[k.ID] && (g.known != nil || time.Since(k.Since) < late) {
+			if now[k.ID] = true; wire.ValidKiosk(k.ID) && !g.known[k.ID] && (g.known != nil || time.Since(k.Since) < late) {
 				cut = append(cut, k)
 			}
 		}

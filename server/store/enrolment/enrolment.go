@@ -9,7 +9,9 @@
 //
 // The promise: a code makes at most one kiosk, of the key that asked first, and only
 // after somebody has agreed to the words of that key. Whoever asks second with another
-// key ends the code. Each step has its audit row in the same transaction.
+// key ends the code. Each step has its audit row in the same transaction. And who was
+// revoked stays so when an older backup is restored, if a folder of marks outside of
+// the database is named, and [Enrolments.Keep] is called before anybody is listened to.
 package enrolment
 
 import (
@@ -27,12 +29,14 @@ import (
 
 // Enrolments is the room. It is safe for concurrent use, also by several servers.
 type Enrolments struct {
+	Marks string // folder that remembers, outside of the database, who is revoked; empty means none
+
 	s   *store.Store
 	now func() time.Time
 }
 
 // New returns the enrolments in s.
-func New(s *store.Store, now func() time.Time) *Enrolments { return &Enrolments{s, now} }
+func New(s *store.Store, now func() time.Time) *Enrolments { return &Enrolments{s: s, now: now} }
 
 // A State is where a code stands. The numbers stand in the database.
 type State uint8
@@ -226,7 +230,7 @@ func (e *Enrolments) Ask(ctx context.Context, hash [32]byte, public []byte, word
 // Decide says whether the words were the same. What is agreed to is a key: words must
 // be those that the code has, or the error is qrgate.ErrConflict, as it is for a code
 // that cannot be decided any more. With a grant the kiosk's row is there, and that of
-// the one that it replaces is revoked.
+// the one that it replaces is revoked; Keep marks that one.
 func (e *Enrolments) Decide(ctx context.Context, by, id, words string, grant bool) (*Offer, error) {
 	var o *Offer
 	err := e.s.Write(ctx, func(t store.Tx) (err error) {

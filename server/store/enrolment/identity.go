@@ -89,7 +89,7 @@ func (e *Enrolments) Cloned(ctx context.Context) ([]*Identity, error) {
 
 // Revoke ends the kiosks' right to connect, all or none, and with wipe says that each
 // is to forget who it is. What is revoked already may still be wiped. An unknown one
-// is qrgate.ErrNotFound.
+// is qrgate.ErrNotFound. Once Revoke has returned nil, the marks know of it too.
 func (e *Enrolments) Revoke(ctx context.Context, by string, wipe bool, kiosks ...string) error {
 	err := e.s.Write(ctx, func(t store.Tx) error {
 		for _, id := range kiosks {
@@ -99,6 +99,9 @@ func (e *Enrolments) Revoke(ctx context.Context, by string, wipe bool, kiosks ..
 		}
 		return nil
 	})
+	if err == nil {
+		err = e.remember(ctx, kiosks)
+	}
 	if err != nil {
 		return fmt.Errorf("enrolment: revoke: %w", err)
 	}
@@ -129,16 +132,20 @@ func revoke(t store.Tx, by, kiosk string, wipe bool, now time.Time) error {
 	return t.Audit(by, action, kiosk, "")
 }
 
+// reinstated is the action of audit rows by which Keep knows that a mark is no longer true.
+const reinstated = "reinstate kiosk"
+
 // Reinstate gives a kiosk that was revoked by mistake its right back. The error is
 // qrgate.ErrConflict for one that is not revoked, was replaced, or has been told to
 // forget who it is: that one is enrolled again by a new code.
 func (e *Enrolments) Reinstate(ctx context.Context, by, kiosk string) error {
+	var public []byte
 	err := e.s.Write(ctx, func(t store.Tx) error {
 		if err := identify(t, kiosk); err != nil {
 			return err
 		}
 		found := false
-		err := t.Each(func(*sql.Rows) error { found = true; return nil }, "SELECT no FROM kiosks WHERE id = ? AND kind = 0", kiosk)
+		err := t.Each(func(r *sql.Rows) error { found = true; return r.Scan(&public) }, "SELECT public FROM kiosks WHERE id = ? AND kind = 0", kiosk)
 		if err != nil || !found {
 			return orNotFound(err)
 		}
@@ -155,8 +162,11 @@ func (e *Enrolments) Reinstate(ctx context.Context, by, kiosk string) error {
 		if _, err := t.Exec("UPDATE kiosk_identities SET revoked = 0, revoked_by = '', wipe = 0, cloned = 0 WHERE "+ofKiosk, kiosk); err != nil {
 			return err
 		}
-		return t.Audit(by, "reinstate kiosk", kiosk, "")
+		return t.Audit(by, reinstated, kiosk, "")
 	})
+	if err == nil && e.Marks != "" {
+		err = e.forget(Mark{Kiosk: kiosk, Public: public})
+	}
 	if err != nil {
 		return fmt.Errorf("enrolment: reinstate %q: %w", kiosk, err)
 	}
