@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -37,7 +38,7 @@ func migrate(ctx context.Context, env environment) error {
 }
 
 // backup writes a new file, under its own name only when it is whole and on
-// disk.
+// disk, and copies the keys.
 func backup(ctx context.Context, env environment) error {
 	path, err := oneFile(env)
 	if err != nil {
@@ -64,6 +65,12 @@ func backup(ctx context.Context, env environment) error {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
+	// Now, for it holds check-ins of whose day the key was new.
+	if copies := env.config.copiesIn(env.config.KeyCopies); copies == nil {
+		fmt.Fprintln(env.out, "No keys are copied with it: name a folder as keys in [retention].")
+	} else if err := copies.Follow(); err != nil {
+		return fmt.Errorf("%s is whole, but the keys were not copied: %w", path, err)
+	}
 	fmt.Fprintf(env.out, "%s\nNow check it, best on another machine: qrgate-server verify-backup %s\n", path, path)
 	return nil
 }
@@ -76,17 +83,34 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// verifyBackup reads a backup to its end and then lets kiosks forget what it
-// holds.
-func verifyBackup(ctx context.Context, env environment) error {
-	return withBackup(env, func(f io.Reader) error {
-		report, err := store.VerifyBackup(ctx, f, env.config.State)
-		if err != nil {
-			return err
+// verifyFlags makes the command that reads a backup to its end and then lets kiosks
+// forget what it holds, as far as copies of keys open it.
+func verifyFlags(f *flag.FlagSet) func(context.Context, environment) error {
+	keys := f.String("keys", "", "`folder` of copies of the keys in days/ (default keys of [retention])")
+	return func(ctx context.Context, env environment) error {
+		dir := *keys
+		if dir == "" {
+			dir = env.config.KeyCopies
 		}
-		printReport(env.out, report)
-		return withStore(ctx, env.config, func(s *store.Store) error { return s.MarkSafe(ctx, report) })
-	})
+		return withBackup(env, func(f io.Reader) error { return verifyBackup(ctx, env, f, dir) })
+	}
+}
+
+func verifyBackup(ctx context.Context, env environment, f io.Reader, keys string) error {
+	report, err := store.VerifyBackup(ctx, f, env.config.State)
+	if err != nil {
+		return err
+	}
+	printReport(env.out, report)
+	days, err := unopened(env.config, keys, report)
+	if err != nil {
+		return err
+	}
+	err = withStore(ctx, env.config, func(s *store.Store) error { return s.MarkSafe(ctx, report.Without(days)) })
+	if err == nil && len(days) > 0 {
+		err = errNoCopy(days, keys)
+	}
+	return err
 }
 
 func restore(ctx context.Context, env environment) error {

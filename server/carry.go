@@ -14,7 +14,6 @@ import (
 	"github.com/qrgate/qrgate/server/portal/carry"
 	"github.com/qrgate/qrgate/server/portal/text"
 	"github.com/qrgate/qrgate/server/store"
-	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/deliver"
 )
 
@@ -107,7 +106,7 @@ func offlineIngest(ctx context.Context, env environment, s *store.Store) (*carri
 	if err != nil {
 		return nil, err
 	}
-	days, err := vault.Open(vault.Dir(c.daysDir()), master, vault.Options{})
+	days, err := openVault(c, master, s)
 	if err != nil {
 		return nil, err
 	}

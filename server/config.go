@@ -61,6 +61,7 @@ type Config struct {
 	Retention  time.Duration
 	BackupDays int      // how long a data backup is kept
 	Backups    string   // folder of data backups; empty means none
+	KeyCopies  string   // folder of copies of the keys in daysDir; empty means none
 	Logs       string   // folder of logs; empty means none
 	Copies     []string // of the database, that somebody must confirm
 	CardBatch  int      // cards that may be issued at once

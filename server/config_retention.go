@@ -14,6 +14,7 @@ type rawRetention struct {
 	BackupDays int `toml:"backup_days"`
 	Logs       string
 	Copies     []string
+	Keys       string
 }
 
 func (r *rawRetention) parse(c *Config, bad func(format string, args ...any)) {
@@ -23,7 +24,7 @@ func (r *rawRetention) parse(c *Config, bad func(format string, args ...any)) {
 	if r.BackupDays < 1 || r.BackupDays > retention.MaxDays {
 		bad("retention.backup_days: must be 1 to %d, not %d", retention.MaxDays, r.BackupDays)
 	}
-	for key, dir := range map[string]string{"retention.backups": r.Backups, "retention.logs": r.Logs} {
+	for key, dir := range map[string]string{"retention.backups": r.Backups, "retention.logs": r.Logs, "retention.keys": r.Keys} {
 		if dir != "" && !filepath.IsAbs(dir) {
 			bad("%s: must be an absolute path, not %q", key, dir)
 		}
@@ -32,9 +33,12 @@ func (r *rawRetention) parse(c *Config, bad func(format string, args ...any)) {
 		if name == "" || strings.ContainsAny(name, " \t\r\n\x00") {
 			bad("retention.copies: %q is no name of one word", name)
 		}
+		if name == retention.KeysCopy {
+			bad("retention.copies: %q is what the copies of keys are called", name)
+		}
 	}
 	c.Retention = time.Duration(r.Days) * 24 * time.Hour
-	c.BackupDays, c.Backups, c.Logs = r.BackupDays, r.Backups, r.Logs
+	c.BackupDays, c.Backups, c.Logs, c.KeyCopies = r.BackupDays, r.Backups, r.Logs, r.Keys
 	c.Copies = append(c.Copies, r.Copies...)
 }
 

@@ -68,8 +68,8 @@ func TestParseConfigMistakes(t *testing.T) {
 		{"no portal", "[portal]\nlisten = \"\"", []string{"portal.listen"}},
 		{"workers", "[ingest]\nworkers = 65", []string{"ingest.workers"}},
 		{"several", "[ingest]\nworkers = -1\n[retention]\ndays = 31", []string{"ingest.workers", "retention.days"}},
-		{"retention", "[retention]\nbackup_days = 0\nbackups = \"here\"\nlogs = \"there\"\ncopies = [\"a b\"]",
-			[]string{"retention.backup_days", "retention.backups", "retention.logs", "retention.copies"}},
+		{"retention", "[retention]\nbackup_days = 0\nbackups = \"here\"\nlogs = \"there\"\nkeys = \"away\"\ncopies = [\"a b\", \"keys\"]",
+			[]string{"retention.backup_days", "retention.backups", "retention.logs", "retention.keys", `"a b" is no name`, `"keys" is what`}},
 		{"cards", "[cards]\nbatch = 0", []string{"cards.batch"}},
 	}
 	for _, tt := range tests {

@@ -207,12 +207,14 @@ func (m meter) store(s *store.Store) {
 		n, err := s.Size(ctx)
 		return float64(n), err
 	})
-	asked("qrgate_backup_verified_timestamp_seconds", "When the newest backup that was read back was made; 0 if there is none.", func(ctx context.Context) (float64, error) {
+	asked("qrgate_backup_verified_timestamp_seconds", "When the newest backup that was read back, with copies of all its keys, was made; 0 if there is none.", func(ctx context.Context) (float64, error) {
 		all, err := s.Backups(ctx)
-		if err != nil || len(all) == 0 {
-			return 0, err
+		for _, b := range all {
+			if !b.Verified.IsZero() {
+				return unixSeconds(b.Made), err
+			}
 		}
-		return unixSeconds(all[0].Made), nil
+		return 0, err
 	})
 }
 

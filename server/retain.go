@@ -47,7 +47,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 	g.sealer = &retention.Sealer{Store: s, Rights: g.rights, Sign: sign, Keys: public, File: c.sealFile(), Log: env.log.With("task", "audit")}
 	cases, gatherings := casebook.New(s, days, time.Now), events.New(s, days, time.Now)
 	g.keeper = retention.New(retention.Parts{
-		Store: s, Rights: g.rights, Register: register.New(s, time.Now), Vault: days, Sign: sign, Log: env.log.With("task", "retention"),
+		Store: s, Rights: g.rights, Register: register.New(s, time.Now), Vault: days, Sign: sign, Log: env.log.With("task", "retention"), Keys: c.copiesIn(c.KeyCopies),
 		Selves: cases.Selves, Part: cases.Part, Events: gatherings, Needed: cases.Needed, Uninvite: gatherings.WithdrawWhere, Told: cases.Note,
 		Looks: func(ctx context.Context, p qrgate.Person) ([]retention.Look, error) {
 			all, err := cases.Looks(ctx, p)
@@ -84,11 +84,11 @@ func withGuards(ctx context.Context, env environment, do func(*guards) error) er
 	if err != nil {
 		return err
 	}
-	days, err := vault.Open(vault.Dir(env.config.daysDir()), master, vault.Options{})
-	if err != nil {
-		return err
-	}
 	return withStore(ctx, env.config, func(s *store.Store) error {
+		days, err := openVault(env.config, master, s)
+		if err != nil {
+			return err
+		}
 		g, err := newGuards(env, s, keys, days)
 		if err != nil {
 			return err
@@ -105,6 +105,8 @@ const retentionUsage = `retention show
         write the newest certificate of a day that was dropped
   retention verify FILE
         say whether a certificate, or the proof of an erasure or an export, is one that this server signed
+  retention lost DAY
+        say that the key of a day is lost for good: who came so far is known of nobody, and the day gets another key
   retention confirm backup ID | kiosk ID | copy NAME DAY
         say that a backup or a kiosk's storage was destroyed, or a copy holds nothing of a day
   retention confirm clock TODAY
@@ -133,6 +135,12 @@ func retentionCommand(ctx context.Context, env environment) error {
 		do = func(g *guards) error { return writeCertificate(ctx, env, g, day, arg(2)) }
 	case n == 2 && args[0] == "verify":
 		return verifyProof(env, args[1])
+	case n == 2 && args[0] == "lost":
+		day, err := qrgate.ParseDay(args[1])
+		if err != nil {
+			return fmt.Errorf("%w: a day is written 2026-11-26, not %q", errUsage, args[1])
+		}
+		do = func(g *guards) error { return g.keeper.GiveUp(ctx, "", day) }
 	case n == 3 && args[0] == "confirm" && args[1] == "backup":
 		do = func(g *guards) error { return g.rights.Gone(ctx, "", args[2]) }
 	case n == 3 && args[0] == "confirm" && args[1] == "kiosk":

@@ -53,15 +53,15 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	days, err := vault.Open(vault.Dir(c.daysDir()), master, vault.Options{})
-	if err != nil {
-		return err
-	}
 	s, err := store.Open(ctx, c.Store, store.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	days, err := openVault(c, master, s)
+	if err != nil {
+		return err
+	}
 	cert, err := writeTLS(c, ca)
 	if err != nil {
 		return err

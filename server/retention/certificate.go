@@ -69,8 +69,12 @@ const certificateVersion = 1
 const followFor = 60
 
 // certify makes the certificates that are missing, and newer versions of those
-// about which there is something new to say.
+// about which there is something new to say. The keys' copies are seen to first.
 func (k *Keeper) certify(ctx context.Context) error {
+	return errors.Join(step("copies of keys", k.copyKeys()), k.certifyAll(ctx))
+}
+
+func (k *Keeper) certifyAll(ctx context.Context) error {
 	drops, err := k.Rights.Drops(ctx, followFor)
 	if err != nil {
 		return err
@@ -105,6 +109,13 @@ func (k *Keeper) certifyDay(ctx context.Context, d rights.Drop) error {
 	end := (d.Day + 1).Start()
 	if c.Waiting, err = k.waiting(ctx, pastOf{day: d.Day, gone: d.Done, end: end, heard: end.Add(keptByKiosks)}); err != nil {
 		return err
+	}
+	held, err := k.keyHeld(ctx, d.Day)
+	if err != nil {
+		return err
+	}
+	if held {
+		c.Waiting.Copies = append(c.Waiting.Copies, KeysCopy)
 	}
 	if before != nil {
 		same := *before

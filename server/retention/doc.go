@@ -34,6 +34,9 @@
 // Several servers may run it: each destroys keys, one at a time does the rest, and
 // what one has begun another one ends.
 //
+// Where the keys of days have copies in a folder, these are made and destroyed with
+// them, each hour. While that folder is away, certificates name it among the copies.
+//
 // Where the rows are is package store's matter, keys are package vault's, signed
 // files package proof's.
 package retention

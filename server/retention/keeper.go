@@ -57,6 +57,9 @@ type Parts struct {
 	// Told writes down that somebody did something with a person, where Looks finds
 	// it; nil if that is not known of persons.
 	Told func(ctx context.Context, by, action string, p qrgate.Person) error
+	// Keys are copies of the keys of days, which are destroyed with them; nil if there
+	// are none.
+	Keys *vault.Copied
 }
 
 // Options are the optional parts of a Keeper. The zero value is right.
@@ -134,6 +137,9 @@ func (k *Keeper) Start(ctx context.Context) error {
 	}
 	if err := k.again(ctx); err != nil {
 		return fmt.Errorf("retention: erase again: %w", err)
+	}
+	if err := k.copyKeys(); err != nil { // a disk that is not there is no reason not to listen
+		k.Log.Error("keys of days not copied", "err", err)
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func (k *Keeper) subjectsOf() (func(qrgate.Person) (map[qrgate.Day]qrgate.Subjec
 		all := map[qrgate.Day]qrgate.Subject{}
 		for _, day := range days {
 			s, err := k.Vault.Subject(day, p)
-			if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) {
+			if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) || errors.Is(err, vault.ErrLost) {
 				continue
 			}
 			if err != nil {

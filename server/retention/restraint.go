@@ -85,7 +85,7 @@ func (k *Keeper) Unused(ctx context.Context, day qrgate.Day) (map[qrgate.Subject
 	all := make(map[qrgate.Subject]bool, len(restrained))
 	for p := range restrained {
 		s, err := k.Vault.Subject(day, p)
-		if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) {
+		if errors.Is(err, vault.ErrShredded) || errors.Is(err, vault.ErrDay) || errors.Is(err, vault.ErrLost) {
 			return nil, nil // nobody's any more
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -416,5 +417,77 @@ func TestCopiesThatMayHoldADay(t *testing.T) {
 		if err != nil || !slices.Equal(state.Waiting.Copies, []string{"warehouse", "replica-2"}) && !slices.Equal(state.Waiting.Copies, []string{"replica-2", "warehouse"}) {
 			t.Errorf("waited for are %q, %v", state.Waiting.Copies, err)
 		}
+	})
+}
+
+// Copies of the keys of days are destroyed with them. While the disk with the copies is
+// away, the certificate of each day says so, until it is back or somebody says that it
+// was destroyed.
+func TestCopiesOfKeysThatMayOpenADay(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		c := &vault.Copied{Keys: vault.Dir(filepath.Join(w.dir, "days")), Copy: vault.Dir(filepath.Join(w.dir, "copies"))}
+		w.Keys = c
+		away := filepath.Join(w.dir, "away")
+		if err := os.Mkdir(string(c.Copy), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w.comes(humanOf(1))
+		w.to(2)
+		w.comes(humanOf(2))
+		w.once()
+		if !c.Has(dayOf(1)) || !c.Has(dayOf(2)) {
+			t.Fatal("the keys of days were not copied")
+		}
+		waits := func(day int, want ...string) {
+			t.Helper()
+			if c, _ := w.certificate(dayOf(day)); !slices.Equal(c.Waiting.Copies, want) {
+				t.Errorf("the certificate of day %d waits for %q, want %q", day, c.Waiting.Copies, want)
+			}
+		}
+		w.to(23)
+		w.once()
+		waits(1)
+		if c.Holds(dayOf(1)) || !c.Has(dayOf(2)) {
+			t.Error("the copy of a day's key did not end with the day")
+		}
+		if err := os.Rename(string(c.Copy), away); err != nil {
+			t.Fatal(err)
+		}
+		w.to(24)
+		if err := w.Start(ctx); err != nil {
+			t.Errorf("Start without the disk of copies = %v", err)
+		}
+		if err := w.Once(ctx); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Once without the disk of copies = %v, want %v", err, fs.ErrNotExist)
+		}
+		waits(2, retention.KeysCopy)
+		if _, err := os.Stat(string(c.Copy)); err == nil {
+			t.Error("a folder of copies was made where the disk is not")
+		}
+		if err := os.Rename(away, string(c.Copy)); err != nil {
+			t.Fatal(err)
+		}
+		w.once()
+		waits(2)
+		if c.Holds(dayOf(2)) {
+			t.Error("the copy of a day's key outlives the day")
+		}
+		if err := os.RemoveAll(string(c.Copy)); err != nil {
+			t.Fatal(err)
+		}
+		w.comes(humanOf(3))
+		w.to(46)
+		if err := w.Once(ctx); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Once without the disk of copies = %v, want %v", err, fs.ErrNotExist)
+		}
+		waits(24, retention.KeysCopy)
+		if err := w.rights.Gone(ctx, "", retention.CopyID(retention.KeysCopy, dayOf(24))); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Once(ctx); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Once without the disk of copies = %v, want %v", err, fs.ErrNotExist)
+		}
+		waits(24)
 	})
 }

@@ -212,6 +212,67 @@ func testBackupAndRestore(t *testing.T, from, to engine) {
 	}
 }
 
+// What nobody could open is not safe: of each epoch all from its first check-in on that
+// holds somebody on a day without a key. Records that another epoch has brought are under
+// the numbers of their own, so of that other one nothing is.
+func TestMarkSafeWithoutADay(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		ctx := context.Background()
+		s := open(t, e.dsn(t))
+		day := qrgate.DayOf(dawn)
+		two, old, brings := addKiosk(t, s, "gate-0001"), addKiosk(t, s, "gate-0002"), addKiosk(t, s, "gate-0003")
+		next := dawn.AddDate(0, 0, 1)
+		for _, k := range []*kiosk{two, old, brings} {
+			k.scans(dawn, 20)
+		}
+		two.scans(next, 20)
+		brings.scans(next, 20)
+		brings.carry(next.Add(time.Hour), wire.OpenedFork, 30)
+		intake(t, s, dawn, two.batch(two.id, 1, 20), old.all(), brings.past[0].batch(brings.id, 1, 20))
+		intake(t, s, next.Add(2*time.Hour), two.batch(two.id, 21, 20), brings.past[0].batch(brings.id, 21, 9), brings.all())
+		report := verify(t, backup(t, s))
+		if of := report.Subjects(); len(of) != 2 || of[day][0] == (qrgate.Subject{}) || of[day+1][1] == (qrgate.Subject{}) {
+			t.Fatalf("there are subjects of %v", of)
+		}
+		first := func(id string, of wire.Epoch) (seq uint64) { // of the second day that holds somebody
+			for _, c := range checkins(t, s, id) {
+				if c.Day > day && c.Epoch == of && c.Subject != (qrgate.Subject{}) && (seq == 0 || c.Seq < seq) {
+					seq = c.Seq
+				}
+			}
+			if seq < 21 {
+				t.Fatalf("the second day of %s begins with record %d", id, seq)
+			}
+			return seq
+		}
+		wants := func(id string, epoch wire.Epoch, want uint64) {
+			t.Helper()
+			if got, _ := safeOf(t, s, id, epoch); got != want {
+				t.Errorf("%s: safe up to %d, want %d", id, got, want)
+			}
+		}
+		if err := s.MarkSafe(ctx, report.Without([]qrgate.Day{day + 1})); err != nil {
+			t.Fatal(err)
+		}
+		wants(two.id, two.epoch, first(two.id, two.epoch)-1)
+		wants(old.id, old.epoch, 20)
+		wants(brings.id, brings.epoch, 0)
+		wants(brings.id, brings.past[0].epoch, first(brings.id, brings.past[0].epoch)-1)
+		if all, err := s.Backups(ctx); err != nil || len(all) != 1 || !all[0].Verified.IsZero() {
+			t.Errorf("backups are %+v, %v, want one that is not verified", all, err)
+		}
+		if err := s.MarkSafe(ctx, report); err != nil {
+			t.Fatal(err)
+		}
+		wants(two.id, two.epoch, 40)
+		_, through := safeOf(t, s, brings.id, brings.epoch)
+		wants(brings.id, brings.epoch, through)
+		if all, err := s.Backups(ctx); err != nil || len(all) != 1 || all[0].Verified.IsZero() {
+			t.Errorf("backups are %+v, %v, want one that is verified", all, err)
+		}
+	})
+}
+
 func TestMarkSafe(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		ctx := context.Background()

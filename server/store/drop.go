@@ -49,6 +49,34 @@ func (s *Store) days(ctx context.Context) ([]qrgate.Day, error) {
 	}
 }
 
+// Named reports whether a day has check-ins that hold somebody.
+func (s *Store) Named(ctx context.Context, d qrgate.Day) (bool, error) {
+	named, err := s.named(ctx, d)
+	if err != nil {
+		return false, fmt.Errorf("store: named check-ins of %s: %w", d, err)
+	}
+	return named, nil
+}
+
+func (s *Store) named(ctx context.Context, d qrgate.Day) (found bool, err error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer v.close()
+	waiting, err := v.waitingOn(d)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range waiting {
+		if c.known {
+			return true, nil
+		}
+	}
+	err = v.each(func(*sql.Rows) error { found = true; return nil }, s.bind("SELECT 1 FROM subjects WHERE day = ? LIMIT 1"), int64(d))
+	return found, err
+}
+
 // SubjectsOn calls fn with every subject of a day's check-ins, once or more.
 func (s *Store) SubjectsOn(ctx context.Context, d qrgate.Day, fn func(qrgate.Subject) error) error {
 	if err := s.subjectsOn(ctx, d, fn); err != nil {

@@ -269,14 +269,14 @@ func (s *Store) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 	return all, nil
 }
 
-// A VerifiedBackup is a backup whose records kiosks may forget.
+// A VerifiedBackup is a backup that was read back. Kiosks may forget its records.
 type VerifiedBackup struct {
 	ID         string
 	Generation uint64 // of the database that it was made of
 	// Made says which days it holds: all that were not dropped by then, and none
 	// after. So a day that was dropped later is in it if it is not after Made.
 	Made     time.Time
-	Verified time.Time
+	Verified time.Time // zero if keys of some of its days had no copy: kiosks keep these
 	Rows     uint64
 	Digest   []byte // SHA-256 of its content
 }

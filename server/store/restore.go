@@ -27,13 +27,61 @@ type BackupReport struct {
 	Rows       uint64
 	Digest     []byte // SHA-256 of its content
 
-	safe []safePoint
+	safe     []safePoint
+	subjects map[qrgate.Day][2]qrgate.Subject
+	firsts   []firstOf
+	part     bool // some of it cannot be opened
 }
+
+// Subjects returns, of a backup that was verified, two of each day that holds somebody:
+// whoever opens them has the day's key.
+func (r BackupReport) Subjects() map[qrgate.Day][2]qrgate.Subject { return r.subjects }
 
 // A safePoint is how far an epoch's records are in a backup.
 type safePoint struct {
 	epochNo int64
 	through uint64
+	carried bool // it has brought records of its kiosk's others, which stay under their numbers
+}
+
+// A firstOf is the first of an epoch's check-ins that hold somebody on a day.
+type firstOf struct {
+	day     qrgate.Day
+	epochNo int64
+	seq     uint64
+}
+
+// Without returns what may be made safe by a backup whose check-ins of some days nobody
+// could open: of an epoch nothing from the first of these on, and nothing at all if it
+// may have brought such records of another.
+func (r BackupReport) Without(days []qrgate.Day) BackupReport {
+	if len(days) == 0 {
+		return r
+	}
+	ends, kiosks := map[int64]uint64{}, map[int64]bool{}
+	for _, f := range r.firsts {
+		if slices.Contains(days, f.day) {
+			if end, ok := ends[f.epochNo]; !ok || f.seq < end {
+				ends[f.epochNo] = f.seq
+			}
+			kiosks[f.epochNo/epochsPerKiosk] = true
+		}
+	}
+	all := r.safe
+	r.safe, r.part = nil, true
+	for _, p := range all {
+		if p.carried && kiosks[p.epochNo/epochsPerKiosk] {
+			continue
+		}
+		if end, ok := ends[p.epochNo]; ok && p.through >= end {
+			if end == 0 {
+				continue
+			}
+			p.through = end - 1
+		}
+		r.safe = append(r.safe, p)
+	}
+	return r
 }
 
 // VerifyBackup reads a backup to its end, restores it into a temporary database
@@ -72,8 +120,34 @@ func verifyBackup(ctx context.Context, r io.Reader, dir string) (report BackupRe
 	if arrived != report.Rows {
 		return report, fmt.Errorf("%w: %d of %d rows arrived", ErrBackup, arrived, report.Rows)
 	}
-	report.safe, err = s.safePoints(ctx)
-	return report, err
+	if report.safe, err = s.safePoints(ctx); err != nil {
+		return report, err
+	}
+	return report, s.whose(ctx, &report)
+}
+
+// whose says of which days there are check-ins that hold somebody, and where they begin.
+func (s *Store) whose(ctx context.Context, report *BackupReport) error {
+	report.subjects = map[qrgate.Day][2]qrgate.Subject{}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var d int64
+		var first, last []byte
+		err := r.Scan(&d, &first, &last)
+		var two [2]qrgate.Subject
+		copy(two[0][:], first)
+		copy(two[1][:], last)
+		report.subjects[qrgate.Day(d)] = two
+		return err
+	}, "SELECT day, MIN(subject), MAX(subject) FROM subjects GROUP BY day")
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, func(r *sql.Rows) error {
+		var d, epoch, seq int64
+		err := r.Scan(&d, &epoch, &seq)
+		report.firsts = append(report.firsts, firstOf{qrgate.Day(d), epoch, uint64(seq)})
+		return err
+	}, "SELECT day, epoch_no, MIN(seq) FROM subjects GROUP BY day, epoch_no")
 }
 
 // safePoints returns how far each epoch is held without a gap.
@@ -81,16 +155,17 @@ func (s *Store) safePoints(ctx context.Context) (all []safePoint, err error) {
 	err = s.each(ctx, func(r *sql.Rows) error {
 		var no int64
 		var held []byte
-		if err := r.Scan(&no, &held); err != nil {
+		var carried bool
+		if err := r.Scan(&no, &held, &carried); err != nil {
 			return err
 		}
 		var l deliver.Ledger
 		if err := l.Unmarshal(held); err != nil {
 			return fmt.Errorf("%w: epoch %d: %w", ErrBackup, no, err)
 		}
-		all = append(all, safePoint{no, l.Through()})
+		all = append(all, safePoint{no, l.Through(), carried})
 		return nil
-	}, "SELECT no, ledger FROM epochs")
+	}, "SELECT no, ledger, carried > 0 FROM epochs")
 	return all, err
 }
 
@@ -98,7 +173,8 @@ var saveSafe = bulkOf("UPDATE epochs SET safe = v.column2 FROM (VALUES ", "(CAST
 	") AS v WHERE epochs.no = v.column1 AND epochs.safe < v.column2")
 
 // MarkSafe lets kiosks forget what a verified backup of this database holds. A
-// backup of another generation is refused with qrgate.ErrConflict.
+// backup of another generation is refused with qrgate.ErrConflict. One of which some
+// cannot be opened does not count as verified, but may be later.
 func (s *Store) MarkSafe(ctx context.Context, r BackupReport) error {
 	var safe []any
 	for _, p := range r.safe {
@@ -125,8 +201,13 @@ func (s *Store) MarkSafe(ctx context.Context, r BackupReport) error {
 		if _, err := t.exec("UPDATE kiosks SET version = version + 1"); err != nil {
 			return err
 		}
-		_, err := t.exec("INSERT INTO backups (id, generation, made, verified, rows, digest) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-			r.ID, int64(r.Generation), r.Made, s.now().UnixMilli(), int64(r.Rows), r.Digest)
+		verified := s.now().UnixMilli()
+		if r.part {
+			verified = 0
+		}
+		_, err := t.exec(`INSERT INTO backups (id, generation, made, verified, rows, digest) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET verified = excluded.verified WHERE backups.verified = 0`,
+			r.ID, int64(r.Generation), r.Made, verified, int64(r.Rows), r.Digest)
 		if err != nil {
 			return err
 		}

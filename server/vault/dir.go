@@ -102,24 +102,38 @@ func mark(path string) error {
 // Names returns the names of all keys that are not shredded.
 func (d Dir) Names() ([]string, error) {
 	var names []string
+	err := d.each(func(name string, key []byte) error {
+		if key != nil {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// each calls fn with every key, which is nil if it is shredded.
+func (d Dir) each(fn func(name string, key []byte) error) error {
 	err := filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), tempPrefix) {
 			return err
 		}
-		switch _, err := readKey(path); {
-		case errors.Is(err, ErrShredded), errors.Is(err, fs.ErrNotExist):
+		key, err := readKey(path)
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil
-		case err != nil:
+		}
+		if err != nil && !errors.Is(err, ErrShredded) {
 			return err
 		}
 		rel, err := filepath.Rel(string(d), path)
-		names = append(names, filepath.ToSlash(rel))
-		return err
+		if err != nil {
+			return err
+		}
+		return fn(filepath.ToSlash(rel), key)
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("vault: names: %w", err)
+		return fmt.Errorf("vault: names: %w", err)
 	}
-	return names, nil
+	return nil
 }
 
 // sweep removes what a crash in Create left behind more than an hour ago. It

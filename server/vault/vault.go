@@ -15,9 +15,10 @@
 //
 // The promise: once [Vault.Shred] has returned, no process opens a subject of
 // that day again, except that another process which holds the key may do so for
-// a minute, and no such day ever gets another key. Keys live outside the
-// database, in a [KeyStore] that is never part of a data backup, wrapped by the
-// [Master] key.
+// a minute, and no such day ever gets another key; nor does a day whose key was lost,
+// without somebody saying so. Keys live outside the database, in a [KeyStore] that is
+// never part of a data backup, wrapped by the [Master] key; [Copied] keeps a set of
+// copies of them.
 //
 // The server's own keys, which sign and open what kiosks send, are package
 // enrol's: they are kept for years, must be in the key backup, and are known to
@@ -54,6 +55,9 @@ var (
 	ErrDay = errors.New("day is out of range")
 	// ErrSubject means that a subject is not of the day that was given.
 	ErrSubject = errors.New("subject is not of this day")
+	// ErrLost means that check-ins of a day were made with a key that is not there. It
+	// is not made anew: put its copy back, or see [Vault.Renew].
+	ErrLost = errors.New("the key of a day with check-ins is lost: put the copy of it back, or give up who came that day (qrgate-server retention lost DAY)")
 	// ErrDetail means that a detail or a person's key does not open.
 	ErrDetail = errors.New("detail does not open")
 )
@@ -79,6 +83,9 @@ const (
 // Options are the optional parts of a Vault. The zero value is right.
 type Options struct {
 	Now func() time.Time // which day is today; default time.Now
+	// Named reports whether a day has check-ins that hold somebody. It is asked before
+	// a day gets its key; nil makes a key for any day that has none.
+	Named func(qrgate.Day) (bool, error)
 }
 
 // A Vault ties persons to subjects. It is safe for concurrent use.
@@ -86,6 +93,7 @@ type Vault struct {
 	keys     KeyStore
 	master   Master
 	now      func() time.Time
+	named    func(qrgate.Day) (bool, error)
 	identity sync.Pool   // of HMACs under the identity key
 	people   cipher.AEAD // wraps persons' keys
 
@@ -124,7 +132,7 @@ func Open(keys KeyStore, master Master, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{keys: keys, master: master, now: o.Now}
+	v := &Vault{keys: keys, master: master, now: o.Now, named: o.Named}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -156,8 +164,8 @@ func NewPerson() qrgate.Person {
 }
 
 // Subject returns p as the check-ins of day hold it. The first use of a day
-// makes its key, unless the day is shredded ([ErrShredded]), or is more than
-// [DaysBack] ago or [DaysAhead] ahead ([ErrDay]).
+// makes its key, unless the day is shredded ([ErrShredded]), is more than
+// [DaysBack] ago or [DaysAhead] ahead ([ErrDay]), or had a key before ([ErrLost]).
 func (v *Vault) Subject(day qrgate.Day, p qrgate.Person) (qrgate.Subject, error) {
 	block, err := v.block(day, true)
 	if err != nil {
@@ -266,11 +274,47 @@ func (v *Vault) dayKey(day, today qrgate.Day, create bool) ([]byte, error) {
 	case day < today-DaysBack || day > today+DaysAhead:
 		return nil, fmt.Errorf("vault: day %s, today %s: %w", day, today, ErrDay)
 	default:
-		if wrapped, err = v.keys.Create(name, v.master.Wrap(name, newKey())); err != nil {
+		if wrapped, err = v.create(day); err != nil {
 			return nil, err
 		}
 	}
 	return v.master.Unwrap(name, wrapped)
+}
+
+// create makes the first key of a day. A second one would part the check-ins that were
+// made with the first from their people, and nobody would know.
+func (v *Vault) create(day qrgate.Day) (wrapped []byte, err error) {
+	name, had := dayName(day), false
+	if v.named != nil {
+		if had, err = v.named(day); err != nil {
+			return nil, fmt.Errorf("vault: day %s: %w", day, err)
+		}
+	}
+	if !had {
+		return v.keys.Create(name, v.master.Wrap(name, newKey()))
+	}
+	// Another process may have made it since, and have stored a check-in.
+	if wrapped, err = v.keys.Load(name); errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("vault: day %s: %w", day, ErrLost)
+	}
+	return wrapped, err
+}
+
+// Renew gives a day whose key is lost another one: who came with the first is given up,
+// [ErrSubject] for each of them. A day that has a key is qrgate.ErrConflict.
+func (v *Vault) Renew(day qrgate.Day) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if today := qrgate.DayOf(v.now()); day < today-DaysBack || day > today+DaysAhead {
+		return fmt.Errorf("vault: day %s, today %s: %w", day, today, ErrDay)
+	}
+	name := dayName(day)
+	wrapped := v.master.Wrap(name, newKey())
+	stored, err := v.keys.Create(name, wrapped)
+	if err == nil && string(stored) != string(wrapped) {
+		err = fmt.Errorf("vault: day %s has its key: %w", day, qrgate.ErrConflict)
+	}
+	return err
 }
 
 // Identity returns what stands for a pass's number in the database: the same

@@ -165,7 +165,9 @@ func scenario(t *testing.T, b backend) {
 		p.kiosk.show(p.next())
 	}
 	p.complete("before the first backup is verified")
-	p.command("verify-backup", backup) // from here on the kiosk may forget what is in it
+	keys := t.TempDir()
+	copyDir(t, filepath.Join(p.stage.ServerState(), "days"), keys)
+	p.command("verify-backup", "-keys", keys, backup) // from here on the kiosk may forget what is in it
 	for range 50 {
 		p.kiosk.show(p.next())
 	}
