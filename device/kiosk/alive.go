@@ -20,8 +20,9 @@ func (k *Kiosk) Alive(now time.Time) bool {
 	if free || k.free.IsZero() {
 		k.free = now
 	}
-	if worked := k.Queue.Worked(); worked.After(k.free) {
-		k.free = worked
+	// A watch must not end the door that it watches, not even one without a ledger.
+	if k.Queue != nil && k.Queue.Worked().After(k.free) {
+		k.free = k.Queue.Worked()
 	}
 	return now.Sub(k.free) < hungAfter
 }

@@ -67,3 +67,15 @@ func TestDoorThatHangsIsNotAlive(t *testing.T) {
 		}
 	})
 }
+
+func TestDoorWithoutALedgerIsAlive(t *testing.T) {
+	s := newSite(t, 0)
+	s.door.Queue = nil
+	k, err := kiosk.New(s.door, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !k.Alive(time.Now()) {
+		t.Error("a door at which nobody is counts as hung")
+	}
+}
