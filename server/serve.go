@@ -27,6 +27,7 @@ import (
 	"github.com/qrgate/qrgate/server/portal"
 	"github.com/qrgate/qrgate/server/portal/cases"
 	"github.com/qrgate/qrgate/server/portal/live"
+	"github.com/qrgate/qrgate/server/retention"
 	"github.com/qrgate/qrgate/server/store"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/store/flows"
@@ -70,7 +71,11 @@ func serve(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	in, link, ready, err := newIngest(ctx, env, keys, ca, days, s, configured.Up)
+	guard, err := newGuards(env, s, keys, days)
+	if err != nil {
+		return err
+	}
+	in, link, ready, err := newIngest(ctx, env, keys, ca, days, s, guard.keeper, configured.Up)
 	if err != nil {
 		return err
 	}
@@ -82,10 +87,6 @@ func serve(ctx context.Context, env environment) error {
 		return err
 	}
 	reg := register.New(s, time.Now)
-	guard, err := newGuards(env, s, keys, days)
-	if err != nil {
-		return err
-	}
 	// The database may have been restored: nothing of what is past its end can be
 	// read any more before anybody is listened to.
 	if err := guard.keeper.Start(ctx); err != nil {
@@ -221,7 +222,7 @@ func portalOptions(c Config, letters *mail.Sender, linked *atomic.Bool, s *store
 
 // newIngest wires what takes check-ins in. The flag says whether its link is
 // connected; up is told each time that it is, and must not wait.
-func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store, up func()) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
+func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store, keeper *retention.Keeper, up func()) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
 	c := env.config
 	parts, err := newParts(env, keys, days, s)
 	if err != nil {
@@ -251,7 +252,10 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 		return nil, nil, nil, err
 	}
 	parts.Link, parts.Feed = link, ingest.NewFeed(recent)
-	in, err := ingest.New(parts, ingest.Options{Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest, Log: env.log.With("task", "ingest")})
+	in, err := ingest.New(parts, ingest.Options{
+		Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest,
+		Doubt: func() error { return keeper.Doubt(ctx) }, Log: env.log.With("task", "ingest"),
+	})
 	return in, link, ready, err
 }
 

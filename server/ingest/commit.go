@@ -495,6 +495,9 @@ const detailPass = "pass"
 // drop counts a check-in that came after the end of its retention: it is held
 // and receipted, and nothing is kept of it.
 func (k *intake) drop(under *store.Epoch) error {
+	if err := k.in.o.Doubt(); err != nil {
+		return err
+	}
 	under.Late()
 	k.late++
 	return nil

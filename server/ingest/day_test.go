@@ -2,6 +2,8 @@ package ingest_test
 
 import (
 	"database/sql"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +77,43 @@ func TestLateByItsOwnRetention(t *testing.T) {
 	w.deliver(k)
 	if got := s.Stats(); got.Late != 1 || got.Checkins != 2 {
 		t.Errorf("Stats() = %+v, want 1 late, 2 check-ins", got)
+	}
+}
+
+// By a clock that is not believed nothing is dropped: what it takes for too late stays
+// unanswered, and is dropped or taken in when the clock is known.
+func TestClockThatIsNotBelieved(t *testing.T) {
+	w := newWorld(t, sqlite)
+	w.clock.set(daysAgo(9))
+	k := w.kiosk("kiosk-00001")
+	for _, ago := range []int{8, 6} {
+		k.onDay(w, ago, 1)
+	}
+	var believed atomic.Bool
+	s := w.serveWith(w.parts(), ingest.Options{Retention: 7 * 24 * time.Hour, Doubt: func() error {
+		if believed.Load() {
+			return nil
+		}
+		return errors.New("not believed")
+	}})
+	late := visitOf(1, 1)
+	late.Said, late.Sent = daysAgo(8), noon
+	for _, b := range k.batches(64) {
+		w.send(k, b)
+	}
+	if _, err := s.Visit(t.Context(), late); !errors.Is(err, ingest.ErrBusy) {
+		t.Errorf("Visit() = %v, want ErrBusy", err)
+	}
+	for s.Stats().Failed == 0 && t.Context().Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if got := s.Stats(); got.Late != 0 || got.Receipts != 0 {
+		t.Errorf("Stats() = %+v, want nothing dropped and nothing answered", got)
+	}
+	believed.Store(true)
+	w.deliver(k)
+	if got := s.Stats(); got.Late != 1 || got.Checkins != 1 {
+		t.Errorf("Stats() = %+v, want 1 late, 1 check-in", got)
 	}
 }
 

@@ -52,7 +52,10 @@ type Options struct {
 	Deaf      bool          // kiosks are other servers' matter: nothing is subscribed to
 	Server    string        // this server's name among others on the database; default "server"
 	Now       func() time.Time
-	Log       *slog.Logger // default: nothing is logged
+	// Doubt returns an error while Now is not to be believed. What is past its retention
+	// by such a clock is not dropped, but left unanswered: it comes again.
+	Doubt func() error // default: it is believed
+	Log   *slog.Logger // default: nothing is logged
 }
 
 // Stats are counters since the Ingest was made.
@@ -132,6 +135,9 @@ func New(p Parts, o Options) (*Ingest, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Doubt == nil {
+		o.Doubt = func() error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

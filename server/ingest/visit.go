@@ -24,7 +24,8 @@ import (
 // Errors of Visit that callers treat differently, beside qrgate.ErrInvalid and
 // qrgate.ErrConflict.
 var (
-	// ErrBusy: more visits are waiting than the server takes on. Nothing was
+	// ErrBusy: more visits are waiting than the server takes on, or it does not know
+	// whether this one is too late because its clock is not believed. Nothing was
 	// recorded; the same visit may come again in some seconds.
 	ErrBusy = errors.New("too many check-ins are waiting")
 	// ErrTooLate: the visit is longer ago than check-ins are kept.
@@ -156,8 +157,11 @@ func (in *Ingest) admit(v Visit) (*delivery, error) {
 	span := v.date(now)
 	switch {
 	case past(span.latest, now, in.o.Retention):
-		in.nLate.Add(1)
-		return nil, ErrTooLate
+		err := in.tooLate()
+		if err == ErrTooLate {
+			in.nLate.Add(1)
+		}
+		return nil, err
 	case span.earliest > span.latest: // written on paper before it happened
 		return nil, fmt.Errorf("time on paper: %w", qrgate.ErrInvalid)
 	}

@@ -167,8 +167,20 @@ func (k *intake) rows(d *delivery, e *store.Epoch) ([]store.Row, error) {
 }
 
 func (k *intake) tooLate(d *delivery) {
-	k.late++
-	k.outcomes[d] = outcome{err: ErrTooLate}
+	err := k.in.tooLate()
+	if err == ErrTooLate {
+		k.late++
+	}
+	k.outcomes[d] = outcome{err: err}
+}
+
+// tooLate returns why a visit is not taken that is past its retention by the clock: it is,
+// or the clock is not believed, and it may come again.
+func (in *Ingest) tooLate() error {
+	if in.o.Doubt() != nil {
+		return ErrBusy
+	}
+	return ErrTooLate
 }
 
 func receiptOf(a store.Answer, again bool) Receipt {

@@ -117,6 +117,15 @@ func (k *Keeper) clock(ctx context.Context) (Clock, error) {
 	return judge(says, k.known.Add(passed-k.knownAt), k.o.Days), nil
 }
 
+// Doubt returns ErrClock while the clock is not believed.
+func (k *Keeper) Doubt(ctx context.Context) error {
+	c, err := k.Clock(ctx)
+	if err == nil && c.Waits {
+		err = fmt.Errorf("%w: %s", ErrClock, c)
+	}
+	return err
+}
+
 // believe returns the time by which something may be dropped. Whatever cannot be
 // undone asks it first. The error is ErrClock if the clock is not believed.
 func (k *Keeper) believe(ctx context.Context) (time.Time, error) {
