@@ -206,7 +206,7 @@ func routes(f *page.Frame, p Parts, o Options, tracing *cases.Pages) ([]page.Rou
 	}
 	other := api.New(api.Options{Register: p.Register, Desk: p.Desk, Address: f.ClientAddress, Now: f.Now, Log: p.Log})
 	return slices.Concat(
-		office.New(f, p.Register, p.Log).Routes(),
+		office.New(f, p.Register).Routes(),
 		place.New(f, p.Register).Routes(),
 		poster.New(f, p.Register, poster.Options{RetentionDays: int(o.Retention / (24 * time.Hour))}).Routes(),
 		cards,

@@ -150,12 +150,14 @@ func (o *Office) exportAudit(w http.ResponseWriter, r *http.Request, v *page.Vie
 	if err := o.reg.Looked(r.Context(), v.Who.Account.ID, "export audit rows", f.Values.Get("tu")+" "+f.Values.Get("den")); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="qrgate-audit.csv"`)
-	h.Set("Cache-Control", "no-store")
-	out := csv.NewWriter(w)
-	fmt.Fprint(w, "\ufeff") // by which Excel knows that it is UTF-8
+	// The database must not wait for whoever reads slowly.
+	file, err := page.Unnamed()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	out := csv.NewWriter(file)
+	fmt.Fprint(file, "\ufeff") // by which Excel knows that it is UTF-8
 	out.Write([]string{v.T("audit.at"), v.T("audit.action"), v.T("audit.object"), v.T("audit.actor"), v.T("audit.note")})
 	err = o.reg.Audit(r.Context(), q, 0, mostExported, func(a register.AuditRow) error {
 		return out.Write([]string{a.At.In(qrgate.Zone).Format(time.RFC3339), inert(a.Action), inert(a.Object), inert(a.Actor), inert(a.Note)})
@@ -165,9 +167,13 @@ func (o *Office) exportAudit(w http.ResponseWriter, r *http.Request, v *page.Vie
 		err = out.Error()
 	}
 	if err != nil {
-		o.log.Warn("export of audit rows ended early", "err", err)
-		panic(http.ErrAbortHandler) // the file must not look whole
+		return fmt.Errorf("office: export of audit rows: %w", err)
 	}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="qrgate-audit.csv"`)
+	h.Set("Cache-Control", "no-store")
+	http.ServeContent(w, r, "", time.Time{}, file)
 	return nil
 }
 

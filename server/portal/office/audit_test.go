@@ -1,12 +1,19 @@
 package office_test
 
 import (
+	"context"
 	"encoding/csv"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/server/store"
 )
 
 func TestAudit(t *testing.T) {
@@ -98,4 +105,59 @@ func TestPages(t *testing.T) {
 		t.Errorf("%d rows on all pages, want 60", rows)
 	}
 	b.get("/nhat-ky-he-thong?hanh_dong=look&trang=9").want(t, "beyond the end", 200, "Không có dòng nào")
+}
+
+// Somebody who asks for the whole file and does not read it keeps nothing from others.
+func TestWhoDoesNotReadTheAuditHoldsUpNobody(t *testing.T) {
+	w := newWorld(t)
+	b := w.as(w.person("kiem", all(qrgate.Auditor)))
+	err := w.s.Write(t.Context(), func(t store.Tx) error {
+		_, err := t.Exec(`INSERT INTO audit (id, at, action, object) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+			SELECT randomblob(16), ?, 'look', printf('%0100d', i) FROM n`, w.now.Load())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(w.web.Config.Handler)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4096)
+		return ctx
+	}
+	server.Start()
+	defer func() {
+		server.CloseClientConnections()
+		server.Close()
+	}()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // a server reads with as many connections
+		slow, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		if err := slow.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequest("POST", server.URL+"/nhat-ky-he-thong/tai-ve", strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, c := range b.c.Jar.Cookies(address) {
+			r.AddCookie(c)
+		}
+		if err := r.Write(slow); err != nil {
+			t.Fatal(err)
+		}
+		began := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(slow, began); err != nil || string(began) != "HTTP/1.1 200" {
+			t.Fatalf("export = %q, %v", began, err)
+		}
+	}
+	b.c.Timeout = 20 * time.Second
+	b.get("/nhat-ky-he-thong?tu=2027-01-01").want(t, "beside those who do not read", 200, "Không có dòng nào")
 }

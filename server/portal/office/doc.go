@@ -2,7 +2,7 @@
 // guide, difficulties and who answers them, accounts and their roles, the audit
 // rows.
 //
-//	o := office.New(f, reg, log)
+//	o := office.New(f, reg)
 //	routes = append(routes, o.Routes()...)
 //
 // The promise: officers see the difficulties of their sectors and areas and no

@@ -2,7 +2,6 @@ package office
 
 import (
 	"embed"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,7 +22,6 @@ var pages embed.FS
 type Office struct {
 	f       *page.Frame
 	reg     *register.Register
-	log     *slog.Logger
 	reports *signin.Limiter
 	shots   map[string]string // addresses of the guide's pictures by role and step
 }
@@ -36,10 +34,10 @@ var (
 )
 
 // New returns the pages over what reg holds.
-func New(f *page.Frame, reg *register.Register, log *slog.Logger) *Office {
+func New(f *page.Frame, reg *register.Register) *Office {
 	f.Add(pages, "pages/*.html")
 	return &Office{
-		f: f, reg: reg, log: log,
+		f: f, reg: reg,
 		reports: signin.NewLimiter(signin.LimitOptions{Account: reportsBySender, Network: reportsByNetwork}),
 		shots:   addShots(f),
 	}

@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 		Register: w.Register, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: w.time,
 		Base: w.web.URL, HelpLine: "19001075", Controller: "Sở Y tế",
 	})
-	o := office.New(f, w.Register, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	o := office.New(f, w.Register)
 	routes := append(o.Routes(), page.Route{Pattern: "POST /test/{account}", Allow: page.Anybody(), Handler: func(rw http.ResponseWriter, r *http.Request, v *page.View) error {
 		if err := v.SignIn(r, r.PathValue("account"), r.FormValue("second") == "1", false); err != nil {
 			return err
