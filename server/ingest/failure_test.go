@@ -1,7 +1,9 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -323,5 +325,36 @@ func TestScattered(t *testing.T) {
 	w.deliver(k)
 	if n := len(w.rows(k.id)); n != 200 {
 		t.Errorf("%d rows, want 200", n)
+	}
+}
+
+// slowLink is one whose broker does not answer.
+type slowLink struct {
+	*line
+	asked chan struct{}
+}
+
+func (l slowLink) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) error {
+	close(l.asked)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A server that is asked to end while it subscribes has not failed.
+func TestEndsWhileItSubscribes(t *testing.T) {
+	w := newWorld(t, sqlite)
+	p, link := w.parts(), slowLink{w.line, make(chan struct{})}
+	p.Link = link
+	in, err := ingest.New(p, ingest.Options{Now: w.now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+	<-link.asked
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run() = %v, want nil", err)
 	}
 }

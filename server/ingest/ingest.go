@@ -197,6 +197,9 @@ func (in *Ingest) Run(ctx context.Context) error {
 	}
 	for _, s := range subscriptions {
 		if err := in.Link.Subscribe(ctx, s.filter, in.receive(s.take)); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
 			return fmt.Errorf("ingest: subscribe to %s: %w", s.filter, err)
 		}
 	}
