@@ -244,18 +244,28 @@ func (d *duration) UnmarshalText(b []byte) error {
 
 // readConfig reads and checks the file at path.
 func readConfig(path string) (Config, error) {
+	c, err := readOwn(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if c, err = c.enrolled(); err != nil {
+		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
+	}
+	return c, nil
+}
+
+// readOwn reads and checks what the file at path and that of the boot partition say by
+// themselves. With an error it returns what it could read.
+func readOwn(path string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: configuration: %w", errUsage, err)
 	}
 	c, err := parseConfig(string(b))
-	if err != nil {
-		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
-	}
 	c.boot, c.bootFaults = bootfile.Read(c.Start.file)
 	c = c.wired()
-	if c, err = c.enrolled(); err != nil {
-		return Config{}, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
+	if err != nil {
+		return c, fmt.Errorf("%w: configuration %s: %w", errUsage, path, err)
 	}
 	return c, nil
 }

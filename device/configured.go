@@ -76,6 +76,7 @@ func openSettings(c Config, id *agent.Identity, log *slog.Logger) (*settings.Set
 
 // An adjustable panel can be told of another door while it runs.
 type adjustable interface {
+	panel.Panel
 	Adjust(reset time.Duration, egress bool) error
 }
 
@@ -84,7 +85,7 @@ type faces struct {
 	door   *kiosk.Kiosk
 	screen *screen.Screen
 	sound  *screen.Sound
-	panel  panel.Panel
+	panel  adjustable
 	lease  *lease.Lease
 	count  *counting
 	guard  *guard.Guard // nil if its files cannot be opened
@@ -93,12 +94,10 @@ type faces struct {
 
 // configure makes c, of which the door is valid, what a door that is open runs with.
 func (f faces) configure(c Config, log *slog.Logger) {
-	if p, ok := f.panel.(adjustable); ok {
-		// What was a way out stays one until the next start: an order may turn the
-		// lane to be one, and nobody is held in.
-		if err := p.Adjust(c.Panel.Reset, c.Panel.Egress || f.exit); err != nil {
-			log.Error("panel not adjusted", "err", err)
-		}
+	// What was a way out stays one until the next start: an order may turn the
+	// lane to be one, and nobody is held in.
+	if err := f.panel.Adjust(c.Panel.Reset, c.Panel.Egress || f.exit); err != nil {
+		log.Error("panel not adjusted", "err", err)
 	}
 	if err := f.door.Reconfigure(c.Door); err != nil {
 		log.Error("door not configured", "err", err)

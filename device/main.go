@@ -94,7 +94,7 @@ var commands = []command{
 	{"run", "", "serve the door", serve},
 	{"enrol", "CODE | -", "make this machine a kiosk by a code of the portal, without a scanner; - reads it from standard input", enrolByHand},
 	{"check-config", "", "check the configuration", checkConfig},
-	{"release", "", "take the current from the relay, which opens a way out; the unit does after the program has ended", releaseRelay},
+	{"release", "", "take the current from the relay, which opens a way out; launcher and unit do after the program has ended", releaseRelay},
 	{"ledger", "", "check the ledger of a stopped kiosk and say what it holds", ledger},
 	{"export", "DIR", "write what the server lacks to a stick, and take the receipts that lie there", export},
 	{"guard", "pair | forget", "show the code that pairs a guard's telephone with a door that runs, or forget every telephone", guardCommand},

@@ -200,18 +200,22 @@ func serveDoor(ctx context.Context, env environment) error {
 	if err != nil || settled == nil {
 		return err
 	}
+	// It frees the relay, which another program may have left locked, before anything else:
+	// a disk takes its time, or fails.
+	lamps, closeLamps, err := openPanel(*settled, log.With("task", "panel"))
+	if err != nil {
+		return err
+	}
+	defer closeLamps()
 	s, err := openStation(ctx, *settled, log)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	own, c, id, clock, queue := s.own, s.config, s.id, s.clock, s.queue
-
-	lamps, closeLamps, err := openPanel(c, log.With("task", "panel"))
-	if err != nil {
+	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
 		return err
 	}
-	defer closeLamps()
 	sources, cameras, closeSources, err := openSources(c, log)
 	if err != nil {
 		return err
@@ -396,7 +400,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func openPanel(c Config, log *slog.Logger) (panel.Panel, func(), error) {
+func openPanel(c Config, log *slog.Logger) (adjustable, func(), error) {
 	if c.GPIO {
 		p, err := panel.Open(c.Panel, log)
 		return p, func() {}, err

@@ -20,6 +20,10 @@
 //	slots := launcher.OpenSlots(dir, launcher.Packaged{Program: path, Version: version})
 //	err := launcher.Run(ctx, slots, args, launcher.Options{Log: log})
 //
+// However a version ends, the packaged program is then run once with release, which takes
+// the current from the relay: no line that keeps its level holds people in until the next
+// start.
+//
 // The program says that it is ready, and that it is alive, as it would to systemd
 // (sd_notify); the launcher hears it and passes it on. Where versions come from and
 // whether they may be trusted is package update's matter.

@@ -28,6 +28,9 @@ const behaviours = "TEST_BEHAVIOURS"
 // version's name.
 func TestMain(m *testing.M) {
 	if of := os.Getenv(behaviours); of != "" {
+		if slices.Contains(os.Args, "release") {
+			os.Exit(releases(os.Args[1:]))
+		}
 		version := strings.TrimPrefix(filepath.Base(os.Args[0]), release.Product+"-")
 		for b := range strings.FieldsSeq(of) {
 			if v, how, _ := strings.Cut(b, "="); v == version {
@@ -39,7 +42,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// relay names the file that stands for a line which keeps its level: a program puts
+// "locked" there while it holds it.
+const relay = "TEST_RELAY"
+
+// releases is the program's command release: it opens, and says what it was called with.
+func releases(args []string) int {
+	if path := os.Getenv(relay); path != "" {
+		if err := os.WriteFile(path, []byte("open by "+filepath.Base(os.Args[0])+": "+strings.Join(args, " ")), 0o600); err != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
 func program(how string) int {
+	if path := os.Getenv(relay); path != "" {
+		if err := os.WriteFile(path, []byte("locked"), 0o600); err != nil {
+			return 1
+		}
+	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	n := board.NewNotifier(os.Getenv)
@@ -488,6 +510,47 @@ func TestKeepTakesOnlyWhatWasWanted(t *testing.T) {
 	}
 	if _, err := os.Stat(v.File("1.1.0")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the version is there: %v", err)
+	}
+}
+
+// However a program ends, the packaged one frees the relay before the next start, with the
+// configuration that the program had.
+func TestTheRelayOfAProgramThatEndedIsFreed(t *testing.T) {
+	for _, how := range []string{"crash", "crash-when-ready", "hang", "mute", "next", "good", "deaf"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "good", "1.1.0="+how)
+			w.ask("1.1.0")
+			line := filepath.Join(t.TempDir(), "line")
+			w.o.Env = append(w.o.Env, relay+"="+line)
+			w.o.Ready, w.o.Settle, w.o.Stop = 3*time.Second, time.Minute, 10*time.Millisecond
+			if how == "mute" {
+				w.o.Alive = 500 * time.Millisecond
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			again := make(chan string, 1)
+			w.o.Tell = func(event string, c launcher.Choice) {
+				switch {
+				case event == "ready" && (how == "good" || how == "deaf"):
+					cancel()
+				case event == "ended":
+					b, _ := os.ReadFile(line)
+					again <- string(b)
+					cancel()
+				}
+			}
+			if err := launcher.Run(ctx, launcher.OpenSlots(w.dir, w.p), []string{"run", "-enrol", "-config", "/etc/k.toml"}, w.o); err != nil {
+				t.Fatal(err)
+			}
+			if was := <-again; was != "locked" {
+				t.Fatalf("the program left the line %q, want it locked", was)
+			}
+			want := "open by " + release.Product + "-packaged: release -config /etc/k.toml"
+			if b, err := os.ReadFile(line); err != nil || string(b) != want {
+				t.Errorf("afterwards the line is %q, %v; want %q", b, err, want)
+			}
+		})
 	}
 }
 

@@ -51,6 +51,9 @@ type Options struct {
 	Tell    func(event string, c Choice) // told of started, ready, proven, ended; for tests
 }
 
+// freeTime is how long the packaged program has for taking the current from the relay.
+const freeTime = 5 * time.Second
+
 // patience is how many times as long a version that had proven itself may take to
 // be ready. One with a large ledger to check or to mend asks for more as it gets on.
 const patience = 6
@@ -84,7 +87,7 @@ func (o *Options) fill() {
 }
 
 // Run starts the program with args, again and again, until ctx ends; then it asks
-// the program to end and returns.
+// the program to end and returns. After each end the packaged program frees the relay.
 func Run(ctx context.Context, s *Slots, args []string, o Options) error {
 	o.fill()
 	// A program whose launcher is killed ends with it; the kernel ties that to a thread.
@@ -105,6 +108,7 @@ func Run(ctx context.Context, s *Slots, args []string, o Options) error {
 		}
 		o.Log.Info("starting", "version", c.Version, "trial", c.Trial)
 		again := once(ctx, s, c, args, ear, o)
+		free(s.packaged.Program, args, o)
 		if again && (Versions{s.dir}).Asked() != "" {
 			continue
 		}
@@ -224,6 +228,38 @@ func extension(word string) time.Duration {
 		}
 	}
 	return 0
+}
+
+// free has the packaged program take the current from the relay of a program that has
+// ended, however it did: on many boards a line keeps its level when whoever held it is
+// gone, and the unit, which does the same, stops only with the launcher.
+func free(program string, args []string, o Options) {
+	ctx, cancel := context.WithTimeout(context.Background(), freeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, freeing(args)...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = o.Stdout, o.Stderr, o.Env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Run(); err != nil {
+		o.Log.Error("relay not freed", "err", err)
+	}
+}
+
+// freeing returns the arguments of release for a program that ran with args: only which
+// configuration it had matters.
+func freeing(args []string) []string {
+	free := []string{"release"}
+	for i, a := range args {
+		name, dashed := strings.CutPrefix(a, "-")
+		name = strings.TrimPrefix(name, "-")
+		switch {
+		case !dashed:
+		case name == "config" && i+1 < len(args):
+			free = append(free, a, args[i+1])
+		case strings.HasPrefix(name, "config="):
+			free = append(free, a)
+		}
+	}
+	return free
 }
 
 // stop asks the program to end, and ends it if it does not.

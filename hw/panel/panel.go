@@ -9,7 +9,7 @@
 // After SIGKILL it is the kernel that must let go of the line. The Raspberry
 // Pi's kernel does so only with dtparam=strict_gpiod in config.txt; without
 // it an output keeps its level when its program is gone. [Release] does the
-// same from outside, for ExecStopPost of a service unit. A contact of the fire
+// same from outside, for a launcher and for ExecStopPost of a service unit. A contact of the fire
 // alarm in series with the coil needs no program at all and belongs to every
 // escape route.
 //
