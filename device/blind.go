@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/device/kiosk"
@@ -33,10 +34,15 @@ func watchScanners(ctx context.Context, health func() []scan.Health, door *kiosk
 	}
 }
 
-// canRead reports whether a scanner is there and shows a sign of life. A door that is to
-// have none misses none.
+// canRead reports whether a scanner is there that can read a code. A camera that is covered
+// or in the dark cannot, nor can a scanner that sends the same code, or none, without end; a
+// camera before which a code is left reads others beside it. A door that is to have no
+// scanner misses none.
 func canRead(all []scan.Health) bool {
-	return len(all) == 0 || slices.ContainsFunc(all, func(h scan.Health) bool { return h.Present && !h.Silent })
+	return len(all) == 0 || slices.ContainsFunc(all, func(h scan.Health) bool {
+		h.Stuck = h.Stuck && !strings.HasPrefix(h.Source, "camera:")
+		return !h.Faulty()
+	})
 }
 
 // blindNotice returns what whoever looks after a door is told: that no scanner can read,
