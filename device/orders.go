@@ -38,6 +38,23 @@ func openOrders(c Config, id *agent.Identity, clock *when.Clock, since func() ti
 	})
 }
 
+// stayOut has a lane that an order turned to be a way out hold nobody in, though the portal
+// or the file may have made a way in of it since. Where the relay is wired so that it would,
+// the order ends.
+func (s *station) stayOut(log *slog.Logger) error {
+	if s.orders.Direction() != wire.Out {
+		return nil
+	}
+	p := s.config.Panel
+	p.Egress = true
+	if err := p.Validate(); err != nil {
+		log.Error("the lane goes as configured again", "err", err)
+		return s.orders.Turn(wire.OrderArgs{})
+	}
+	s.config.Panel = p
+	return nil
+}
+
 // A machinery is what orders act on.
 type machinery struct {
 	config  Config

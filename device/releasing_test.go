@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/gpio/gpioreg"
 	"periph.io/x/conn/v3/gpio/gpiotest"
+
+	"github.com/qrgate/qrgate/hw/port/pty"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A leftLocked is a kiosk at a way out whose program was killed while the coil had current,
@@ -43,6 +48,24 @@ func (l *leftLocked) write(path, text string) {
 	l.t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		l.t.Fatal(err)
+	}
+}
+
+func (l *leftLocked) edit(from, to string) {
+	l.t.Helper()
+	b, err := os.ReadFile(l.config)
+	if err != nil || !bytes.Contains(b, []byte(from)) {
+		l.t.Fatalf("%s has no %q: %v", l.config, from, err)
+	}
+	l.write(l.config, strings.Replace(string(b), from, to, 1))
+}
+
+func (l *leftLocked) until(what string, is func() bool) {
+	l.t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.t.Fatalf("not within a minute: %s", what)
+		}
 	}
 }
 
@@ -110,4 +133,61 @@ func TestTheRelayIsFreedBeforeTheDiskIsRead(t *testing.T) {
 		t.Errorf("run = %d: %s", code, said)
 	}
 	l.free("a door that could not open")
+}
+
+// A lane that an order turned to be a way out, and that the portal has made a way in since,
+// holds nobody in after a restart; where the relay cannot let go, the order has ended.
+func TestALaneTurnedOutStaysAWayOutAfterARestart(t *testing.T) {
+	for _, tt := range []struct {
+		name, relay string
+		freed       bool
+	}{
+		{"energises to lock", "", true},
+		{"energises to open", "energise_to_open = true\n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			master, line, err := pty.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer master.Close()
+			l := newLeftLocked(t)
+			beEnrolled(t, l.identity, "dong-ba-gate-1")
+			l.edit(`direction = "out"`, `direction = "in"`)
+			l.edit(`device = "auto"`, fmt.Sprintf("device = %q", line))
+			l.edit("[start]", tt.relay+"[start]")
+			state := filepath.Join(l.dir, "state")
+			if err := os.Mkdir(state, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			l.write(filepath.Join(state, "orders.json"), fmt.Sprintf(`{"direction":%d}`, wire.Out))
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan string, 1)
+			go func() {
+				code, said := l.run(ctx, "run")
+				done <- fmt.Sprintf("run = %d: %s", code, said)
+			}()
+			defer func() { stop(); t.Log(<-done) }()
+			orders := func() string {
+				b, err := os.ReadFile(filepath.Join(state, "orders.json"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(b)
+			}
+			if !tt.freed {
+				l.until("the order has ended", func() bool { return !strings.Contains(orders(), "direction") })
+				return
+			}
+			l.until("a program that starts lets go", func() bool { return !bool(l.relay.Read()) })
+			l.until("a door that is ready locks", func() bool { return bool(l.relay.Read()) })
+			l.until("a code of nobody is refused, and opens", func() bool {
+				master.Write([]byte("8934567890123\r"))
+				return !bool(l.relay.Read())
+			})
+			if !strings.Contains(orders(), "direction") {
+				t.Errorf("orders = %s, want the order to stand", orders())
+			}
+		})
+	}
 }

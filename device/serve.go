@@ -161,6 +161,9 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 	if s.orders, err = openOrders(s.config, s.id, s.clock, s.machine.SinceBoot, s.queue, log.With("task", "orders")); err != nil {
 		return s, err
 	}
+	if err := s.stayOut(log.With("task", "orders")); err != nil {
+		return s, err
+	}
 	key, err := s.id.SealKey(s.clock.Now())
 	if err != nil {
 		return s, err
