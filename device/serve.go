@@ -174,6 +174,9 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 	if s.inside, err = room.Open(c.room(), s.id.Key); err != nil {
 		return s, err
 	}
+	if s.inside.Damaged != nil {
+		log.Error("who is inside is counted anew", "err", s.inside.Damaged)
+	}
 	s.guard = s.config.openGuard(s.id.Kiosk, log.With("task", "guard"))
 	s.lease, err = openLease(s.config, s.machine, s.list, s.inside, log.With("task", "lease"))
 	return s, err

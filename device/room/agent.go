@@ -82,7 +82,7 @@ func (r *Room) Answer(grants []wire.GrantAnswer, at time.Time) error {
 		r.grants[g.Scope] = grant{g.Period, g.Grant, at.UnixMilli()}
 	}
 	err := r.save(scopes)
-	err = errors.Join(err, r.db.Update(func(tx *bbolt.Tx) error {
+	err = errors.Join(err, r.update(func(tx *bbolt.Tx) error {
 		for _, g := range grants {
 			if err := tx.Bucket(grantsBucket).Put(scopeKey(g.Scope), wire.Encode(r.grants[g.Scope])); err != nil {
 				return err
@@ -134,7 +134,7 @@ func (r *Room) Drop() error {
 	defer r.mu.Unlock()
 	clear(r.events)
 	clear(r.early)
-	err := r.db.Update(func(tx *bbolt.Tx) error {
+	err := r.update(func(tx *bbolt.Tx) error {
 		if err := tx.DeleteBucket(eventsBucket); err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (r *Room) Take(e *wire.Event) error {
 	case held == nil && len(r.events) >= wire.MaxHeldEvents:
 		return fmt.Errorf("room: event %d: %w", e.No, ErrMany)
 	}
-	err := r.db.Update(func(tx *bbolt.Tx) error {
+	err := r.update(func(tx *bbolt.Tx) error {
 		return tx.Bucket(eventsBucket).Put(scopeKey(wire.Scope{Event: e.No}), wire.SealEvent(e, 0, r.key))
 	})
 	if err != nil {

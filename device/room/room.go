@@ -31,6 +31,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/quota"
@@ -49,7 +50,7 @@ type Room struct {
 	// Damaged says why an old file was set aside, and is nil as a rule.
 	Damaged error
 
-	db  *bbolt.DB
+	disk
 	key ed25519.PrivateKey
 
 	mu     sync.Mutex
@@ -90,13 +91,19 @@ var (
 	lifeKey = []byte("life")
 )
 
+// noRoom reports whether an error is of a disk that takes nothing now: the file is as it was.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS)
+}
+
 // Open opens the file at path, or makes it. Events in it are signed with the kiosk's
 // own key: what came was verified with a key of the server's that may not be listed any
 // more. A file that does not open is set aside: the door then counts from nobody, and
-// waits for events and rights from the server.
+// waits for events and rights from the server. So is one that later turns out to have a
+// page that cannot be read, by the next Open; until then the door counts without a file.
 func Open(path string, key ed25519.PrivateKey) (*Room, error) {
 	r, err := open(path, key)
-	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, bolterrors.ErrTimeout) {
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, bolterrors.ErrTimeout) || noRoom(err) {
 		return r, err
 	}
 	damaged := err
@@ -110,36 +117,48 @@ func Open(path string, key ed25519.PrivateKey) (*Room, error) {
 }
 
 func open(path string, key ed25519.PrivateKey) (*Room, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	d, err := openDisk(path)
 	if err != nil {
 		return nil, fmt.Errorf("room: %w", err)
 	}
-	r := &Room{db: db, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, early: map[uint32]int64{}, passes: map[passKey]visit{}, near: map[string]*neighbour{}}
+	r := &Room{disk: d, key: key, tally: map[wire.Scope]*quota.Tally{}, grants: map[wire.Scope]grant{}, events: map[uint32]*wire.Event{}, early: map[uint32]int64{}, passes: map[passKey]visit{}, near: map[string]*neighbour{}}
 	if err := r.load(); err != nil {
-		return nil, fmt.Errorf("room: %s: %w", path, errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("room: %s: %w", path, errors.Join(err, r.Close()))
 	}
 	return r, nil
 }
 
-func (r *Room) load() error {
-	err := r.db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{talliesBucket, grantsBucket, eventsBucket, passesBucket, metaBucket} {
+// begin makes what is missing in the file, and writes nothing where nothing is: a full disk
+// is no reason to lose what it holds.
+func (r *Room) begin() error {
+	buckets := [][]byte{talliesBucket, grantsBucket, eventsBucket, passesBucket, metaBucket}
+	whole := true
+	err := r.view(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
+			whole = whole && tx.Bucket(b) != nil
+		}
+		whole = whole && copy(r.life[:], tx.Bucket(metaBucket).Get(lifeKey)) == len(r.life)
+		return nil
+	})
+	if err != nil || whole {
+		return err
+	}
+	return r.update(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
 		}
-		meta := tx.Bucket(metaBucket)
-		if len(meta.Get(lifeKey)) != len(r.life) {
-			rand.Read(r.life[:])
-			return meta.Put(lifeKey, r.life[:])
-		}
-		copy(r.life[:], meta.Get(lifeKey))
-		return nil
+		rand.Read(r.life[:])
+		return tx.Bucket(metaBucket).Put(lifeKey, r.life[:])
 	})
-	if err != nil {
+}
+
+func (r *Room) load() error {
+	if err := r.begin(); err != nil {
 		return err
 	}
-	err = r.db.View(func(tx *bbolt.Tx) error {
+	err := r.view(func(tx *bbolt.Tx) error {
 		return errors.Join(
 			tx.Bucket(talliesBucket).ForEach(func(k, v []byte) error {
 				s, err := readScope(k)
@@ -181,9 +200,6 @@ func (r *Room) load() error {
 	return err
 }
 
-// Close closes the file.
-func (r *Room) Close() error { return r.db.Close() }
-
 func scopeKey(s wire.Scope) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, s.Event), s.Category)
 }
@@ -201,7 +217,7 @@ func (k passKey) bytes() []byte {
 
 // save writes what has changed.
 func (r *Room) save(scopes []wire.Scope, passes ...passKey) error {
-	return r.db.Update(func(tx *bbolt.Tx) error {
+	return r.update(func(tx *bbolt.Tx) error {
 		for _, s := range scopes {
 			if err := tx.Bucket(talliesBucket).Put(scopeKey(s), wire.Encode(r.tally[s])); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"os"
@@ -303,6 +304,101 @@ func TestDamaged(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".damaged"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A card damages single pages: whichever it is, and whether it is found at once or while the
+// door is open, nothing panics, the door counts on, and the next start has a file that takes
+// what is counted.
+func TestOneDamagedPage(t *testing.T) {
+	const page = 4096
+	seed := newDoor(t, t.TempDir(), gathering())
+	seed.Correct(3, start)
+	if err := seed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(seed.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(t *testing.T, r *room.Room) { // it may fail, and the door goes on
+		if _, e := r.Enter(room.Scan{Kind: pass.Card, Dir: wire.In, Now: start, Sure: true, Force: true}); e != nil {
+			e.Done()
+		}
+		r.Correct(1, start)
+	}
+	damages := map[string]func(b []byte){
+		"zeros": func(b []byte) { clear(b) },
+		"ones":  func(b []byte) { copy(b, bytes.Repeat([]byte{0xff}, len(b))) },
+		"other": func(b []byte) { copy(b, whole[:page]) },
+	}
+	for n := range len(whole) / page {
+		for name, damage := range damages {
+			b := bytes.Clone(whole)
+			damage(b[n*page:][:page])
+			for _, running := range []bool{false, true} {
+				path := filepath.Join(t.TempDir(), "room.db")
+				first := b
+				if running {
+					first = whole
+				}
+				if err := os.WriteFile(path, first, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r, err := room.Open(path, own)
+				if err != nil {
+					t.Fatalf("page %d, %s: %v", n, name, err)
+				}
+				if running {
+					if err := os.WriteFile(path, b, 0o600); err != nil { // keeps the file that is mapped
+						t.Fatal(err)
+					}
+				}
+				count(t, r)
+				r.Close()
+				if r, err = room.Open(path, own); err != nil {
+					t.Fatalf("page %d, %s, the next start: %v", n, name, err)
+				}
+				if err := r.Correct(1, start); err != nil {
+					t.Errorf("page %d, %s, the next start: %v", n, name, err)
+				}
+				r.Close()
+			}
+		}
+	}
+	t.Run("pages that cannot be read", func(t *testing.T) {
+		d := newDoor(t, t.TempDir(), gathering())
+		if err := os.Truncate(d.path, page); err != nil { // a read of what is mapped beyond is SIGBUS
+			t.Fatal(err)
+		}
+		if err := d.Correct(1, start); err == nil {
+			t.Error("what cannot be written is on disk")
+		}
+		count(t, d.Room)
+		d.reopen()
+		if d.Damaged == nil {
+			t.Error("nobody is told that the file was damaged")
+		}
+	})
+}
+
+// A full disk takes nothing new, and nobody is forgotten for it.
+func TestAFullDiskIsNoDamage(t *testing.T) {
+	d := newDoor(t, t.TempDir(), gathering())
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	was, err := os.Stat(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := room.Open(d.path, own)
+	if err != nil || r.Damaged != nil {
+		t.Fatalf("Open = %v, %v", err, r.Damaged)
+	}
+	defer r.Close()
+	if is, err := os.Stat(d.path); err != nil || !is.ModTime().Equal(was.ModTime()) {
+		t.Errorf("opening a file that is whole has written to it: %v", err)
 	}
 }
 
