@@ -174,9 +174,6 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 	if s.inside, err = room.Open(c.room(), s.id.Key); err != nil {
 		return s, err
 	}
-	if s.inside.Damaged != nil {
-		log.Error("who is inside is counted anew", "err", s.inside.Damaged)
-	}
 	s.guard = s.config.openGuard(s.id.Kiosk, log.With("task", "guard"))
 	s.lease, err = openLease(s.config, s.machine, s.list, s.inside, log.With("task", "lease"))
 	return s, err
@@ -213,11 +210,25 @@ func serveDoor(ctx context.Context, env environment) error {
 		return err
 	}
 	defer closeLamps()
+	lit, darken := context.WithCancel(ctx)
+	var shine errgroup.Group
+	shine.Go(func() error { return lamps.Run(lit) })
+	defer shine.Wait()
+	defer darken()
+
 	s, err := openStation(ctx, *settled, log)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.serve(ctx, stop, env, lamps, ring, log)
+		s.close()
 	}
-	defer s.close()
+	if s.id != nil && ctx.Err() == nil && diskFails(err) {
+		return standIn(ctx, *settled, s.id, lamps, err, log)
+	}
+	return err
+}
+
+// serve runs the door with what it has on its disk until ctx ends.
+func (s *station) serve(ctx context.Context, stop func(), env environment, lamps adjustable, ring *order.Ring, log *slog.Logger) error {
 	own, c, id, clock, queue := s.own, s.config, s.id, s.clock, s.queue
 	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
 		return err
@@ -299,7 +310,7 @@ func serveDoor(ctx context.Context, env environment) error {
 	s.startGuard(ctx, tasks, heart, does)
 	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
 	startSystems(ctx, tasks, own, id, clock, hours, sources, sender, s.orders.Maintenance, log.With("task", "system"))
-	for _, run := range []func(context.Context) error{lamps.Run, sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
+	for _, run := range []func(context.Context) error{sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
 		tasks.Go(func() error { return run(ctx) })
 	}
 	tasks.Go(func() error { return heart.Run(ctx, link) })

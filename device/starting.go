@@ -123,10 +123,8 @@ func lead(ctx context.Context, env environment, c Config, w start.Walk, log *slo
 			if err != nil {
 				return start.Door{}, err
 			}
-			if p, ok := lamps.(adjustable); ok {
-				if err := p.Adjust(now.Panel.Reset, now.Panel.Egress); err != nil {
-					return start.Door{}, err
-				}
+			if err := lamps.Adjust(now.Panel.Reset, now.Panel.Egress); err != nil {
+				return start.Door{}, err
 			}
 			d := now.Door
 			return start.Door{Place: d.Place, Gate: d.Gate, Direction: d.Direction, Fixed: d.Direction != wire.Out && now.oneWay()}, nil

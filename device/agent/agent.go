@@ -158,6 +158,9 @@ func (a *Agent) Run(ctx context.Context, link deliver.Link) error {
 	if err := a.state.Damaged; err != nil {
 		a.log.Warn("state begun anew", "err", err)
 	}
+	if err := a.state.Unkept; err != nil {
+		a.log.Error("start not written down", "err", err)
+	}
 	if err := a.list.Damaged; err != nil {
 		a.log.Warn("list of void cards dropped; the server will send it again", "err", err)
 	}

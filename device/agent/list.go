@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -57,14 +58,16 @@ type partList struct {
 
 // OpenList reads the list at path, which is signed with the kiosk's own key: what
 // came was verified with a key of the server's that may not be listed any more.
-// checked is what [State] remembers. A file that is missing or damaged is an empty
-// list; an error means that the disk cannot be read.
+// checked is what [State] remembers. A file that is missing or damaged, or that
+// the disk cannot read, is an empty list; an error means that it may not be read.
 func OpenList(path string, key ed25519.PrivateKey, checked Checked) (*List, error) {
 	l := &List{path: path, key: key}
 	h := &heldList{cards: new(pass.Revocations), before: new(pass.Revocations)}
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.EIO):
+		l.Damaged = fmt.Errorf("agent: list: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("agent: list: %w", err)
 	default:

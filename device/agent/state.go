@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -22,6 +24,8 @@ type State struct {
 
 	// Damaged says why the file was begun anew, and is nil as a rule.
 	Damaged error `json:"-"`
+	// Unkept says why this start was not written down, and is nil as a rule.
+	Unkept error `json:"-"`
 
 	path string
 }
@@ -34,31 +38,41 @@ type Checked struct {
 
 // OpenState reads the state at path, counts this start and writes it back. A
 // file that is missing or damaged is begun anew, because nothing in it is worth a
-// door that stays shut: the floor comes back with the server's next receipt. An
-// error means that the disk cannot be read or written.
+// door that stays shut: the floor comes back with the server's next receipt. So is one
+// that the disk cannot read; and a disk that takes no write keeps no door shut. An error
+// means that the file may not be read, or has no folder.
 func OpenState(path string) (*State, error) {
 	b, err := os.ReadFile(path)
 	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
+	if err != nil && !missing && !errors.Is(err, syscall.EIO) {
 		return nil, fmt.Errorf("agent: state: %w", err)
 	}
 	s := &State{path: path}
-	if !missing {
+	if err == nil {
 		err = json.Unmarshal(b, s)
 	}
+	// Sessions must rise, or the server takes the kiosk's word for an old
+	// one's; no kiosk starts each ten seconds for long.
+	later := uint64(max(time.Now().Unix()/10, 0))
 	if err != nil {
-		// Sessions must rise, or the server takes the kiosk's word for an old
-		// one's; no kiosk starts each ten seconds for long.
-		s = &State{path: path, Starts: uint64(max(time.Now().Unix()/10, 0))}
+		s = &State{path: path, Starts: later}
 		if !missing {
 			s.Damaged = fmt.Errorf("agent: state: %s: %w", path, err)
 		}
 	}
 	s.Starts++
-	if err := s.write(); err != nil {
+	if err := s.write(); failing(err) {
+		s.Starts, s.Unkept = max(s.Starts, later), err
+	} else if err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// failing reports whether err is of a disk that fails, is full or takes no write.
+func failing(err error) bool {
+	of := []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
+	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
 }
 
 // Raise keeps floor if it is later than the one kept.

@@ -61,7 +61,7 @@ type Door struct {
 	List   List             // of void cards; nil has none and never has one
 	Room   *room.Room       // who is inside; nil counts nobody and knows no event
 	Source scan.Source
-	Queue  *outbox.Queue
+	Queue  *outbox.Queue // nil is a disk that fails: nobody is recorded
 	Sealer *seal.Sealer
 	Panel  panel.Panel
 	Faces  []Face // that answer beside the panel
@@ -104,7 +104,9 @@ func New(door Door, log *slog.Logger) (*Kiosk, error) {
 	if err := door.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("kiosk: %w", err)
 	}
-	return &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), given: newAnswers(), log: log, touched: make(chan touch)}, nil
+	k := &Kiosk{Door: door, repeats: scan.NewRepeats(door.Config.Repeat), given: newAnswers(), log: log, touched: make(chan touch)}
+	k.faulty = k.Queue == nil && k.onFault() != wire.AdmitUnrecorded
+	return k, nil
 }
 
 // Reconfigure makes config the door's between two scans: it waits until the one that
@@ -128,7 +130,7 @@ func (k *Kiosk) Unrecorded() uint64 { return k.unrecorded.Load() }
 // Run serves the door until ctx ends, and then returns nil. It returns an error
 // only when the door can no longer record.
 func (k *Kiosk) Run(ctx context.Context) error {
-	k.Stand()
+	k.begin()
 	tasks, either := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return k.serveScans(either, ctx) })
 	tasks.Go(func() error { return k.serveTouches(either) })
@@ -221,8 +223,14 @@ func (k *Kiosk) remember(text string, at time.Time, j judgment) {
 	k.given.give(text, g)
 }
 
+// errNoLedger is why a door without a queue records nobody.
+var errNoLedger = errors.New("kiosk: no ledger")
+
 // record seals and stores a judgment, and returns when it is on disk.
 func (k *Kiosk) record(j judgment) (uint64, error) {
+	if k.Queue == nil {
+		return 0, errNoLedger
+	}
 	var under wire.Epoch
 	var h wire.Header
 	seq, err := k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
@@ -266,8 +274,11 @@ func (k *Kiosk) fault(j judgment, err error) error {
 		k.faulty = true
 		k.tell(Answer{State: words.Fault, Reason: reason})
 	}
-	if errors.Is(err, outbox.ErrFull) {
+	switch {
+	case errors.Is(err, outbox.ErrFull):
 		k.log.Error("not recorded: storage is full", "err", err)
+		return nil
+	case errors.Is(err, errNoLedger):
 		return nil
 	}
 	return fmt.Errorf("kiosk: record: %w", err)

@@ -83,6 +83,17 @@ func (k *Kiosk) Stand() {
 	k.stand()
 }
 
+// begin stands, unless lamps still answer somebody whom the door before this one could not
+// record: they go back to what stands by themselves.
+func (k *Kiosk) begin() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.Queue == nil && k.Panel.Health().Signal == panel.Amber {
+		return
+	}
+	k.stand()
+}
+
 func (k *Kiosk) stand() { k.tell(Answer{State: k.standing()}) }
 
 func (k *Kiosk) standing() words.State {

@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/agent"
@@ -83,8 +84,8 @@ type file struct {
 	Clean bool   `json:"clean"`    // written when the program was ended
 }
 
-// Open reads the lease at path. A file that is missing or damaged begins a new lease;
-// an error means that the disk cannot be read.
+// Open reads the lease at path. A file that is missing or damaged, or that the
+// disk cannot read, begins a new lease; an error means that it may not be read.
 func Open(path string, o Options) (*Lease, error) {
 	if o.Term == 0 {
 		o.Term = DefaultTerm
@@ -96,6 +97,8 @@ func Open(path string, o Options) (*Lease, error) {
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.EIO):
+		l.Damaged = fmt.Errorf("lease: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("lease: %w", err)
 	default:

@@ -137,8 +137,9 @@ type screenNonce struct {
 }
 
 // Open opens the state at path, of which the Table is the only writer. A file that is
-// missing or damaged is begun anew: orders that were followed and have not expired could
-// then be followed again, which is logged. An error means that the disk cannot be read.
+// missing or damaged, or that the disk cannot read, is begun anew: orders that were followed
+// and have not expired could then be followed again, which is logged. An error means that it
+// may not be read.
 func Open(path string, o Options) (*Table, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -64,6 +65,8 @@ func openState(path string) (*state, error) {
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.EIO):
+		s.damaged = fmt.Errorf("order: state: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("order: state: %w", err)
 	default:
@@ -81,6 +84,16 @@ func openState(path string) (*state, error) {
 		s.Events = map[uint32]int64{}
 	}
 	return s, nil
+}
+
+// Standing returns what orders have the kiosk at whose path the state is do: that its lane
+// goes out, and that it is locked. What cannot be read says neither.
+func Standing(path string) (out, locked bool) {
+	s, err := openState(path)
+	if err != nil {
+		return false, false
+	}
+	return s.Direction == wire.Out, s.Locked
 }
 
 // tidy forgets what has certainly expired.

@@ -31,6 +31,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -139,8 +140,8 @@ func (f *file) run(h held) {
 // forFile binds the signature of the file, which nobody but this kiosk ever reads.
 const forFile wire.Purpose = "settings file"
 
-// Open reads the configuration at path. A file that is missing or damaged holds
-// none; an error means that the disk cannot be read.
+// Open reads the configuration at path. A file that is missing or damaged, or
+// that the disk cannot read, holds none; an error means that it may not be read.
 func Open(path string, id Identity, o Options) (*Settings, error) {
 	if o.Trial == 0 {
 		o.Trial = DefaultTrial
@@ -155,6 +156,9 @@ func Open(path string, id Identity, o Options) (*Settings, error) {
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case errors.Is(err, syscall.EIO):
+		s.Damaged = fmt.Errorf("settings: %w", err)
 		return s, nil
 	case err != nil:
 		return nil, fmt.Errorf("settings: %w", err)

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/kiosk"
+	"github.com/qrgate/qrgate/device/order"
+	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/hw/board"
+	"github.com/qrgate/qrgate/sync/guide"
+	"github.com/qrgate/qrgate/sync/outbox"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
+	"github.com/qrgate/qrgate/sync/words"
+)
+
+const (
+	// standFor is how long a door stands in at the least: a disk that takes one write and
+	// fails again must not have it dark every second.
+	standFor = 20 * time.Second
+	// standLook is how often it is tried whether the disk takes a write again.
+	standLook = 5 * time.Second
+)
+
+// diskFails reports whether err is of a disk that fails, is full or takes no write.
+func diskFails(err error) bool {
+	of := []error{outbox.ErrBroken, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
+	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
+}
+
+// standIn has the door go on without its ledger: nobody is recorded, and everybody is let in
+// on amber or turned away, as the place has chosen. It returns nil when ctx ends, and cause
+// once the disk takes writes again: then the program is to end, so that the next start reads
+// the truth from it.
+func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustable, cause error, log *slog.Logger) error {
+	log.Error("the door goes on without its ledger", "err", cause)
+	c, locked := own.lastKnown(id, log)
+	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
+		log.Error("panel not adjusted", "err", err)
+	}
+	sources, _, closeSources, err := openSources(c, log)
+	if err != nil {
+		return errors.Join(err, cause)
+	}
+	defer closeSources()
+	machine := board.Open(board.Options{})
+	clock := when.NewClock(machine.BootID(), machine.SinceBoot, time.Now, buildTime())
+	face, sound := openFaces(c, clock, func() (time.Duration, bool) { return 0, false }, func() (int, int, bool) { return 0, 0, false }, log)
+	keeper := c.keeper(id, clock, func() {}, log.With("task", "enrolment"))
+	door, err := kiosk.New(kiosk.Door{
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), Source: sources, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
+		Revoked: func() bool { return locked || keeper.Revoked() },
+	}, log.With("task", "door"))
+	if err != nil {
+		return errors.Join(err, cause)
+	}
+	said := guide.Of(words.Vietnamese, guide.BadDisk.Key())
+	face.Reconfigure(func(o *screen.Options) { o.Notice = func() string { return said.Head + ". " + said.Do } })
+	notify, alive := board.NewNotifier(os.Getenv), func() bool { return true }
+
+	tasks, ctx := errgroup.WithContext(ctx)
+	for _, run := range []func(context.Context) error{sources.Run, sound.Run, door.Run} {
+		tasks.Go(func() error { return run(ctx) })
+	}
+	tasks.Go(func() error { return notify.Run(ctx, alive) })
+	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
+	if c.Screen.listen != "" {
+		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
+	}
+	if c.Watchdog != "" {
+		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
+	}
+	tasks.Go(func() error { return untilWritable(ctx, c.State, cause) })
+	notify.Ready()
+	err = tasks.Wait()
+	log.Info("the door stood in for its ledger", "unrecorded", door.Unrecorded())
+	return err
+}
+
+// untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes.
+func untilWritable(ctx context.Context, dir string, cause error) error {
+	for wait := standFor; ; wait = standLook {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		if tryDisk(dir) == nil {
+			return cause
+		}
+	}
+}
+
+// lastKnown returns what the door was to be as far as the disk still tells, and whether an
+// order has locked it.
+func (c Config) lastKnown(id *agent.Identity, log *slog.Logger) (_ Config, locked bool) {
+	if kept, err := openSettings(c, id, log.With("task", "settings")); err == nil {
+		c = c.with(kept.Running())
+	}
+	out, locked := order.Standing(c.orders())
+	if out {
+		c.Door.Direction = wire.Out
+		c.Door.OnFault, c.Door.StaleList = wire.AdmitUnrecorded, wire.AdmitStale // as every exit
+		c.Panel.Egress = !c.Panel.Relay.EnergiseToOpen
+	}
+	return c, locked
+}
