@@ -192,7 +192,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // ofDisk reports whether err is a disk's that fails, is full or takes no writes.
 func ofDisk(err error) bool {
-	return slices.ContainsFunc([]error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EUCLEAN}, func(of error) bool { return errors.Is(err, of) })
+	of := []error{outbox.ErrBroken, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EUCLEAN}
+	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
 }
 
 func usage(w io.Writer) {

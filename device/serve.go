@@ -221,7 +221,7 @@ func serveDoor(ctx context.Context, env environment) error {
 		err = s.serve(ctx, stop, env, lamps, ring, log)
 		s.close()
 	}
-	if s.id != nil && ctx.Err() == nil && diskFails(err) {
+	if s.id != nil && ctx.Err() == nil && ofDisk(err) {
 		return standIn(ctx, *settled, s.id, lamps, err, log)
 	}
 	return err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +15,6 @@ import (
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/hw/board"
 	"github.com/qrgate/qrgate/sync/guide"
-	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 	"github.com/qrgate/qrgate/sync/words"
@@ -30,12 +27,6 @@ const (
 	// standLook is how often it is tried whether the disk takes a write again.
 	standLook = 5 * time.Second
 )
-
-// diskFails reports whether err is of a disk that fails, is full or takes no write.
-func diskFails(err error) bool {
-	of := []error{outbox.ErrBroken, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
-	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
-}
 
 // standIn has the door go on without its ledger: nobody is recorded, and everybody is let in
 // on amber or turned away, as the place has chosen. It returns nil when ctx ends, and cause
@@ -57,7 +48,7 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 	face, sound := openFaces(c, clock, func() (time.Duration, bool) { return 0, false }, func() (int, int, bool) { return 0, 0, false }, log)
 	keeper := c.keeper(id, clock, func() {}, log.With("task", "enrolment"))
 	door, err := kiosk.New(kiosk.Door{
-		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys(), Source: sources, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
+		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys, Source: sources, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
 		Revoked: func() bool { return locked || keeper.Revoked() },
 	}, log.With("task", "door"))
 	if err != nil {
@@ -79,16 +70,18 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 	if c.Watchdog != "" {
 		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
 	}
-	tasks.Go(func() error { return untilWritable(ctx, c.State, cause) })
-	notify.Ready()
+	tasks.Go(func() error { return untilWritable(ctx, c.State, cause, notify) })
 	err = tasks.Wait()
 	log.Info("the door stood in for its ledger", "unrecorded", door.Unrecorded())
 	return err
 }
 
-// untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes.
-func untilWritable(ctx context.Context, dir string, cause error) error {
+// untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes. A
+// program that has not read its ledger yet is not ready, and no version has proven itself
+// by that: it asks to be waited for.
+func untilWritable(ctx context.Context, dir string, cause error, notify *board.Notifier) error {
 	for wait := standFor; ; wait = standLook {
+		_ = notify.Extend(workTime)
 		select {
 		case <-ctx.Done():
 			return nil
