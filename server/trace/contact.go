@@ -84,7 +84,7 @@ func (s *search) halls(ctx context.Context, stays []Stay) ([]*hall, error) {
 	var spots []qrgate.Spot
 	for i := range stays {
 		s.people[stays[i].Person] = true
-		if !s.rules.stay(&stays[i]) {
+		if !s.rules.Believes(&stays[i]) {
 			continue
 		}
 		at := stays[i].At

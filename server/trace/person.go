@@ -138,7 +138,7 @@ func doubtTravel(stays []Stay, points map[qrgate.Spot]*qrgate.Point) {
 func elsewhere(stays []Stay, points map[qrgate.Spot]*qrgate.Point, rules *Rules) {
 	var all []sighting
 	for i := range stays {
-		if s := &stays[i]; rules.stay(s) {
+		if s := &stays[i]; rules.Believes(s) {
 			all = sightingsOf(all, s, i, points[s.At])
 		}
 	}

@@ -29,8 +29,8 @@ type Rules struct {
 
 func (r *Rules) counts(id ID) bool { return r.Doubtful || r.Restored[id] }
 
-// stay reports whether a stay counts.
-func (r *Rules) stay(s *Stay) bool {
+// Believes reports whether a stay is in no doubt, or counts all the same.
+func (r *Rules) Believes(s *Stay) bool {
 	return len(s.Doubts) == 0 || r.counts(s.Entry) || r.counts(s.Exit)
 }
 

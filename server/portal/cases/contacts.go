@@ -27,7 +27,7 @@ func (p *Pages) trace(ctx context.Context, task *casebook.Task, rows *casebook.R
 	if res.Place {
 		at[task.At] = map[qrgate.Day]bool{}
 		res.Stays = slices.DeleteFunc(stays, func(s trace.Stay) bool {
-			return s.Person == 0 || len(s.Doubts) > 0 && !task.Rules.Restored[s.Entry] && !task.Rules.Restored[s.Exit]
+			return s.Person == 0 || !task.Rules.Believes(&s)
 		})
 	} else {
 		stays = slices.DeleteFunc(stays, func(s trace.Stay) bool { return !task.Counts(&s) })

@@ -226,9 +226,9 @@ func (p *Pages) stays(w http.ResponseWriter, r *http.Request, v *page.View) erro
 			return err
 		}
 		row.No, row.Anchor = i+1, "luot-"+strconv.Itoa(i+1)
-		row.Counts = len(s.Doubts) > 0 && (task.Rules.Restored[s.Entry] || task.Rules.Restored[s.Exit])
+		row.Counts = len(s.Doubts) > 0 && task.Rules.Believes(s)
 		row.Chosen = task.Counts(s)
-		if row.Chosen && (len(s.Doubts) == 0 || row.Counts) {
+		if row.Chosen && task.Rules.Believes(s) {
 			d.Chosen++
 		}
 		d.Rows = append(d.Rows, row)

@@ -15,6 +15,7 @@ type keeping struct {
 	f       *file
 	before  *Result
 	r       *Result
+	rules   trace.Rules
 	oldest  qrgate.Day // that still has a key
 	least   int64      // that a contact must have been near, in milliseconds
 	stays   []int      // for each stay of before its number in r, -1 of one that no longer counts
@@ -25,7 +26,7 @@ type keeping struct {
 // asks for it. Where r knows a stay itself, that is believed.
 func (f *file) keep(before, r *Result, oldest qrgate.Day) {
 	profile, _ := trace.FindProfile(f.Profile)
-	k := keeping{f: f, before: before, r: r, oldest: oldest, least: profile.Minimum, stays: make([]int, len(before.Stays)), carried: make([]bool, len(before.Stays))}
+	k := keeping{f: f, before: before, r: r, rules: f.rules(), oldest: oldest, least: profile.Minimum, stays: make([]int, len(before.Stays)), carried: make([]bool, len(before.Stays))}
 	unnamed := len(r.Found.Unnamed) == len(r.Stays) && len(before.Found.Unnamed) == len(before.Stays)
 	known := map[trace.ID]int{}
 	for i := range r.Stays {
@@ -68,17 +69,11 @@ func (k *keeping) lost(s *trace.Stay) bool {
 // asked reports whether the case still asks for a stay.
 func (k *keeping) asked(s *trace.Stay) bool {
 	from, to := k.f.Case.From, k.f.Case.To
-	if qrgate.DayOfMilli(s.Out.Latest) < qrgate.DayOf(from) || qrgate.DayOfMilli(s.In.Earliest) > qrgate.DayOf(to) || !k.believed(s) {
+	if qrgate.DayOfMilli(s.Out.Latest) < qrgate.DayOf(from) || qrgate.DayOfMilli(s.In.Earliest) > qrgate.DayOf(to) || !k.rules.Believes(s) {
 		return false
 	}
 	task := Task{Chosen: k.f.body.Chosen, Left: k.f.body.Left}
 	return k.r.Ring == 2 || k.r.Place || task.Counts(s)
-}
-
-// believed reports whether a stay is in no doubt, or counts all the same.
-func (k *keeping) believed(s *trace.Stay) bool {
-	restored := k.f.body.Restored
-	return len(s.Doubts) == 0 || slices.Contains(restored, s.Entry) || slices.Contains(restored, s.Exit)
 }
 
 // contacts adds those times together that r cannot know any more.
@@ -135,7 +130,7 @@ func (k *keeping) add(a, b int64) int64 {
 // for want of a key.
 func (k *keeping) lostTimes(c *trace.Contact, now []trace.Shared) (lost []trace.Shared) {
 	for _, sh := range c.Shared {
-		if sh.Of >= len(k.stays) || k.stays[sh.Of] < 0 || !k.carried[sh.Of] && !k.lost(&sh.Stay) || !k.believed(&sh.Stay) {
+		if sh.Of >= len(k.stays) || k.stays[sh.Of] < 0 || !k.carried[sh.Of] && !k.lost(&sh.Stay) || !k.rules.Believes(&sh.Stay) {
 			continue
 		}
 		if sh.Of = k.stays[sh.Of]; slices.ContainsFunc(now, func(n trace.Shared) bool { return n.Of == sh.Of && sameStay(&n.Stay, &sh.Stay) }) {

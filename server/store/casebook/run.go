@@ -72,6 +72,15 @@ func (b *Book) task(ctx context.Context, by, id string, load func(q query, by, i
 	return task, err
 }
 
+// rules returns what officers have decided about doubtful check-ins.
+func (f *file) rules() trace.Rules {
+	r := trace.Rules{Restored: map[trace.ID]bool{}}
+	for _, c := range f.body.Restored {
+		r.Restored[c] = true
+	}
+	return r
+}
+
 func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 	profile, ok := trace.FindProfile(f.Profile)
 	if !ok {
@@ -79,10 +88,7 @@ func (b *Book) taskOf(q query, f *file, contact Ref) (*Task, error) {
 	}
 	task := &Task{
 		Case: f.ID, Profile: profile, From: f.Case.From, To: f.Case.To, Ring: 1, Chosen: f.body.Chosen, Left: f.body.Left,
-		Rules: trace.Rules{Restored: map[trace.ID]bool{}},
-	}
-	for _, c := range f.body.Restored {
-		task.Rules.Restored[c] = true
+		Rules: f.rules(),
 	}
 	who := f.body.Index
 	if contact != (Ref{}) {
