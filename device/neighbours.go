@@ -63,7 +63,7 @@ func startNeighbours(ctx context.Context, tasks *errgroup.Group, s *station, c *
 		Listen: config.listen, Peers: config.peers, CA: s.id.CA, Room: s.inside, Log: log,
 		Place:       func() string { return c.lane.Load().Place },
 		Certificate: func() *tls.Certificate { return s.id.Certificate() },
-		Now:         func() time.Time { return s.clock.TLSTime(s.id.Certificate().Leaf.NotBefore) },
+		At:          s.clock.TLSTime,
 		Today:       s.today,
 	})
 	tasks.Go(func() error {

@@ -75,10 +75,13 @@ type Options struct {
 	Place       func() string
 	Certificate func() *tls.Certificate
 	CA          *x509.CertPool
-	Now         func() time.Time // by which certificates are judged
-	Today       func() time.Time // by which people are counted
-	Room        *room.Room
-	Log         *slog.Logger
+	// At returns the time by which a certificate is judged that is valid from notBefore,
+	// as when.Clock.TLSTime does: a kiosk that woke without a clock must not take one that
+	// is newer than its own for one of the future.
+	At    func(notBefore time.Time) time.Time
+	Today func() time.Time // by which people are counted
+	Room  *room.Room
+	Log   *slog.Logger
 }
 
 // Neighbours are the other kiosks of a place.
@@ -196,7 +199,7 @@ func (n *Neighbours) tls(trusts func(kiosk string) bool) *tls.Config {
 				return fmt.Errorf("%w: no certificate", ErrRefused)
 			}
 			leaf := s.PeerCertificates[0]
-			if _, err := leaf.Verify(x509.VerifyOptions{Roots: n.o.CA, CurrentTime: n.o.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+			if _, err := leaf.Verify(x509.VerifyOptions{Roots: n.o.CA, CurrentTime: n.o.At(leaf.NotBefore), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 				return fmt.Errorf("%w: %w", ErrRefused, err)
 			}
 			if name := leaf.Subject; !slices.Equal(name.OrganizationalUnit, []string{"kiosk"}) || !trusts(name.CommonName) {

@@ -17,6 +17,7 @@ import (
 	"github.com/qrgate/qrgate/device/neighbour"
 	"github.com/qrgate/qrgate/device/room"
 	"github.com/qrgate/qrgate/sync/pass"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -77,6 +78,7 @@ type gate struct {
 	cert     *tls.Certificate
 	ca       *ca
 	place    string
+	at       func(notBefore time.Time) time.Time
 	listener net.Listener
 	room     *room.Room
 	said     chan string
@@ -121,7 +123,7 @@ func newGate(t *testing.T, c *ca, id string) *gate {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return &gate{t: t, id: id, cert: c.kiosk(id), ca: c, place: "Chợ Đông Ba", listener: l, room: r, said: make(chan string, 64), heard: map[string]bool{}}
+	return &gate{t: t, id: id, cert: c.kiosk(id), ca: c, place: "Chợ Đông Ba", at: func(time.Time) time.Time { return time.Now() }, listener: l, room: r, said: make(chan string, 64), heard: map[string]bool{}}
 }
 
 // serve runs the gate as a neighbour of others until the test ends or it is stopped.
@@ -135,7 +137,7 @@ func (g *gate) serve(others ...*gate) {
 	g.room.Neighbours(ids...)
 	n := neighbour.New(neighbour.Options{
 		Peers: peers, Place: func() string { return g.place }, Certificate: func() *tls.Certificate { return g.cert }, CA: g.ca.pool(),
-		Now: time.Now, Today: time.Now, Room: g.room, Log: slog.New(g),
+		At: g.at, Today: time.Now, Room: g.room, Log: slog.New(g),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -204,6 +206,23 @@ func TestGatesTellEachOther(t *testing.T) {
 	}
 	d.stop()
 	a.until(-1)
+}
+
+// Gates that woke without a clock hear each other, though one is newer in the fleet than
+// the time that the other is sure of.
+func TestGatesWithoutAClockHearEachOther(t *testing.T) {
+	t.Parallel()
+	c := newCA(t)
+	a, b := newGate(t, c, "cho-dong-ba-1"), newGate(t, c, "cho-dong-ba-2")
+	b.cert = c.issue(b.id, "kiosk", time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+	for _, g := range []*gate{a, b} {
+		g.at = when.NewClock(when.Boot{1}, func() time.Duration { return time.Minute }, func() time.Time { return time.Unix(0, 0) }, time.Now().Add(-50*time.Minute)).TLSTime
+	}
+	b.goes(wire.In)
+	a.serve(b)
+	b.serve(a)
+	a.until(1)
+	b.until(1)
 }
 
 // Whoever is not a kiosk that the configuration names, of this place and this fleet, is
