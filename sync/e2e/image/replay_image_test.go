@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/device/system"
+	"github.com/qrgate/qrgate/sync/e2e/twin"
 	"github.com/qrgate/qrgate/sync/sdcard"
 )
 
@@ -160,18 +160,11 @@ func (o *oracle) data(at, size int64) error {
 	if out, err := exec.Command("dd", "if="+o.card, "of="+part, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", fmt.Sprint("skip=", at), fmt.Sprint("count=", size)).CombinedOutput(); err != nil {
 		return fmt.Errorf("dd: %w: %s", err, out)
 	}
-	for i, args := range [][]string{{"-p", part}, {"-f", "-y", part}} {
-		err := exec.Command("e2fsck", args...).Run()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			return err
-		}
-		if err == nil || exit.ExitCode() < 4 {
-			break
-		}
-		if i == 1 {
-			return fmt.Errorf("e2fsck: %w", err)
-		}
+	thorough, err := twin.Mend(part)
+	if err != nil {
+		return err
+	}
+	if thorough {
 		o.thorough++
 	}
 	if err := os.Mkdir(all, 0o700); err != nil {

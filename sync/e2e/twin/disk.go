@@ -302,9 +302,19 @@ func (d *Disk) sync() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flush++
-	if d.lies {
-		return
+	if !d.lies {
+		d.keepLocked()
 	}
+}
+
+// keep keeps what was written, also if the disk lies.
+func (d *Disk) keep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keepLocked()
+}
+
+func (d *Disk) keepLocked() {
 	for at, b := range d.loose {
 		copy(d.media[at:], b)
 	}
