@@ -124,11 +124,6 @@ func (d *door) cutAgain(n int, r *rand.Rand) (greens []green, err error) {
 		cards = append(cards, text)
 	}
 	for i := range n {
-		if i > 0 {
-			if err := d.disk.Mend(); err != nil {
-				return greens, fmt.Errorf("boot %d: %w", i+1, err)
-			}
-		}
 		ctx, cancel := context.WithTimeout(d.ctx, patient)
 		m, err := d.tryBoot(ctx, twin.Options{})
 		cancel()

@@ -158,6 +158,11 @@ func (d *door) tryBoot(ctx context.Context, o twin.Options) (*twin.Machine, erro
 	if o.Initrd == "" {
 		o.Initrd = p.Plain
 	}
+	if d.boots > 0 {
+		if err := d.disk.Mend(); err != nil {
+			return nil, err
+		}
+	}
 	m, err := twin.Boot(ctx, d.TempDir(), o)
 	if err != nil {
 		return nil, err
