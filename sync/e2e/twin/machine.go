@@ -112,9 +112,10 @@ func (m *Machine) boot(ctx context.Context, o Options) error {
 	}
 	// Without the PC's own clock the chip's is the first, by which the kernel sets the
 	// system's, as on a board. How fast the TSC goes the kernel would have to measure, and
-	// is wrong by far where other programs take the processor meanwhile. Without rodata it
-	// does not look through its memory for a second at each boot.
-	const kernel = "console=ttyS0 quiet panic=-1 mitigations=off tsc=unstable clocksource=acpi_pm rodata=off initcall_blacklist=cmos_init net.ifnames=0"
+	// is wrong by far where other programs take the processor meanwhile; by the same it would
+	// find its timer too slow, and panic. Without rodata it does not look through its memory
+	// for a second at each boot.
+	const kernel = "console=ttyS0 quiet panic=-1 mitigations=off tsc=unstable clocksource=acpi_pm rodata=off no_timer_check initcall_blacklist=cmos_init net.ifnames=0"
 	args := []string{
 		"-M", "q35,accel=tcg", "-m", "384", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", filepath.Join(o.Kernel, "vmlinux"), "-initrd", o.Initrd,
