@@ -43,6 +43,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/device/launcher"
 	"github.com/qrgate/qrgate/device/update"
 	"github.com/qrgate/qrgate/hw/camera"
@@ -192,8 +193,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // ofDisk reports whether err is a disk's that fails, is full or takes no writes.
 func ofDisk(err error) bool {
-	of := []error{outbox.ErrBroken, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EUCLEAN}
-	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
+	return durable.Fails(err) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, outbox.ErrBroken)
 }
 
 func usage(w io.Writer) {

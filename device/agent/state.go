@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
@@ -61,18 +60,12 @@ func OpenState(path string) (*State, error) {
 		}
 	}
 	s.Starts++
-	if err := s.write(); failing(err) {
+	if err := s.write(); durable.Fails(err) {
 		s.Starts, s.Unkept = max(s.Starts, later), err
 	} else if err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// failing reports whether err is of a disk that fails, is full or takes no write.
-func failing(err error) bool {
-	of := []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
-	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
 }
 
 // Raise keeps floor if it is later than the one kept.

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 )
 
 // Replace writes b in the place of what path holds. The temporary file beside it,
@@ -36,6 +38,12 @@ func Replace(path string, b []byte) error {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// Fails reports whether err is of a disk that fails, is full or takes no write.
+func Fails(err error) bool {
+	of := []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
+	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
 }
 
 // SyncDir makes the names in a directory durable.

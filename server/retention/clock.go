@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/qrgate"
 )
 
@@ -203,7 +204,7 @@ func (k *Keeper) writeClock() error {
 	}
 	b, err := json.Marshal(k.kept)
 	if err == nil {
-		err = replace(k.o.Clock, b)
+		err = durable.Replace(k.o.Clock, b)
 	}
 	if err != nil {
 		return fmt.Errorf("clock: %w", err)

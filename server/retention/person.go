@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/area"
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/portal/page"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention/proof"
@@ -489,7 +490,7 @@ func (k *Keeper) remember(name string, content []byte) error {
 	if err := os.MkdirAll(k.o.Erased, 0o700); err != nil {
 		return err
 	}
-	return replace(filepath.Join(k.o.Erased, name), content)
+	return durable.Replace(filepath.Join(k.o.Erased, name), content)
 }
 
 // marks returns the names of all marks.

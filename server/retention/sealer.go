@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention/proof"
 	"github.com/qrgate/qrgate/server/store"
@@ -96,7 +96,7 @@ func (s *Sealer) Seal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(s.File, file); err != nil {
+	if err := durable.Replace(s.File, file); err != nil {
 		return fmt.Errorf("retention: newest seal: %w", err)
 	}
 	s.last = newest
@@ -148,25 +148,4 @@ func (s *Sealer) cut(ctx context.Context) (bool, error) {
 	}
 	hash, _ := hex.DecodeString(h.Hash)
 	return err == nil && !bytes.Equal(hash, held.Hash), err
-}
-
-// replace writes a file so that it is there whole, the old one or the new one.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -292,6 +292,14 @@ func (p *Pages) act(r *http.Request, v *page.View) (*rights.Request, *page.Form,
 	return q, f, version, nil
 }
 
+// actOn is act on all that the person is known as.
+func (p *Pages) actOn(r *http.Request, v *page.View) (q *rights.Request, f *page.Form, version int, of retention.Identities, err error) {
+	if q, f, version, err = p.act(r, v); err == nil {
+		of, err = p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	}
+	return q, f, version, of, err
+}
+
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	q, _, version, err := p.act(r, v)
 	if err != nil {
@@ -360,11 +368,7 @@ func (p *Pages) lift(w http.ResponseWriter, r *http.Request, v *page.View) error
 
 // export sends all that is held of the person.
 func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	q, f, _, err := p.act(r, v)
-	if err != nil {
-		return err
-	}
-	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	q, f, _, of, err := p.actOn(r, v)
 	if err != nil {
 		return err
 	}
@@ -401,11 +405,7 @@ func (p *Pages) export(w http.ResponseWriter, r *http.Request, v *page.View) err
 
 // erase erases the person who asked for it.
 func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	q, f, version, err := p.act(r, v)
-	if err != nil {
-		return err
-	}
-	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	q, f, version, of, err := p.actOn(r, v)
 	if err != nil {
 		return err
 	}
@@ -433,11 +433,7 @@ func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *page.View) erro
 
 // part says that one whom somebody has merged with the person is another human.
 func (p *Pages) part(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	q, f, version, err := p.act(r, v)
-	if err != nil {
-		return err
-	}
-	of, err := p.Keeper.Identities(r.Context(), q.Asker.Persons()...)
+	q, f, version, of, err := p.actOn(r, v)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 )
@@ -168,22 +169,7 @@ func (e *Enrolments) mark(i *Identity) error {
 	if err := os.MkdirAll(e.Marks, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(e.Marks, m.name()+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(e.Marks, m.name()))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(e.Marks)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(filepath.Join(e.Marks, m.name()), content)
 }
 
 // forget removes the mark of a kiosk that was reinstated.

@@ -1,0 +1,36 @@
+// Package durable replaces small files so that a power cut leaves the old content or the
+// new, and never a part.
+//
+//	err := durable.Replace(path, b)
+//
+// When Replace returns nil the new content is on disk, and so is its name. Several servers
+// may share a folder: each writes beside the file under a name of its own, path.new-*, which
+// a cut may leave.
+package durable
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Replace writes content in the place of what path holds, readable by this user alone.
+func Replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
