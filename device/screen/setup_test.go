@@ -6,10 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
 	"github.com/qrgate/qrgate/device/screen"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 )
 
 // While somebody maintains the kiosk the page has a code for their telephone, and at no
@@ -30,11 +28,7 @@ func TestCodeForTelephones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil); err != nil || read.GetText() != address {
-		t.Errorf("the code says %v, %v", read, err)
+	if read, err := phone.Read(img); err != nil || read != address {
+		t.Errorf("the code says %q, %v", read, err)
 	}
 }

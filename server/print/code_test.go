@@ -6,10 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
 	"github.com/qrgate/qrgate/server/print"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 )
 
 func TestCodeReadsBack(t *testing.T) {
@@ -22,13 +20,8 @@ func TestCodeReadsBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-		if err != nil || got.GetText() != text {
-			t.Errorf("read back %v, %v; want %q", got, err, text)
+		if got, err := phone.Read(img); err != nil || got != text {
+			t.Errorf("read back %q, %v; want %q", got, err, text)
 		}
 	}
 }

@@ -15,10 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
 	"github.com/qrgate/qrgate/server/print"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 )
 
 func sheet(kind print.Kind) print.Sheet {
@@ -92,16 +90,11 @@ func picture(t testing.TB, s print.Sheet) *image.RGBA {
 
 func read(t testing.TB, img image.Image) string {
 	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
+	text, err := phone.Read(img)
 	if err != nil {
 		t.Errorf("not read: %v", err)
-		return ""
 	}
-	return got.GetText()
+	return text
 }
 
 // A face of the sheet with one code, where there are several.

@@ -5,7 +5,6 @@ package print_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -21,9 +20,9 @@ import (
 	"testing"
 
 	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"github.com/qrgate/qrgate/server/print"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 )
 
 // run runs a program of a Debian package and returns what it printed.
@@ -86,7 +85,7 @@ func kioskReads(t *testing.T, img *image.Gray) []string {
 	const width = 1000 // of the frame, as a camera before a poster has it
 	path := filepath.Join(t.TempDir(), "frame.png")
 	var b bytes.Buffer
-	if err := png.Encode(&b, shrink(img, 1+img.Rect.Dx()/width)); err != nil {
+	if err := png.Encode(&b, phone.Shrink(img, 1+img.Rect.Dx()/width)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
@@ -137,45 +136,14 @@ func allRead(t *testing.T, what string, img *image.Gray, want string) []gozxing.
 	if got := kioskReads(t, img); !slices.Equal(got, []string{want}) {
 		t.Errorf("%s: the kiosk read %q, want %q", what, got, want)
 	}
-	// gozxing looks for finder patterns in few lines and now and then takes a
-	// speck for one. A phone looks again from elsewhere: so may it, at half and
-	// at a third of the size.
-	var errs []error
-	for scale := 1; scale <= 3; scale++ {
-		bitmap, err := gozxing.NewBinaryBitmapFromImage(shrink(img, scale))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if got.GetText() != want {
-			t.Errorf("%s: gozxing read %q, want %q", what, got.GetText(), want)
-		}
-		points := got.GetResultPoints()
-		for i, p := range points {
-			points[i] = gozxing.NewResultPoint(p.GetX()*float64(scale), p.GetY()*float64(scale))
-		}
-		return points
+	got, finders, err := phone.Search(img)
+	if err != nil {
+		t.Fatalf("%s: gozxing: %v", what, err)
 	}
-	t.Fatalf("%s: gozxing: %v", what, errors.Join(errs...))
-	return nil
-}
-
-func shrink(img *image.Gray, by int) *image.Gray {
-	dst := image.NewGray(image.Rect(0, 0, img.Rect.Dx()/by, img.Rect.Dy()/by))
-	for y := range dst.Rect.Dy() {
-		for x := range dst.Rect.Dx() {
-			sum := 0
-			for i := range by * by {
-				sum += int(img.GrayAt(x*by+i%by, y*by+i/by).Y)
-			}
-			dst.SetGray(x, y, color.Gray{Y: uint8(sum / (by * by))})
-		}
+	if got != want {
+		t.Errorf("%s: gozxing read %q, want %q", what, got, want)
 	}
-	return dst
+	return finders
 }
 
 func crop(img *image.Gray, r image.Rectangle) *image.Gray {

@@ -13,9 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
@@ -110,14 +108,9 @@ func pictures(t *testing.T, r *http.Response) (all []image.Image) {
 
 func readCode(t *testing.T, img image.Image) string {
 	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	text, err := phone.Read(img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It is no photograph: the reader for those misses some.
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read.GetText()
+	return text
 }

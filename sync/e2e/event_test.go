@@ -8,9 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
 // An organiser opens an event and invites guests in the portal. Their passes open the
@@ -107,15 +104,7 @@ func (o *organiser) pass(number int) string {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return read.GetText()
+	return readCode(o.t, img)
 }
 
 func (o *organiser) replace(number int) {

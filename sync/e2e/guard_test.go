@@ -184,5 +184,5 @@ func codeOn(t *testing.T, address string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return readQR(t, img)
+	return readCode(t, img)
 }

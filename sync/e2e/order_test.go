@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"image"
 	"image/png"
 	"net/url"
 	"os"
@@ -10,9 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
 // An operator tells a kiosk what to do in the portal and sees what became of it; a door
@@ -151,21 +147,7 @@ func (o *operator) card(what, kiosk string, single bool) string {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	return readQR(o.t, img)
-}
-
-// readQR reads a QR code.
-func readQR(t *testing.T, img image.Image) string {
-	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read.GetText()
+	return readCode(o.t, img)
 }
 
 // pulses returns how often the panel opened the door without an answer to a scan.

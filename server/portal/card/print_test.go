@@ -13,9 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
@@ -69,15 +67,7 @@ func read(img *image.Gray, part image.Rectangle) (string, error) {
 	part = image.Rectangle{part.Min.Mul(dots), part.Max.Mul(dots)}
 	alone := image.NewGray(image.Rect(0, 0, part.Dx(), part.Dy()))
 	draw.Draw(alone, alone.Rect, img, part.Min, draw.Src)
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(alone)
-	if err != nil {
-		return "", err
-	}
-	got, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
-	if err != nil {
-		return "", err
-	}
-	return got.GetText(), nil
+	return phone.Read(alone)
 }
 
 // What clerks issue on their pages and print is what a door admits: and what they

@@ -22,8 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/xuri/excelize/v2"
 
 	"github.com/qrgate/qrgate/server/issue"
@@ -34,6 +32,7 @@ import (
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/events"
 	"github.com/qrgate/qrgate/server/vault"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -231,15 +230,11 @@ func (w *world) code(link string) string {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	text, err := phone.Read(img)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return result.GetText()
+	return text
 }
 
 func TestLinksAreNotGuessed(t *testing.T) {

@@ -10,11 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/xuri/excelize/v2"
 
 	"github.com/qrgate/qrgate/server/qrgate"
+	"github.com/qrgate/qrgate/sync/e2e/phone"
 	"github.com/qrgate/qrgate/sync/pass"
 )
 
@@ -27,15 +26,11 @@ func read(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bits, err := gozxing.NewBinaryBitmapFromImage(img)
+	text, err := phone.Read(img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := qrcode.NewQRCodeReader().Decode(bits, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got.GetText()
+	return text
 }
 
 // The first poster is made, fetched, and goes on saying what it said.
