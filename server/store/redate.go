@@ -10,9 +10,10 @@ import (
 	"github.com/qrgate/qrgate/sync/when"
 )
 
-// Steps of dating again. A transaction reads so many rows and changes so many, so that
-// an intake never waits long for it.
+// Steps of dating again. A transaction follows up so many boots of a kiosk, reads so many
+// rows and changes so many, so that an intake never waits long for it.
 const (
+	redateBoots  = 64
 	redateRead   = 2000
 	redateChange = 500
 )
@@ -69,24 +70,35 @@ func wrap(step string, err error) error {
 	return fmt.Errorf("%s: %w", step, err)
 }
 
-// redate takes one step at one boot of a kiosk.
+// redate takes one step at the boots of a kiosk.
 func (t *Intake) redate(b *Book) error {
+	read, change := redateRead, redateChange
+	for range redateBoots {
+		if more, err := t.redateBoot(b, &read, &change); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// redateBoot dates again what is left of the next boot of a kiosk, and takes off read and
+// change what it read and changed. It reports whether it came to the boot's end.
+func (t *Intake) redateBoot(b *Book, read, change *int) (ended bool, err error) {
 	var epochNo, bootNo, seq, digest, last int64
-	err := t.each(func(r *sql.Rows) error { return r.Scan(&epochNo, &bootNo, &seq, &digest, &last) },
+	err = t.each(func(r *sql.Rows) error { return r.Scan(&epochNo, &bootNo, &seq, &digest, &last) },
 		`SELECT d.epoch_no, d.boot_no, d.seq, d.digest, d.last FROM redates d JOIN epochs e ON e.no = d.epoch_no
 		WHERE e.kiosk_no = ? ORDER BY d.epoch_no, d.boot_no LIMIT 1`, b.no)
 	if err != nil || epochNo == 0 {
-		return err
+		return false, err
 	}
 	epoch, boot, err := b.boot(epochNo, bootNo)
 	if err != nil {
-		return err
+		return false, err
 	}
-	var read int
 	var strayed bool
 	var changed []any
 	err = t.each(func(r *sql.Rows) error {
-		if len(changed) >= redateChange*redateRows.width {
+		if *change == 0 {
 			return nil
 		}
 		var day qrgate.Day
@@ -95,33 +107,34 @@ func (t *Intake) redate(b *Book) error {
 		if err := r.Scan(&seq, &digest, &day, &of, &since, &was.Earliest, &was.Latest, &received); err != nil {
 			return err
 		}
-		read++
+		*read--
 		if of != bootNo {
 			return nil
 		}
 		if in := Clamp(epoch.Bounds(boot, since), received); in != was {
+			*change--
 			changed = append(changed, epochNo, seq, digest, in.Earliest, in.Latest)
 			strayed = strayed || qrgate.DayOfMilli(in.Latest) > day+strayDays
 		}
 		return nil
-	}, nextToDate, epochNo, seq, digest, last, redateRead)
+	}, nextToDate, epochNo, seq, digest, last, *read)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if _, err := t.run(redateRows, changed, nil); err != nil {
-		return err
+		return false, err
 	}
 	if strayed {
 		if _, err := t.exec("UPDATE epochs SET strayed = 1 WHERE no = ?", epochNo); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if read == redateRead || len(changed) >= redateChange*redateRows.width {
+	if *read == 0 || *change == 0 {
 		_, err = t.exec("UPDATE redates SET seq = ?, digest = ? WHERE epoch_no = ? AND boot_no = ?", seq, digest, epochNo, bootNo)
-	} else {
-		_, err = t.exec("DELETE FROM redates WHERE epoch_no = ? AND boot_no = ?", epochNo, bootNo)
+		return false, err
 	}
-	return err
+	_, err = t.exec("DELETE FROM redates WHERE epoch_no = ? AND boot_no = ?", epochNo, bootNo)
+	return true, err
 }
 
 // boot returns the boot with the given numbers.

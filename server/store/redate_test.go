@@ -237,6 +237,32 @@ func TestRedateAroundABootThatComesLate(t *testing.T) {
 	})
 }
 
+// Many boots of little each, as a kiosk has after weeks of power cuts, take few steps.
+func TestRedateManyBoots(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		s := open(t, e.dsn(t))
+		k := addKiosk(t, s, "gate-0001")
+		const boots, each = 100, 3
+		for i := range boots {
+			k.scans(dawn.Add(time.Duration(i)*time.Hour), each)
+			k.restart(dawn.Add(time.Duration(i+1) * time.Hour))
+		}
+		at := dawn.Add(boots * time.Hour)
+		for first := 1; first <= boots*each; first += wire.MaxBatchRecords {
+			intake(t, s, at, k.batch(k.id, first, wire.MaxBatchRecords))
+		}
+		before := checkins(t, s, k.id)
+		k.anchor(at)
+		intake(t, s, at, k.batch(k.id, boots*each+1, 1))
+		if steps := tidyAll(t, s); steps > 10 {
+			t.Errorf("%d steps for %d boots", steps, boots)
+		}
+		if changed := dated(t, before, checkins(t, s, k.id)); changed < boots {
+			t.Errorf("%d of %d check-ins were dated again", changed, len(before))
+		}
+	})
+}
+
 // Two histories of one number, and many records that claim one, are all dated.
 func TestRedateManyOfOneNumber(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
