@@ -281,10 +281,10 @@ func (in *Ingest) work(ctx context.Context) {
 }
 
 func (in *Ingest) refuse(kiosk, what string, err error) {
-	in.nRefused.Add(1)
 	if untold, due := in.grudges.add(grudge{kiosk, what}, in.now()); due {
 		in.log.Warn(what+" refused", "kiosk", kiosk, "err", err, "more_before", untold)
 	}
+	in.nRefused.Add(1) // after its line, which who sees the number looks for
 }
 
 // Times for one answer to reach the broker, and for all when Run is to end.
