@@ -144,6 +144,38 @@ func (c *checkin) into(subject *[]byte, numbers []int) []any {
 	return slices.Insert(to, behind, any(subject))
 }
 
+// setSubject takes the bytes of a column, nil where it is null.
+func (c *checkin) setSubject(b []byte) {
+	c.subject, c.known = qrgate.Subject{}, b != nil
+	copy(c.subject[:], b)
+}
+
+// setBinary takes the columns of the subject and of these numbers, in the order of the
+// columns, as PostgreSQL sends them in binary.
+func (c *checkin) setBinary(row [][]byte, numbers []int) error {
+	behind := false
+	for i, no := range numbers {
+		if !behind && no >= beforeSubject {
+			behind = true
+			c.setSubject(row[i])
+		}
+		if behind {
+			i++
+		}
+		switch b := row[i]; len(b) {
+		case 8:
+			c.n[no] = int64(binary.BigEndian.Uint64(b))
+		case 4:
+			c.n[no] = int64(int32(binary.BigEndian.Uint32(b)))
+		case 2:
+			c.n[no] = int64(int16(binary.BigEndian.Uint16(b)))
+		default:
+			return fmt.Errorf("a number of %d bytes", len(b))
+		}
+	}
+	return nil
+}
+
 // A number is scanned without the reflection that an int64 is.
 type number int64
 

@@ -119,8 +119,7 @@ func (s *Store) eachCheckin(ctx context.Context, in querier, fn func(*checkin) e
 		if err := r.Scan(into...); err != nil {
 			return err
 		}
-		c.subject, c.known = qrgate.Subject{}, subject != nil
-		copy(c.subject[:], subject)
+		c.setSubject(subject)
 		return fn(&c)
 	}, query, args...)
 }

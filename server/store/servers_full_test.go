@@ -36,6 +36,18 @@ func settle(t *testing.T, s *store.Store) {
 	t.Error("the store does not recover")
 }
 
+// A pool between server and PostgreSQL may keep no prepared statements: rows come as text
+// then, and say the same.
+func TestRowsAsText(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	s := open(t, dsn)
+	k := addKiosk(t, s, "gate-0001")
+	k.scans(dawn, 12)
+	intake(t, s, dawn.Add(time.Hour), k.all())
+	text := open(t, dsn+"&default_query_exec_mode=exec")
+	checkReads(t, text, checkins(t, s, k.id), [2]int64{dawn.UnixMilli(), dawn.UnixMilli() + 5000})
+}
+
 func TestKilledConnection(t *testing.T) {
 	dsn := pgtest.DSN(t)
 	s := open(t, dsn)

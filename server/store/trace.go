@@ -3,10 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/sync/when"
@@ -213,20 +217,29 @@ func (r dayRange) args() []any {
 
 // A view is the database at one moment, for reading check-ins.
 type view struct {
-	s   *Store
-	ctx context.Context
+	s    *Store
+	ctx  context.Context
+	conn *sql.Conn
 	*sql.Tx
 }
 
 func (s *Store) view(ctx context.Context) (*view, error) {
-	tx, err := s.snapshot(ctx)
+	conn, err := s.read.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &view{s, ctx, tx}, nil
+	tx, err := s.snapshotOn(ctx, conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &view{s, ctx, conn, tx}, nil
 }
 
-func (v *view) close() { v.Rollback() }
+func (v *view) close() {
+	v.Rollback()
+	v.conn.Close()
+}
 
 // each runs a query that is kept prepared where the driver does not do so.
 func (v *view) each(scan func(*sql.Rows) error, bound string, args ...any) error {
@@ -254,6 +267,12 @@ func (v *view) eachCheckin(fn func(*checkin) error, bound string, args ...any) e
 // eachOf runs a query of the subject and, in the order of rowColumns, of some
 // numbers.
 func (v *view) eachOf(numbers []int, fn func(*checkin) error, bound string, args ...any) error {
+	if v.s.dialect == postgres {
+		err := v.conn.Raw(func(c any) error { return eachBinary(v.ctx, c.(*stdlib.Conn).Conn(), numbers, fn, bound, args) })
+		if !errors.Is(err, errText) {
+			return err
+		}
+	}
 	var c checkin
 	var subject sql.RawBytes
 	into := c.into((*[]byte)(&subject), numbers)
@@ -261,10 +280,38 @@ func (v *view) eachOf(numbers []int, fn func(*checkin) error, bound string, args
 		if err := r.Scan(into...); err != nil {
 			return err
 		}
-		c.subject, c.known = qrgate.Subject{}, subject != nil
-		copy(c.subject[:], subject)
+		c.setSubject(subject)
 		return fn(&c)
 	}, bound, args...)
+}
+
+// errText says that rows come as text, as an administrator may have it who puts a pool
+// between (default_query_exec_mode=exec).
+var errText = errors.New("rows come as text")
+
+// eachBinary is eachOf of PostgreSQL's rows as they come over the wire: to have each of
+// their numbers made a value and scanned costs a trace as much as the rest of reading them.
+func eachBinary(ctx context.Context, conn *pgx.Conn, numbers []int, fn func(*checkin) error, bound string, args []any) error {
+	rows, err := conn.Query(ctx, bound, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for _, f := range rows.FieldDescriptions() {
+		if f.Format != pgx.BinaryFormatCode {
+			return errText
+		}
+	}
+	var c checkin
+	for rows.Next() {
+		if err := c.setBinary(rows.RawValues(), numbers); err != nil {
+			return err
+		}
+		if err := fn(&c); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // days returns the first and the last day of which check-ins are filed.

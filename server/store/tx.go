@@ -217,12 +217,17 @@ func (t *tx) eachBound(scan func(*sql.Rows) error, query string, args []any) err
 }
 
 // snapshot returns a transaction that sees the database at one moment.
-func (s *Store) snapshot(ctx context.Context) (*sql.Tx, error) {
+func (s *Store) snapshot(ctx context.Context) (*sql.Tx, error) { return s.snapshotOn(ctx, s.read) }
+
+// snapshotOn is snapshot on the pool of readers or one of its connections.
+func (s *Store) snapshotOn(ctx context.Context, on interface {
+	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
+}) (*sql.Tx, error) {
 	o := &sql.TxOptions{ReadOnly: true}
 	if s.dialect == postgres {
 		o.Isolation = sql.LevelRepeatableRead
 	}
-	return s.read.BeginTx(ctx, o)
+	return on.BeginTx(ctx, o)
 }
 
 // A querier is a pool, or one of its transactions.

@@ -285,25 +285,22 @@ func (s *search) assemble(halls []*hall, doubted *[]Suspicion) []Contact {
 		}
 		return cmp.Compare(a.no, b.no)
 	})
-	shared := make([]Shared, len(meetings))
-	people := 0
-	for i, m := range meetings {
-		shared[i] = halls[m.hall].shared[m.no]
-		if i == 0 || m.person != meetings[i-1].person {
-			people++
+	parts := make([][]Contact, runtime.GOMAXPROCS(0))
+	told := make([][]Suspicion, len(parts))
+	var tasks sync.WaitGroup
+	from := 0
+	for i := range parts {
+		to := max(from, len(meetings)*(i+1)/len(parts))
+		for to > from && to < len(meetings) && meetings[to].person == meetings[to-1].person {
+			to++
 		}
+		of := meetings[from:to]
+		tasks.Go(func() { parts[i], told[i] = s.sum(halls, of, venues) })
+		from = to
 	}
-	all := make([]Contact, 0, people)
-	for i := 0; i < len(shared); {
-		j := i + 1
-		for j < len(shared) && shared[j].Stay.Person == shared[i].Stay.Person {
-			j++
-		}
-		if c, ok := s.contact(s.travelled(shared[i:j:j], venues, doubted)); ok {
-			all = append(all, c)
-		}
-		i = j
-	}
+	tasks.Wait()
+	all := slices.Concat(parts...)
+	*doubted = append(*doubted, slices.Concat(told...)...)
 	slices.SortFunc(all, func(a, b Contact) int {
 		switch {
 		case a.Sureness != b.Sureness:
@@ -316,6 +313,30 @@ func (s *search) assemble(halls []*hall, doubted *[]Suspicion) []Contact {
 		return cmp.Compare(a.Person, b.Person)
 	})
 	return all
+}
+
+// sum makes the contacts of some people, whose meetings follow each other.
+func (s *search) sum(halls []*hall, meetings []meeting, venues map[qrgate.Spot]*qrgate.Point) (all []Contact, doubted []Suspicion) {
+	shared := make([]Shared, len(meetings))
+	people := 0
+	for i, m := range meetings {
+		shared[i] = halls[m.hall].shared[m.no]
+		if i == 0 || m.person != meetings[i-1].person {
+			people++
+		}
+	}
+	all = make([]Contact, 0, people)
+	for i := 0; i < len(shared); {
+		j := i + 1
+		for j < len(shared) && shared[j].Stay.Person == shared[i].Stay.Person {
+			j++
+		}
+		if c, ok := s.contact(s.travelled(shared[i:j:j], venues, &doubted)); ok {
+			all = append(all, c)
+		}
+		i = j
+	}
+	return all, doubted
 }
 
 // contact adds up the times of one person, of which those at one place follow
