@@ -125,6 +125,8 @@ func TestBadSheets(t *testing.T) {
 		{"a picture", "Không đọc được", []byte("\x89PNG\r\n\x1a\n\x00\x00"), 422},
 		{"a broken workbook", "Không đọc được", []byte("PK\x03\x04 broken"), 422},
 		{"a bomb", "quá lớn", bomb(t, 20, strings.Repeat(" ", 1<<20)), 422},
+		{"a bomb of attributes", "quá lớn", bomb(t, 10, "<sst"+strings.Repeat(` a=""`, 1<<20/5)+">"), 422},
+		{"another alphabet in a workbook", "không theo UTF-8", bomb(t, 1, `<?xml version="1.0" encoding='UTF-16'?>`), 422},
 		{"a bomb of strings", "quá lớn", bomb(t, 5, strings.Repeat("<si><t>a</t></si>", 1<<20/17)), 422},
 		{"another encoding", "không theo UTF-8", []byte("T\xean,Lo\xe1i\r\n"), 422},
 		{"no heading", "Không thấy cột", []byte("a,b\r\nc,d\r\n"), 422},
