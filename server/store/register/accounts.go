@@ -143,13 +143,31 @@ func (r *Register) SetDetails(ctx context.Context, by, account, display, phone s
 	return r.change(ctx, by, "change account", account, "UPDATE accounts SET display = ?, phone = ? WHERE id = ?", display, phone, account)
 }
 
-// RemoveEmail takes an account's address away.
+// RemoveEmail takes an account's address away, and ends the links that were sent
+// there, or that would give it another.
 func (r *Register) RemoveEmail(ctx context.Context, by, account string) error {
-	return r.change(ctx, by, "remove e-mail", account, "UPDATE accounts SET email = '', confirmed = 0 WHERE id = ?", account)
+	err := r.s.Write(ctx, func(t store.Tx) error {
+		n, err := t.Exec("UPDATE accounts SET email = '', confirmed = 0 WHERE id = ?", account)
+		if err == nil && n == 0 {
+			err = qrgate.ErrNotFound
+		}
+		if err == nil {
+			err = endSecrets(t, account, ForConfirm, ForReset)
+		}
+		if err != nil {
+			return err
+		}
+		return t.Audit(by, "remove e-mail", account, "")
+	})
+	if err != nil {
+		return fmt.Errorf("register: remove e-mail: %w", err)
+	}
+	return nil
 }
 
 // SetPassword gives an account another password. It ends its other sign-ins than
-// keep, and the links and codes that would set one.
+// keep, the links and codes that would set one, and those to another address than
+// the account's: whoever knew the old password may have asked for them.
 func (r *Register) SetPassword(ctx context.Context, by, account, hash, keep string) error {
 	err := r.s.Write(ctx, func(t store.Tx) error { return setPassword(t, by, account, hash, keep) })
 	if err != nil {
@@ -169,7 +187,11 @@ func setPassword(t store.Tx, by, account, hash, keep string) error {
 	if _, err := t.Exec("DELETE FROM signins WHERE account = ? AND id <> ?", account, keep); err != nil {
 		return err
 	}
-	if _, err := t.Exec("DELETE FROM secrets WHERE account = ? AND kind IN (?, ?)", account, string(ForReset), string(ForOnce)); err != nil {
+	if err := endSecrets(t, account, ForReset, ForOnce); err != nil {
+		return err
+	}
+	_, err = t.Exec("DELETE FROM secrets WHERE account = ? AND kind = ? AND arg <> (SELECT email FROM accounts WHERE id = ?)", account, string(ForConfirm), account)
+	if err != nil {
 		return err
 	}
 	return t.Audit(by, "set password", account, "")
@@ -244,7 +266,7 @@ func removeSecond(t store.Tx, by, account string) error {
 	if _, err := t.Exec("UPDATE accounts SET totp = NULL WHERE id = ?", account); err != nil {
 		return err
 	}
-	if _, err := t.Exec("DELETE FROM secrets WHERE account = ? AND kind = ?", account, string(ForRecovery)); err != nil {
+	if err := endSecrets(t, account, ForRecovery); err != nil {
 		return err
 	}
 	return t.Audit(by, "remove second factor", account, "")

@@ -288,6 +288,69 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
+// Whoever had the password or the mailbox for a while must not get the account back by
+// a link that they asked for then.
+func TestLinksEndWithWhatTheyRestOn(t *testing.T) {
+	eachPeople(t, func(p *people) {
+		ctx := p.Context()
+		a := p.add("lan")
+		until := p.time().Add(time.Hour)
+		ask := func(kind register.SecretKind, address, text string) {
+			if err := p.AddSecret(ctx, a.ID, a.ID, kind, address, sum(text), until); err != nil {
+				p.Fatal(err)
+			}
+		}
+		holds := func(kind register.SecretKind, text string) bool {
+			_, _, err := p.SecretOf(ctx, kind, sum(text))
+			if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
+				p.Fatal(err)
+			}
+			return err == nil
+		}
+		ask(register.ForConfirm, "lan@example.vn", "own")
+		if _, _, err := p.Confirm(ctx, sum("own")); err != nil {
+			p.Fatal(err)
+		}
+		ask(register.ForConfirm, "lan@example.vn", "own again")
+		ask(register.ForConfirm, "thief@example.vn", "thief")
+		if err := p.SetPassword(ctx, a.ID, a.ID, "fresh", ""); err != nil {
+			p.Fatal(err)
+		}
+		if holds(register.ForConfirm, "thief") {
+			p.Error("who knew the old password may still confirm an address of their own")
+		}
+		if !holds(register.ForConfirm, "own again") {
+			p.Error("the account's own address cannot be confirmed after a password was set")
+		}
+		ask(register.ForReset, "", "reset")
+		if err := p.RemoveEmail(ctx, a.ID, a.ID); err != nil {
+			p.Fatal(err)
+		}
+		if holds(register.ForReset, "reset") || holds(register.ForConfirm, "own again") {
+			p.Error("a link that went to an address outlives it")
+		}
+		ask(register.ForConfirm, "thief@example.vn", "before")
+		ask(register.ForReset, "", "reset too")
+		ask(register.ForOnce, "", "code")
+		root := &register.Account{Name: "quan.tri"}
+		if err := p.AddAccount(ctx, "", root, qrgate.Grant{Role: qrgate.Administrator, Scope: qrgate.All}); err != nil {
+			p.Fatal(err)
+		}
+		if err := p.Block(ctx, root.ID, a.ID, true); err != nil {
+			p.Fatal(err)
+		}
+		if _, _, err := p.Confirm(ctx, sum("before")); !errors.Is(err, qrgate.ErrNotFound) {
+			p.Errorf("a blocked account gets an address: %v", err)
+		}
+		if holds(register.ForReset, "reset too") || holds(register.ForOnce, "code") {
+			p.Error("what a blocked account was sent counts once it is let in again")
+		}
+		if err := p.RemoveEmail(ctx, "", "nobody"); !errors.Is(err, qrgate.ErrNotFound) {
+			p.Errorf("RemoveEmail(nobody) = %v", err)
+		}
+	})
+}
+
 func TestOutsideAccounts(t *testing.T) {
 	eachPeople(t, func(p *people) {
 		ctx := p.Context()

@@ -110,7 +110,8 @@ func (r *Register) TakeRole(ctx context.Context, by, account string, g qrgate.Gr
 	return nil
 }
 
-// Block keeps an account out and ends its sign-ins, or lets it in again. The last
+// Block keeps an account out and ends its sign-ins, and the links and codes that
+// would give it another password or address, or lets it in again. The last
 // administrator cannot be blocked.
 func (r *Register) Block(ctx context.Context, by, account string, blocked bool) error {
 	action, from, to := "unblock account", int64(accountBlocked), int64(accountActive)
@@ -133,6 +134,9 @@ func (r *Register) Block(ctx context.Context, by, account string, blocked bool) 
 				return err
 			}
 			if _, err := t.Exec("DELETE FROM signins WHERE account = ?", account); err != nil {
+				return err
+			}
+			if err := endSecrets(t, account, ForReset, ForOnce, ForConfirm); err != nil {
 				return err
 			}
 		}

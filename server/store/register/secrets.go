@@ -82,7 +82,7 @@ func (r *Register) SetRecovery(ctx context.Context, by, account string, sums [][
 }
 
 func (r *Register) setRecovery(t store.Tx, account string, sums [][]byte) error {
-	if _, err := t.Exec("DELETE FROM secrets WHERE account = ? AND kind = ?", account, string(ForRecovery)); err != nil {
+	if err := endSecrets(t, account, ForRecovery); err != nil {
 		return err
 	}
 	for _, sum := range sums {
@@ -120,6 +120,16 @@ func (r *Register) SecretOf(ctx context.Context, kind SecretKind, sum []byte) (a
 		return "", "", fmt.Errorf("register: secret: %w", err)
 	}
 	return account, arg, nil
+}
+
+// endSecrets ends all of an account's links and codes of some kinds.
+func endSecrets(t store.Tx, account string, kinds ...SecretKind) error {
+	for _, kind := range kinds {
+		if _, err := t.Exec("DELETE FROM secrets WHERE account = ? AND kind = ?", account, string(kind)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // take uses a secret up.
@@ -219,7 +229,7 @@ func (r *Register) Confirm(ctx context.Context, sum []byte) (before *Account, em
 			return err
 		}
 		// What is still under way was for an address that came before.
-		if _, err := t.Exec("DELETE FROM secrets WHERE account = ? AND kind IN (?, ?)", account, string(ForConfirm), string(ForReset)); err != nil {
+		if err := endSecrets(t, account, ForConfirm, ForReset); err != nil {
 			return err
 		}
 		return t.Audit(account, "confirm e-mail", account, "")
