@@ -18,9 +18,13 @@ import (
 const (
 	maxPicture = 8 << 20    // bytes of what is sent
 	maxPixels  = 40_000_000 // of what is sent, looked at before it is decoded
+	maxScans   = 300        // of a JPEG: cameras make ten, and what lies behind it may look like more
 	maxSide    = 1600       // pixels of what is kept
 	maxKept    = 100_000    // bytes of what is kept
 )
+
+// startOfScan is the marker before each scan of a JPEG.
+const startOfScan = "\xff\xda"
 
 // What is wrong with a picture that somebody sends.
 var (
@@ -42,6 +46,11 @@ func Shrink(ctx context.Context, file []byte) (kept []byte, width, height int, e
 	}
 	if c.Width > maxPixels/c.Height {
 		return nil, 0, 0, fmt.Errorf("%w: %d x %d", errManyPixels, c.Width, c.Height)
+	}
+	// Each scan of a JPEG goes over all pixels and may have fifty bytes: a file of 8 MB
+	// would take hours.
+	if bytes.Count(file, []byte(startOfScan)) > maxScans {
+		return nil, 0, 0, errNoPicture
 	}
 	select {
 	case drawing <- struct{}{}:

@@ -145,6 +145,35 @@ func bomb(t testing.TB) []byte {
 	return b
 }
 
+// scans is a progressive JPEG of some pixels a side, whose every scan says nothing of all
+// of them. scan is that, of as many runs as it takes.
+func scans(side, n int) []byte {
+	segment := func(marker byte, data ...byte) []byte {
+		return append(binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(2+len(data))), data...)
+	}
+	b := []byte{0xff, 0xd8}
+	b = append(b, segment(0xdb, append(make([]byte, 1), bytes.Repeat([]byte{1}, 64)...)...)...)
+	b = append(b, segment(0xc2, 8, byte(side>>8), byte(side), byte(side>>8), byte(side), 1, 1, 0x11, 0)...)
+	// One symbol, of one bit: the next 16,384 blocks and as many as 14 bits say are empty.
+	b = append(b, segment(0xc4, append(append([]byte{0x10, 1}, make([]byte, 15)...), 0xe0)...)...)
+	blocks := (side + 7) / 8 * ((side + 7) / 8)
+	empty := make([]byte, (blocks/16_384+1)*15/8+2)
+	for range n {
+		b = append(append(b, segment(0xda, 1, 1, 0, 1, 63, 0)...), empty...)
+	}
+	return append(b, 0xff, 0xd9)
+}
+
+// A small file must not keep a processor, and everybody's pictures, waiting for hours.
+func TestAPictureOfManyScansIsRefused(t *testing.T) {
+	if kept, w, h, err := intro.Shrink(t.Context(), scans(64, 10)); err != nil || w != 64 || h != 64 {
+		t.Errorf("10 scans = %d bytes, %d x %d, %v", len(kept), w, h, err)
+	}
+	if kept, _, _, err := intro.Shrink(t.Context(), scans(64, 1000)); err == nil {
+		t.Errorf("1,000 scans = %d bytes, want them refused", len(kept))
+	}
+}
+
 // BenchmarkShrink is a photograph as a phone takes it, 12 million pixels.
 func BenchmarkShrink(b *testing.B) {
 	img := image.NewRGBA(image.Rect(0, 0, 4000, 3000))
