@@ -220,7 +220,7 @@ type requestPage struct {
 	// found and can be parted, by their number among all.
 	Whose  retention.Identities
 	Merged []option
-	Needed bool // by an open case
+	Needed bool // by an open case; not said to a clerk, who may have typed in a neighbour's number
 	Proof  bool // of an erasure
 	// Standing says that what was restricted is restricted still, Restrains that to
 	// fulfil it keeps data from being used.
@@ -250,7 +250,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View, q *ri
 			d.Merged = append(d.Merged, option{no, no + ". " + v.T("identity.what."+string(one.What))})
 		}
 	}
-	if d.Held = len(d.Whose) > 0; d.Held {
+	if d.Held = len(d.Whose) > 0; d.Held && d.Officer {
 		if d.Needed, err = p.Keeper.NeededBy(r.Context(), d.Whose); err != nil {
 			return err
 		}

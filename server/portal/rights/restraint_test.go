@@ -76,6 +76,8 @@ func TestObjection(t *testing.T) {
 	}
 	if _, body, _ := w.get("hoa", at); strings.Contains(body, "bo-han-che") {
 		t.Error("a clerk may lift it")
+	} else if strings.Contains(strings.ToLower(body), "ca bệnh đang mở") {
+		t.Error("a clerk is told that somebody is part of a case")
 	}
 	if _, body, _ := w.get("lan", "/bao-ve-du-lieu"); !strings.Contains(body, "1 người đã phản đối") {
 		t.Error("the overview does not count it")
