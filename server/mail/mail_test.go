@@ -287,6 +287,34 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
+// Invitations to an event keep nobody from a new password, nor a health officer from
+// whom they have to reach.
+func TestManyLettersLetOthersGoFirst(t *testing.T) {
+	p := newPost(t, mail.StartTLS)
+	p.stop()
+	o := quick
+	o.Capacity = 4
+	s, log, _ := newSender(t, p.config(), o)
+	bulk := mail.Message{To: "khach@hue.example", Subject: "x", Text: "x", Bulk: true}
+	for range 2 {
+		if err := s.Send(bulk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Send(bulk); !errors.Is(err, mail.ErrFull) {
+		t.Errorf("Send of more than half a queue in bulk = %v, want %v", err, mail.ErrFull)
+	}
+	log.wait(t, "takes no letters")
+	send(t, s, "thu@hue.example")
+	send(t, s, "mai@hue.example")
+	p.start()
+	for _, want := range []string{"thu@hue.example", "mai@hue.example", "khach@hue.example", "khach@hue.example"} {
+		if got := p.next().to; got != want {
+			t.Errorf("a letter goes to %s, want %s", got, want)
+		}
+	}
+}
+
 func TestLetterIsGivenUp(t *testing.T) {
 	p := newPost(t, mail.StartTLS)
 	p.stop()
@@ -331,7 +359,7 @@ func TestHeadersCannotBeInjected(t *testing.T) {
 		{To: good.To, Subject: "x", Text: strings.Repeat("x", 1<<20)},
 	} {
 		if err := s.Send(bad); !errors.Is(err, mail.ErrMessage) {
-			t.Errorf("Send(%.60q) = %v, want %v", bad, err, mail.ErrMessage)
+			t.Errorf("Send(%.60v) = %v, want %v", bad, err, mail.ErrMessage)
 		}
 	}
 	if s.Waiting() != 0 {

@@ -28,6 +28,7 @@ type Message struct {
 	To      string // see Address
 	Subject string // one line
 	Text    string // lines end with \n
+	Bulk    bool   // one of many: it lets others go first, and leaves half of the queue to them
 }
 
 // Address returns the one form of a bare e-mail address that a person typed, or
@@ -82,7 +83,7 @@ func (m Message) check() (Message, error) {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
 		return Message{}, fmt.Errorf("%w: text has control characters", ErrMessage)
 	}
-	return Message{To: to, Subject: m.Subject, Text: text}, nil
+	return Message{To: to, Subject: m.Subject, Text: text, Bulk: m.Bulk}, nil
 }
 
 // line says whether s may stand in a header. A line end in it would begin another

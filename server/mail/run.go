@@ -116,14 +116,22 @@ func (s *Sender) due(now, serverUntil time.Time) (*letter, time.Duration) {
 	if w := serverUntil.Sub(now); w > 0 {
 		return nil, w
 	}
+	var bulk *letter
 	for _, l := range s.letters {
 		w := l.next.Sub(now)
-		if w <= 0 {
+		switch {
+		case w > 0:
+			wait = min(wait, w)
+		case !l.Bulk:
 			return l, 0
+		case bulk == nil:
+			bulk = l
 		}
-		wait = min(wait, w)
 	}
-	return nil, wait
+	if bulk != nil {
+		wait = 0
+	}
+	return bulk, wait
 }
 
 func (s *Sender) drop(l *letter) {

@@ -24,8 +24,8 @@ type Options struct {
 	Stop     time.Duration // how long Run goes on after its context ended; default 5 s
 }
 
-// A Sender takes letters and delivers them one after the other. It is safe for
-// concurrent use.
+// A Sender takes letters and delivers them one after the other, those that are
+// [Message.Bulk] after all others. It is safe for concurrent use.
 type Sender struct {
 	config  Config
 	options Options
@@ -33,7 +33,7 @@ type Sender struct {
 	wake    chan struct{}
 
 	mu      sync.Mutex
-	letters []*letter // in the order in which they were accepted
+	letters []*letter // in the order in which they were accepted; those in bulk go last
 	last    uint64
 }
 
@@ -81,7 +81,11 @@ func (s *Sender) Send(m Message) error {
 	_, domain, _ := strings.Cut(s.config.From, "@")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.letters) >= s.options.Capacity {
+	room := s.options.Capacity
+	if m.Bulk {
+		room /= 2
+	}
+	if len(s.letters) >= room {
 		return ErrFull
 	}
 	s.last++

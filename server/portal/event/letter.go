@@ -215,6 +215,7 @@ func (p *Pages) letter(e *events.Event, g *events.Guest) mail.Message {
 	return mail.Message{
 		To: g.Details.Email, Subject: text.Of(text.Vietnamese, "event.letter.subject", args...) + " / " + text.Of(text.English, "event.letter.subject", args...),
 		Text: strings.Join(append(parts, p.o.HelpLine), "\n\n") + "\n",
+		Bulk: true,
 	}
 }
 
