@@ -1,13 +1,19 @@
 package guard_test
 
 import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/qrgate/qrgate/device/guard"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -58,6 +64,50 @@ func TestTooMuchAtOnce(t *testing.T) {
 	}
 	if code, page := p.send("/nhap", "none", "1", "people", "1"); code != http.StatusTooManyRequests || !strings.Contains(page, "Xin đợi một phút") {
 		t.Errorf("one more: %d\n%s", code, page)
+	}
+}
+
+// Whoever opens connections without end from one telephone keeps no guard out.
+func TestOneStrangerTakesNotAllPlaces(t *testing.T) {
+	w := newWorld(t, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	g, err := guard.Open(guard.Options{Dir: filepath.Join(t.TempDir(), "g"), Kiosk: kioskID, Listen: addr, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Use(w.guard.Station)
+	g.Serve(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	greeted := func(from string) error {
+		d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}}
+		c, err := d.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	for end := time.Now().Add(30 * time.Second); greeted("127.0.0.2") != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the page is not there")
+		}
+	}
+	for range 100 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if err := greeted("127.0.0.2"); err != nil {
+		t.Errorf("a guard is kept out: %v", err)
 	}
 }
 

@@ -6,17 +6,26 @@ import (
 	"time"
 )
 
-// maxConns is how many connections the page takes at once, so that somebody on the network
-// who opens thousands takes no file descriptor from the door.
-const maxConns = 48
+const (
+	// maxConns is how many connections the page takes at once, so that somebody on the network
+	// who opens thousands takes no file descriptor from the door.
+	maxConns = 48
+	// maxOwn is how many of them one address has: a telephone opens six, and whoever opens
+	// all of them keeps guards out.
+	maxOwn = 12
+)
 
-// A limit is a listener that takes maxConns connections at once.
+// A limit is a listener that takes maxConns connections at once, and of them maxOwn of
+// each address.
 type limit struct {
 	net.Listener
-	places chan struct{}
+
+	mu  sync.Mutex
+	all int
+	of  map[string]int // by address
 }
 
-func newLimit(l net.Listener) net.Listener { return &limit{l, make(chan struct{}, maxConns)} }
+func newLimit(l net.Listener) net.Listener { return &limit{Listener: l, of: map[string]int{}} }
 
 // Accept closes at once whoever is one too many: to let them wait would keep guards out.
 func (l *limit) Accept() (net.Conn, error) {
@@ -25,12 +34,31 @@ func (l *limit) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case l.places <- struct{}{}:
-			return &limited{Conn: c, leave: func() { <-l.places }}, nil
-		default:
-			c.Close()
+		from, _, err := net.SplitHostPort(c.RemoteAddr().String())
+		if err == nil && l.enter(from) {
+			return &limited{Conn: c, leave: func() { l.leave(from) }}, nil
 		}
+		c.Close()
+	}
+}
+
+func (l *limit) enter(from string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= maxConns || l.of[from] >= maxOwn {
+		return false
+	}
+	l.all++
+	l.of[from]++
+	return true
+}
+
+func (l *limit) leave(from string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.of[from]--; l.of[from] == 0 {
+		delete(l.of, from)
 	}
 }
 
