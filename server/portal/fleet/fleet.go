@@ -5,6 +5,7 @@ import (
 	"embed"
 	"html/template"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/page"
@@ -22,6 +23,8 @@ var files embed.FS
 var (
 	keepers = []qrgate.Role{qrgate.Operator, qrgate.Administrator}
 	lookers = kept.Looking
+	// officers are the lookers beyond one organisation: anybody may register one.
+	officers = slices.DeleteFunc(slices.Clone(lookers), qrgate.Role.OfOrganisation)
 )
 
 // A Tab is a page of a kiosk that another slice makes: /thiet-bi/{kiosk}/PATH.
@@ -37,7 +40,7 @@ type Options struct {
 	Tabs   []Tab                            // shown to keepers
 	Log    *slog.Logger
 	Fresh  time.Duration // how long one read of the kiosks serves all; default 2 s
-	Most   int           // streams at a time; default 200
+	Most   int           // streams at a time, of which members of organisations get half; default 200
 	// Recheck is how often it is asked whether who watches may still; default one minute.
 	Recheck time.Duration
 }
@@ -50,6 +53,7 @@ type Pages struct {
 	board    *board
 	parts    map[text.Lang]*template.Template
 	streams  chan struct{} // holds one value a stream
+	members  chan struct{} // and of these one for each of a member of an organisation
 }
 
 // New returns the pages.
@@ -64,8 +68,9 @@ func New(f *page.Frame, o Options) *Pages {
 	}
 	f.Assets().Add(files, "assets")
 	f.Add(files, "pages/*.html")
+	most := cmp.Or(o.Most, 200)
 	p := &Pages{
-		Options: o, f: f, coverage: coverage.New(o.Store), streams: make(chan struct{}, cmp.Or(o.Most, 200)), parts: map[text.Lang]*template.Template{},
+		Options: o, f: f, coverage: coverage.New(o.Store), streams: make(chan struct{}, most), members: make(chan struct{}, (most+1)/2), parts: map[text.Lang]*template.Template{},
 		board: newBoard(o.Fleet, f.Now, o.Linked, cmp.Or(o.Fresh, fresh)),
 	}
 	for _, lang := range text.Langs() {

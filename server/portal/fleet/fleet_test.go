@@ -412,6 +412,17 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// Anybody may become an owner, and keeps nobody who looks after kiosks from looking.
+func TestOwnersLeaveStreamsToOthers(t *testing.T) {
+	w := newWorld(t)
+	w.watch(t, "owner", "")
+	w.watch(t, "owner", "")
+	if status, _, h := w.Get("owner", "/thiet-bi/dong"); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("a third stream of owners, of three in all = %d", status)
+	}
+	w.watch(t, "admin", "")
+}
+
 // Who may not look any more does not look on.
 func TestStreamEndsWithTheRole(t *testing.T) {
 	w := newWorld(t)

@@ -33,11 +33,17 @@ var errStreams = errors.New("fleet: too many streams")
 //	rows:    HTML, the whole list; first, and when other kiosks are in it
 //	row:     HTML, rows that changed
 func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) error {
-	select {
-	case p.streams <- struct{}{}:
-		defer func() { <-p.streams }()
-	default:
-		return page.Busy{Err: errStreams, After: time.Minute}
+	places := []chan struct{}{p.streams}
+	if len(v.Scopes(officers...)) == 0 {
+		places = append(places, p.members)
+	}
+	for _, place := range places {
+		select {
+		case place <- struct{}{}:
+			defer func() { <-place }()
+		default:
+			return page.Busy{Err: errStreams, After: time.Minute}
+		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamLasts)
 	defer cancel()
