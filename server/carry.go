@@ -110,7 +110,7 @@ func offlineIngest(ctx context.Context, env environment, s *store.Store) (*carri
 	if err != nil {
 		return nil, err
 	}
-	parts, err := newParts(env, keys, days, s)
+	parts, err := newParts(env, keys, days, s, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -224,7 +224,8 @@ func portalOptions(c Config, letters *mail.Sender, linked *atomic.Bool, s *store
 // connected; up is told each time that it is, and must not wait.
 func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol.CA, days *vault.Vault, s *store.Store, keeper *retention.Keeper, up func()) (*ingest.Ingest, *mqttlink.Link, *atomic.Bool, error) {
 	c := env.config
-	parts, err := newParts(env, keys, days, s)
+	doubt := func() error { return keeper.Doubt(ctx) }
+	parts, err := newParts(env, keys, days, s, doubt)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -254,14 +255,14 @@ func newIngest(ctx context.Context, env environment, keys *enrol.Keys, ca *enrol
 	parts.Link, parts.Feed = link, ingest.NewFeed(recent)
 	in, err := ingest.New(parts, ingest.Options{
 		Workers: c.Workers, Retention: c.Retention, Server: c.Client, Deaf: !env.roles.ingest,
-		Doubt: func() error { return keeper.Doubt(ctx) }, Log: env.log.With("task", "ingest"),
+		Doubt: doubt, Log: env.log.With("task", "ingest"),
 	})
 	return in, link, ready, err
 }
 
 // newParts returns what opens batches, answers them and says what goes beside the
 // answers; a link and a feed are still to come.
-func newParts(env environment, keys *enrol.Keys, days *vault.Vault, s *store.Store) (ingest.Parts, error) {
+func newParts(env environment, keys *enrol.Keys, days *vault.Vault, s *store.Store, doubt func() error) (ingest.Parts, error) {
 	seals, err := keys.Seals()
 	if err != nil {
 		return ingest.Parts{}, err
@@ -277,7 +278,7 @@ func newParts(env environment, keys *enrol.Keys, days *vault.Vault, s *store.Sto
 	sign := wire.Signer{ID: id, Key: key}
 	return ingest.Parts{
 		Store: s, Vault: days, Opener: opener, Sign: sign,
-		Lists: lists.New(void.New(s, time.Now), sign, lists.Options{Log: env.log.With("task", "lists")}),
+		Lists: lists.New(void.New(s, time.Now), sign, lists.Options{Doubt: doubt, Log: env.log.With("task", "lists")}),
 		Doors: doors.New(s, events.New(s, days, time.Now), rooms.New(s, time.Now), sign, doors.Options{Log: env.log.With("task", "doors")}),
 	}, nil
 }

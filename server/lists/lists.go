@@ -43,6 +43,7 @@ const maxChanges = 256
 type Options struct {
 	Every time.Duration // between two looks into the database; default 2 s
 	Now   func() time.Time
+	Doubt func() error // an error while the clock is not believed; default: it always is
 	Log   *slog.Logger // default: nothing is logged
 }
 
@@ -62,6 +63,9 @@ func New(source *void.List, sign wire.Signer, o Options) *Lists {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Doubt == nil {
+		o.Doubt = func() error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -89,11 +93,24 @@ func (l *Lists) Run(ctx context.Context) error {
 			return nil
 		case <-look.C:
 		case <-drop.C:
-			if err := l.source.Drop(ctx); err != nil && ctx.Err() == nil {
+			if err := l.Drop(ctx); err != nil && ctx.Err() == nil {
 				l.o.Log.Warn("ended cards not dropped from the list", "err", err)
 			}
 		}
 	}
+}
+
+// Drop takes cards that ended long ago out of the list. A clock that is not believed
+// takes none: it may be years ahead, and the list would be empty.
+func (l *Lists) Drop(ctx context.Context) error {
+	err := l.o.Doubt()
+	if err == nil {
+		err = l.source.Drop(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("lists: %w", err)
+	}
+	return nil
 }
 
 // Refresh reads what has changed in the database. It is not for concurrent use.

@@ -3,6 +3,7 @@ package lists_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -189,6 +190,30 @@ func TestKioskFollowsTheList(t *testing.T) {
 	}
 	if stamp, n := w.Newest(); stamp != late.beat.Stamp || n != 4 {
 		t.Errorf("Newest() = %v, %d", stamp, n)
+	}
+}
+
+// While the clock is not believed no card leaves the list: it may be years ahead.
+func TestClockNotBelieved(t *testing.T) {
+	w := newWorld(t, 3)
+	w.change("revoked = 1", 1)
+	var doubt error
+	l := lists.New(w.list, signer, lists.Options{Doubt: func() error { return doubt }})
+	w.now = w.now.AddDate(4, 0, 0)
+	for _, c := range []struct {
+		doubt error
+		cards int
+	}{{errors.New("years ahead"), 1}, {nil, 0}} {
+		doubt = c.doubt
+		if err := l.Drop(t.Context()); !errors.Is(err, doubt) {
+			t.Errorf("Drop() = %v, want %v", err, doubt)
+		}
+		if err := l.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, n := l.Newest(); n != c.cards {
+			t.Errorf("with %v: %d cards, want %d", doubt, n, c.cards)
+		}
 	}
 }
 

@@ -217,6 +217,26 @@ func TestOldCardsLeave(t *testing.T) {
 	})
 }
 
+// A server whose clock was years ahead has taken every card out of the list. Those
+// that are still valid come back, also the ones that were revoked since.
+func TestCardsThatAWrongClockTookOut(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		w.cards(4, today.AddDate(1, 0, 0))
+		w.must(w.change(4, "longest = 1"))
+		w.revoke(1)
+		w.must(void.New(w.s, func() time.Time { return today.AddDate(4, 0, 0) }).Drop(t.Context()))
+		w.revoke(2)
+		before := w.since(wire.Stamp{}).Stamp
+		for range 2 { // the second time there is nothing to do
+			w.must(w.Drop(t.Context()))
+			c := w.since(before)
+			if !c.Whole || c.Stamp.Version != before.Version+1 || c.Base != c.Stamp.Version || len(c.Cards) != 2 || c.Cards[0].Number != 1 || c.Cards[1].Number != 2 {
+				t.Errorf("after Drop: %+v, want cards 1 and 2", c)
+			}
+		}
+	})
+}
+
 // A restored database is of another generation, whose list kiosks add to the one
 // they hold until somebody has looked.
 func TestConfirmAfterRestore(t *testing.T) {
