@@ -76,6 +76,19 @@ func (l *Limiter) Try(now time.Time, account string, from netip.Addr) (try Try, 
 	return try, 0
 }
 
+// TryAgain counts a try that Try has allowed at one more account, as when two names
+// lead to it. It does not count for the network, whose owner could tell by that
+// whether there is such an account.
+func (l *Limiter) TryAgain(now time.Time, account string) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.accounts.bucket(now, maphash.String(l.seed, account))
+	if wait = lacks(b, now); wait == 0 {
+		b.AllowN(now, 1)
+	}
+	return wait
+}
+
 // Refund takes the try back, for who has proved to be the owner: people who sign
 // in often, or many behind one address, are not attackers.
 func (t Try) Refund(now time.Time) {

@@ -82,7 +82,7 @@ func (d *Desk) forgotByMail(w http.ResponseWriter, r *http.Request, v *page.View
 			continue
 		}
 		// A telephone number is one name in many spellings.
-		if _, wait := d.letters.Try(d.f.Now(), "reset "+a.ID, v.Address()); wait > 0 {
+		if d.letters.TryAgain(d.f.Now(), "reset "+a.ID) > 0 {
 			continue
 		}
 		token, sum := signin.NewToken()

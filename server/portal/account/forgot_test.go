@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,32 @@ func TestForgotTellsNothing(t *testing.T) {
 	}
 	if limited.status != 429 || limited.header.Get("Retry-After") == "" {
 		t.Errorf("the fifth letter within a minute: %d", limited.status)
+	}
+}
+
+// The limit of a network, too, counts everybody alike: whoever counts how many tries
+// are left learns nothing, and the last one of a full network has a letter.
+func TestForgotCountsEverybodyAlike(t *testing.T) {
+	w := newWorld(t)
+	w.confirmed(w.account("lan"), "lan@example.vn")
+	b := w.browser()
+	ask := func(who string) int { return b.post("/quen-mat-khau", "cach", "thu", "account_who", who).status }
+	if status := ask("lan"); status != 200 {
+		t.Fatalf("the first: %d", status)
+	}
+	for i := range 58 {
+		if status := ask(fmt.Sprint("nobody", i)); status != 200 {
+			t.Fatalf("try %d: %d", i+2, status)
+		}
+	}
+	if status := ask("lan@example.vn"); status != 200 {
+		t.Errorf("the sixtieth: %d", status)
+	}
+	if letters := w.box.take(); len(letters) != 2 {
+		t.Errorf("%d letters, want the last one too", len(letters))
+	}
+	if status := ask("nobody"); status != 429 {
+		t.Errorf("one too many: %d", status)
 	}
 }
 
