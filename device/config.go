@@ -117,6 +117,7 @@ type filesConfig struct {
 
 func (c Config) outbox() string     { return filepath.Join(c.State, "outbox.db") }
 func (c Config) agentState() string { return filepath.Join(c.State, "agent.json") }
+func (c Config) amber() string      { return filepath.Join(c.State, "amber.cbor") }
 func (c Config) room() string       { return filepath.Join(c.State, "room.db") }
 func (c Config) leaseFile() string  { return filepath.Join(c.State, "lease.json") }
 func (c Config) voidList() string   { return filepath.Join(c.State, "void.list") }

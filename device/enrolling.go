@@ -145,7 +145,7 @@ func (c Config) revoked() string { return filepath.Join(c.State, "revoked.cbor")
 
 // wipe forgets who this kiosk was, and all that it kept.
 func (c Config) wipe() error {
-	return enrolment.Wipe(c.Identity, c.outbox(), c.room(), c.voidList(), c.settings(), c.leaseFile(), c.agentState(), c.revoked(), c.walkFile(),
+	return enrolment.Wipe(c.Identity, c.outbox(), c.amber(), c.room(), c.voidList(), c.settings(), c.leaseFile(), c.agentState(), c.revoked(), c.walkFile(),
 		filepath.Join(c.State, "orders"), c.guardFiles(), c.networkFile(), c.traffic())
 }
 

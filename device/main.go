@@ -8,6 +8,7 @@
 //	                     and kiosk.pem also by agent
 //	identity.new/        the identity that is coming, before it is enrolled
 //	state/outbox.db      the ledger, and its .lock, .new and .damaged-N; package outbox
+//	state/amber.cbor     who waits for a record of having been let in on amber; package amber
 //	state/agent.json     starts, time floor, when the list was checked; package agent
 //	state/lease.json     how long the machine was on without a word; package lease
 //	state/room.db        who is inside, events and passes that came in; package room

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/amber"
 	"github.com/qrgate/qrgate/device/carry"
 	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/device/guard"
@@ -216,20 +217,24 @@ func serveDoor(ctx context.Context, env environment) error {
 	defer shine.Wait()
 	defer darken()
 
+	unrecorded := amber.Open(settled.amber(), board.Open(board.Options{}).BootID(), log.With("task", "amber"))
 	s, err := openStation(ctx, *settled, log)
 	if err == nil {
-		err = s.serve(ctx, stop, env, lamps, ring, log)
+		err = s.serve(ctx, stop, env, lamps, unrecorded, ring, log)
 		s.close()
 	}
 	if s.id != nil && ctx.Err() == nil && ofDisk(err) {
-		return standIn(ctx, *settled, s.id, lamps, err, log)
+		return standIn(ctx, *settled, s.id, lamps, unrecorded, err, log)
 	}
 	return err
 }
 
 // serve runs the door with what it has on its disk until ctx ends.
-func (s *station) serve(ctx context.Context, stop func(), env environment, lamps adjustable, ring *order.Ring, log *slog.Logger) error {
+func (s *station) serve(ctx context.Context, stop func(), env environment, lamps adjustable, unrecorded *amber.Account, ring *order.Ring, log *slog.Logger) error {
 	own, c, id, clock, queue := s.own, s.config, s.id, s.clock, s.queue
+	if err := unrecorded.Begin(queue); err != nil {
+		return err
+	}
 	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
 		return err
 	}
@@ -248,7 +253,7 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys, List: s.list, Room: s.inside, Source: codes.Source(sources),
 		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
-		Revoked: keeper.Revoked, Witness: s.witness(),
+		Revoked: keeper.Revoked, Witness: s.witness(), Amber: unrecorded.Add,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -256,7 +261,7 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	door.TakeCompanions(c.companions())
 	which := nameplateOf(s.machine)
 	health := func(b *wire.Beat) {
-		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded())
+		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded()+unrecorded.Lost())
 		which.fill(b)
 	}
 	heart := agent.New(id, s.state, s.list, queue, clock, s.machine.SinceBoot, health, log.With("task", "agent"))
@@ -314,6 +319,7 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 		tasks.Go(func() error { return run(ctx) })
 	}
 	tasks.Go(func() error { return heart.Run(ctx, link) })
+	tasks.Go(func() error { return unrecorded.Run(ctx, queue) })
 	tasks.Go(func() error { return s.orders.Run(ctx, link) })
 	tasks.Go(func() error { return s.keepSealer(ctx, log.With("task", "seal")) })
 	tasks.Go(func() error { return notify.Run(ctx, alive) })

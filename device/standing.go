@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/amber"
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/device/order"
 	"github.com/qrgate/qrgate/device/screen"
@@ -30,9 +31,9 @@ const (
 
 // standIn has the door go on without its ledger: nobody is recorded, and everybody is let in
 // on amber or turned away, as the place has chosen. It returns nil when ctx ends, and cause
-// once the disk takes writes again: then the program is to end, so that the next start reads
-// the truth from it.
-func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustable, cause error, log *slog.Logger) error {
+// once the disk takes writes again, and has taken who was let in: then the program is to
+// end, so that the next start reads the truth from it.
+func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustable, unrecorded *amber.Account, cause error, log *slog.Logger) error {
 	log.Error("the door goes on without its ledger", "err", cause)
 	c, locked := own.lastKnown(id, log)
 	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
@@ -49,7 +50,7 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 	keeper := c.keeper(id, clock, func() {}, log.With("task", "enrolment"))
 	door, err := kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys, Source: sources, Panel: lamps, Faces: []kiosk.Face{face, sound}, Clock: clock,
-		Revoked: func() bool { return locked || keeper.Revoked() },
+		Revoked: func() bool { return locked || keeper.Revoked() }, Amber: unrecorded.Add,
 	}, log.With("task", "door"))
 	if err != nil {
 		return errors.Join(err, cause)
@@ -70,16 +71,19 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 	if c.Watchdog != "" {
 		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
 	}
-	tasks.Go(func() error { return untilWritable(ctx, c.State, cause, notify) })
+	tasks.Go(func() error { return untilWritable(ctx, c.State, unrecorded, cause, notify) })
 	err = tasks.Wait()
 	log.Info("the door stood in for its ledger", "unrecorded", door.Unrecorded())
+	if failed := unrecorded.Save(); failed != nil {
+		log.Error("no record will tell of all of them", "err", failed)
+	}
 	return err
 }
 
-// untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes. A
-// program that has not read its ledger yet is not ready, and no version has proven itself
-// by that: it asks to be waited for.
-func untilWritable(ctx context.Context, dir string, cause error, notify *board.Notifier) error {
+// untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes and
+// has taken who was let in. A program that has not read its ledger yet is not ready, and no
+// version has proven itself by that: it asks to be waited for.
+func untilWritable(ctx context.Context, dir string, unrecorded *amber.Account, cause error, notify *board.Notifier) error {
 	for wait := standFor; ; wait = standLook {
 		_ = notify.Extend(workTime)
 		select {
@@ -87,7 +91,7 @@ func untilWritable(ctx context.Context, dir string, cause error, notify *board.N
 			return nil
 		case <-time.After(wait):
 		}
-		if tryDisk(dir) == nil {
+		if tryDisk(dir) == nil && unrecorded.Save() == nil {
 			return cause
 		}
 	}

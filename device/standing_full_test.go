@@ -19,7 +19,10 @@ import (
 	"periph.io/x/conn/v3/gpio/gpiotest"
 
 	"github.com/qrgate/qrgate/hw/port/pty"
+	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/outbox/lossydisk"
+	"github.com/qrgate/qrgate/sync/when"
+	"github.com/qrgate/qrgate/sync/wire"
 )
 
 // A failing is a way out whose state is on a disk that a test lets fail.
@@ -162,6 +165,7 @@ func TestADoorStartsOnADiskThatTakesNothing(t *testing.T) {
 	defer unix.Unmount(f.state, unix.MNT_DETACH)
 	f.start()
 	f.leaves("nothing can be written")
+	f.lines.Write([]byte("046190001234|191234567|Nguyễn Thị Hoa Mai|02031990|Nữ|Tổ 3, Thủy Xuân|10052021\r"))
 	f.goesOn("nothing can be written")
 	if err := unix.Mount("none", f.state, "tmpfs", unix.MS_REMOUNT, "mode=0700"); err != nil {
 		t.Fatal(err)
@@ -182,4 +186,29 @@ func TestADoorStartsOnADiskThatTakesNothing(t *testing.T) {
 	}
 	f.stop()
 	t.Log(<-f.ended)
+	if n := f.letInUnrecorded(); n != 1 {
+		t.Errorf("the ledger tells of %d people who went while nothing could be written, want 1", n)
+	}
+}
+
+// letInUnrecorded returns how many people the ledger says were let in unrecorded.
+func (f *failing) letInUnrecorded() (n int) {
+	f.t.Helper()
+	q, err := outbox.Open(f.t.Context(), filepath.Join(f.state, "outbox.db"), outbox.Options{Now: func() when.Reading { return when.Reading{} }})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer q.Close()
+	run, err := q.Peek(1, wire.MaxBatchRecords)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, b := range run.Records {
+		if _, h, err := wire.DecodeRecord(b); err != nil {
+			f.t.Error(err)
+		} else if h.Verdict == wire.Unrecorded {
+			n++
+		}
+	}
+	return n
 }

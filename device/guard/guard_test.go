@@ -49,6 +49,28 @@ func TestDoorOnThePage(t *testing.T) {
 	}
 }
 
+// Whose record says that they were let in on amber was shown as one who was recorded.
+func TestAmberOnThePage(t *testing.T) {
+	w := newWorld(t, "")
+	_, err := w.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
+		h := wire.Header{Seq: seq, Kind: wire.KindCheckin, Pass: pass.Card, Verdict: wire.Unrecorded, Reason: wire.ReasonSpace}
+		h.At(w.clock.Read())
+		return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
+	})
+	if err == nil {
+		err = w.guard.Journal().Read(w.queue)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := w.paired()
+	_, page := p.get("/")
+	wants(t, page, "Cho qua, chưa ghi nhận", "Hôm nay chưa có lượt nào")
+	if strings.Contains(page, "Đã vào") {
+		t.Error("the page says that they are recorded")
+	}
+}
+
 // The page follows the door; a page that only watches does not keep its session.
 func TestPageFollowsTheDoor(t *testing.T) {
 	w := newWorld(t, "")

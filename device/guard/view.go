@@ -187,6 +187,8 @@ func resultOf(lang words.Lang, d dater, k kept) result {
 	switch {
 	case k.undone:
 		r.State, r.Said = "wait", say(lang, "said.undone")
+	case k.h.Verdict == wire.Unrecorded:
+		r.State, r.Said = "wait", words.Verdict(lang, k.h.Verdict)
 	case k.h.Verdict == wire.Refused:
 		r.State, r.Said = "bad", say(lang, "said.refused")+": "+words.Reason(lang, k.h.Reason).Head
 	case k.h.Direction == wire.Out:

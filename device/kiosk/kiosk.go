@@ -4,7 +4,8 @@
 // Its promise is the order. A lamp turns green after the check-in is on disk,
 // never before; a person who cannot be recorded is let in on amber or turned
 // away on red, as the place has chosen, and is never shown green. Nothing here
-// waits for a network: a door decides alone.
+// waits for a network: a door decides alone. That somebody came on amber is recorded
+// later, without who it was: the paper book has that.
 //
 //	k, err := kiosk.New(kiosk.Door{...}, log)
 //	err = k.Run(ctx)
@@ -72,6 +73,10 @@ type Door struct {
 	Revoked func() bool
 	Orders  *order.Table // that command cards go to; nil follows none
 	Witness Witness      // hears what was recorded; nil is nobody
+
+	// Amber takes the record, without its number, of whoever was let in on amber, for
+	// when there is a ledger that takes it. Nil drops it.
+	Amber func(wire.Header)
 }
 
 // A Kiosk runs one door.
@@ -193,7 +198,7 @@ func (k *Kiosk) answer(text string, at time.Time, judge func() judgment) error {
 		}
 		// The same person may try again at once: nothing was recorded.
 		k.repeats.Forget(text)
-		return k.fault(j, err)
+		return k.fault(j, 1, err)
 	}
 	k.count(entry)
 	if k.faulty {
@@ -234,12 +239,8 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 	var under wire.Epoch
 	var h wire.Header
 	seq, err := k.Queue.Put(func(epoch wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
-		under, h = epoch, wire.Header{
-			Seq: seq, Kind: wire.KindCheckin,
-			Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.direction(),
-			Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: j.presence, With: j.with,
-		}
-		h.At(k.Clock.Read())
+		under, h = epoch, k.header(j)
+		h.Seq, h.With = seq, j.with
 		if j.subject == nil {
 			return wire.NewRecord(h, wire.Sealed{}), wire.Context{}, nil
 		}
@@ -257,9 +258,31 @@ func (k *Kiosk) record(j judgment) (uint64, error) {
 	return seq, err
 }
 
-// fault answers a person whom the kiosk could not record. It returns an error
+// header returns the clear part of the record of a judgment of now.
+func (k *Kiosk) header(j judgment) wire.Header {
+	h := wire.Header{
+		Kind: wire.KindCheckin, Gate: k.Config.Gate, Lane: k.Config.Lane, Direction: k.direction(),
+		Pass: j.kind, Verdict: j.verdict, Reason: j.reason, Presence: j.presence,
+	}
+	h.At(k.Clock.Read())
+	return h
+}
+
+// letIn notes people who are let in without a record.
+func (k *Kiosk) letIn(j judgment, people int, reason wire.Reason) {
+	k.unrecorded.Add(uint64(people))
+	if k.Amber == nil {
+		return
+	}
+	j.verdict, j.reason = wire.Unrecorded, reason
+	for range people {
+		k.Amber(k.header(j))
+	}
+}
+
+// fault answers people whom the kiosk could not record. It returns an error
 // unless the next scan may fare better.
-func (k *Kiosk) fault(j judgment, err error) error {
+func (k *Kiosk) fault(j judgment, people int, err error) error {
 	reason := wire.ReasonDisk
 	if errors.Is(err, outbox.ErrFull) {
 		reason = wire.ReasonSpace
@@ -268,7 +291,7 @@ func (k *Kiosk) fault(j judgment, err error) error {
 	case j.verdict == wire.Refused:
 		k.tell(k.said(j, 0))
 	case k.onFault() == wire.AdmitUnrecorded:
-		k.unrecorded.Add(1)
+		k.letIn(j, people, reason)
 		k.tell(Answer{State: words.Amber, Reason: reason})
 	default:
 		k.faulty = true

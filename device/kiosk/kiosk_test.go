@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
@@ -334,11 +336,23 @@ func TestFullOutboxIsNeverGreen(t *testing.T) {
 		s := newSite(t, outbox.MinLimit)
 		s.fill(t)
 		s.door.Config.OnFault = policy
+		var owed []wire.Header
+		s.door.Amber = func(h wire.Header) { owed = append(owed, h) }
 		card := s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0))
 		for _, got := range s.serve(t, card, card) {
 			if got != want.String() {
 				t.Errorf("on_fault = %s: a full outbox shows %s, want %s", policy, got, want)
 			}
+		}
+		// Whoever went in is to be recorded once there is room, without a name.
+		went := wire.Header{Kind: wire.KindCheckin, Gate: "A1", Direction: wire.In, Pass: pass.Card, Verdict: wire.Unrecorded, Reason: wire.ReasonSpace, Presence: wire.Verified}
+		went.At(s.door.Clock.Read())
+		all := []wire.Header{went, went}
+		if policy == wire.Refuse {
+			all = nil
+		}
+		if diff := cmp.Diff(all, owed); diff != "" {
+			t.Errorf("on_fault = %s: to be recorded later (-want +got):\n%s", policy, diff)
 		}
 	}
 }

@@ -155,8 +155,15 @@ func (k *Kiosk) bring(with uint64, n int, now time.Time) error {
 			return nil
 		}
 		if _, err := k.record(one); err != nil {
-			drop(entry)
-			return k.fault(one, err)
+			if k.onFault() != wire.AdmitUnrecorded {
+				drop(entry)
+				return k.fault(one, 1, err)
+			}
+			k.count(entry)
+			for range n - i - 1 { // those behind go in as well
+				k.count(k.admit(&judgment{verdict: j.verdict}))
+			}
+			return k.fault(one, n-i, err)
 		}
 		k.count(entry)
 	}

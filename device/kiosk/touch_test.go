@@ -13,6 +13,7 @@ import (
 	"github.com/qrgate/qrgate/device/kiosk"
 	"github.com/qrgate/qrgate/hw/panel"
 	"github.com/qrgate/qrgate/hw/scan"
+	"github.com/qrgate/qrgate/sync/outbox"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 	"github.com/qrgate/qrgate/sync/words"
@@ -180,5 +181,31 @@ func TestStatesHaveTheirSignals(t *testing.T) {
 	}
 	if kiosk.Signal(words.Leaving) != panel.Admitted {
 		t.Error("who leaves does not see green")
+	}
+}
+
+// Companions who went in behind one whom the storage did not take were counted as one, and
+// as nobody who is inside.
+func TestCompanionsWhomTheStorageDoesNotTake(t *testing.T) {
+	s := newSite(t, outbox.MinLimit)
+	s.withRoom(t, false)
+	owed := 0
+	s.door.Amber = func(wire.Header) { owed++ }
+	k, src, face := s.live(t)
+	src <- scan.Scan{Text: s.sign(t, pass.Card, 7, today, today.AddDate(1, 0, 0)), At: time.Now()}
+	seq := (<-face).Seq
+	inside := s.door.Room.Own(today)
+	s.fill(t)
+	if err := k.Bring(t.Context(), seq, 3); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-face; a.State != words.Amber {
+		t.Errorf("answered %+v, want amber", a)
+	}
+	if n := k.Unrecorded(); n != 3 || owed != 3 {
+		t.Errorf("%d unrecorded, %d to be recorded later, want 3", n, owed)
+	}
+	if n := s.door.Room.Own(today) - inside; n != 3 {
+		t.Errorf("%d more inside, want 3", n)
 	}
 }
