@@ -192,9 +192,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitFailed
 }
 
-// ofDisk reports whether err is a disk's that fails, is full or takes no writes.
+// ofDisk reports whether err is a disk's.
 func ofDisk(err error) bool {
-	return durable.Fails(err) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, outbox.ErrBroken)
+	return durable.Fails(err) || errors.Is(err, outbox.ErrBroken)
 }
 
 func usage(w io.Writer) {

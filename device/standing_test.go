@@ -11,7 +11,7 @@ import (
 
 // A sector that cannot be read costs what was in it, and not the door.
 func TestAFileThatCannotBeReadIsBegunAnew(t *testing.T) {
-	for _, name := range []string{"agent.json", "void.list", "orders.json", "lease.json", "config.cbor"} {
+	for _, name := range []string{"agent.json", "void.list", "orders.json", "lease.json", "config.cbor", "amber.cbor", "guard/phones.json", "guard/page.pem"} {
 		t.Run(name, func(t *testing.T) {
 			l := newLeftLocked(t)
 			beEnrolled(t, l.identity, "dong-ba-gate-1")
@@ -21,7 +21,7 @@ func TestAFileThatCannotBeReadIsBegunAnew(t *testing.T) {
 			}
 			// Nothing is mapped where this file begins: reading it is EIO.
 			path := filepath.Join(c.State, name)
-			if err := os.Mkdir(c.State, 0o700); err != nil {
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Symlink("/proc/self/mem", path); err != nil {
@@ -30,6 +30,9 @@ func TestAFileThatCannotBeReadIsBegunAnew(t *testing.T) {
 			s, err := openStation(t.Context(), c, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatalf("openStation = %v", err)
+			}
+			if s.guard == nil {
+				t.Error("the guard has no page")
 			}
 			s.close()
 		})

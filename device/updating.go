@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qrgate/qrgate/device/agent"
+	"github.com/qrgate/qrgate/device/durable"
 	"github.com/qrgate/qrgate/device/launcher"
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/update"
@@ -300,15 +301,6 @@ func giveAway(dir, state string) error {
 // of a door that may be running.
 func keptFloor(c Config) (time.Time, error) {
 	var kept struct{ Floor time.Time }
-	b, err := os.ReadFile(c.agentState())
-	if errors.Is(err, os.ErrNotExist) {
-		return buildTime(), nil
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	if json.Unmarshal(b, &kept) != nil {
-		return buildTime(), nil
-	}
-	return latest(kept.Floor, buildTime()), nil
+	_, err := durable.Read(c.agentState(), func(b []byte) error { return json.Unmarshal(b, &kept) })
+	return latest(kept.Floor, buildTime()), err
 }

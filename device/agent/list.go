@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -63,19 +62,16 @@ type partList struct {
 func OpenList(path string, key ed25519.PrivateKey, checked Checked) (*List, error) {
 	l := &List{path: path, key: key}
 	h := &heldList{cards: new(pass.Revocations), before: new(pass.Revocations)}
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, syscall.EIO):
-		l.Damaged = fmt.Errorf("agent: list: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("agent: list: %w", err)
-	default:
-		if read, err := readList(b, key.Public().(ed25519.PublicKey)); err != nil {
-			l.Damaged = fmt.Errorf("agent: list: %s: %w", path, err)
-		} else {
+	var err error
+	l.Damaged, err = durable.Read(path, func(b []byte) error {
+		read, err := readList(b, key.Public().(ed25519.PublicKey))
+		if err == nil {
 			h = read
 		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("agent: list: %w", err)
 	}
 	if checked.Stamp == h.stamp {
 		h.checked = checked.At

@@ -2,11 +2,7 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -41,23 +37,20 @@ type Checked struct {
 // that the disk cannot read; and a disk that takes no write keeps no door shut. An error
 // means that the file may not be read, or has no folder.
 func OpenState(path string) (*State, error) {
-	b, err := os.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing && !errors.Is(err, syscall.EIO) {
+	s := &State{}
+	damaged, err := durable.Read(path, func(b []byte) error { return json.Unmarshal(b, s) })
+	if err != nil {
 		return nil, fmt.Errorf("agent: state: %w", err)
 	}
-	s := &State{path: path}
-	if err == nil {
-		err = json.Unmarshal(b, s)
+	if damaged != nil {
+		s = &State{Damaged: damaged}
 	}
+	s.path = path
 	// Sessions must rise, or the server takes the kiosk's word for an old
 	// one's; no kiosk starts each ten seconds for long.
 	later := uint64(max(time.Now().Unix()/10, 0))
-	if err != nil {
-		s = &State{path: path, Starts: later}
-		if !missing {
-			s.Damaged = fmt.Errorf("agent: state: %s: %w", path, err)
-		}
+	if s.Starts == 0 {
+		s.Starts = later
 	}
 	s.Starts++
 	if err := s.write(); durable.Fails(err) {

@@ -75,28 +75,23 @@ const version = 1
 // damaged or cannot be read is nobody.
 func Open(path string, boot when.Boot, log *slog.Logger) *Account {
 	a := &Account{path: path, boot: boot, log: log}
-	switch err := a.read(); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	damaged, err := durable.Read(path, a.read)
+	if err := errors.Join(damaged, err); err != nil {
 		log.Error("who was let in unrecorded before this start is not known", "err", err)
 		a.is = file{}
 	}
 	return a
 }
 
-func (a *Account) read() error {
-	b, err := os.ReadFile(a.path)
-	if err != nil {
-		return err
-	}
+func (a *Account) read(b []byte) error {
 	if err := cbor.Unmarshal(b, &a.is); err != nil {
-		return fmt.Errorf("amber: %s: %w", a.path, err)
+		return err
 	}
 	bad := func(h wire.Header) bool {
 		return h.Kind != wire.KindCheckin || h.Verdict != wire.Unrecorded || h.Since < 0
 	}
 	if a.is.V != version || slices.ContainsFunc(a.is.People, bad) {
-		return fmt.Errorf("amber: %s: %w", a.path, wire.ErrMalformed)
+		return wire.ErrMalformed
 	}
 	return nil
 }

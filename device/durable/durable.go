@@ -1,7 +1,9 @@
 // Package durable replaces small files so that a power cut leaves the old content or
-// the new, and never a part.
+// the new, and never a part; and reads them so that what a disk has lost costs what was
+// in the file and no more.
 //
 //	err := durable.Replace(path, b)
+//	damaged, err := durable.Read(path, func(b []byte) error { return json.Unmarshal(b, &v) })
 //
 // When Replace returns nil the new content is on disk, and so is its name. What a file
 // means, and who its one writer is, is its caller's matter.
@@ -9,6 +11,8 @@ package durable
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,9 +44,29 @@ func Replace(path string, b []byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Fails reports whether err is of a disk that fails, is full or takes no write.
+// Read has use take what the small file at path holds; one that is missing holds nothing.
+// Damaged says why that is not known, and is nil as a rule: use refused it, or the disk
+// cannot read it. The file is then as good as missing. An error means that it may not be
+// read.
+func Read(path string, use func([]byte) error) (damaged, err error) {
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case Fails(err):
+		return err, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := use(b); err != nil {
+		return fmt.Errorf("%s: %w", path, err), nil
+	}
+	return nil, nil
+}
+
+// Fails reports whether err is of a disk that fails, is damaged or full, or takes no write.
 func Fails(err error) bool {
-	of := []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
+	of := []error{syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
 	return slices.ContainsFunc(of, func(of error) bool { return errors.Is(err, of) })
 }
 

@@ -12,9 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
-	"os"
 	"strings"
 	"time"
 
@@ -31,21 +29,22 @@ var (
 // openCert reads the certificate and key at path. What is missing or damaged is made
 // anew, and telephones then have to compare it again.
 func openCert(path, kiosk string) (tls.Certificate, error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		if c, err := tls.X509KeyPair(b, b); err == nil {
-			return c, nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return tls.Certificate{}, fmt.Errorf("guard: certificate: %w", err)
+	var c tls.Certificate
+	parse := func(b []byte) (err error) {
+		c, err = tls.X509KeyPair(b, b)
+		return err
 	}
-	if b, err = newCert(kiosk); err == nil {
-		err = durable.Replace(path, b)
+	damaged, err := durable.Read(path, parse)
+	if err == nil && (damaged != nil || c.Certificate == nil) {
+		var b []byte
+		if b, err = newCert(kiosk); err == nil {
+			err = errors.Join(durable.Replace(path, b), parse(b))
+		}
 	}
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("guard: certificate: %w", err)
 	}
-	return tls.X509KeyPair(b, b)
+	return c, nil
 }
 
 func newCert(kiosk string) ([]byte, error) {

@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -111,11 +110,7 @@ func Open(o Options) (*Guard, error) {
 	if g.cert, err = openCert(filepath.Join(o.Dir, "page.pem"), o.Kiosk); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(o.Dir, "phones.json")
-	if g.phones, err = openPhones(path, time.Now()); errors.Is(err, errDamaged) {
-		o.Log.Warn("telephones have to be paired again", "err", err)
-		g.phones, err = &phones{path: path}, nil
-	}
+	g.phones, err = openPhones(filepath.Join(o.Dir, "phones.json"), time.Now(), o.Log)
 	return g, err
 }
 

@@ -7,8 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -65,19 +64,19 @@ type phones struct {
 	all []*phone
 }
 
-// openPhones reads the telephones at path. A lock that stood when the kiosk was switched
-// off begins again: no clock tells how long that was.
-func openPhones(path string, now time.Time) (*phones, error) {
+// openPhones reads the telephones at path; of a damaged file none is left. A lock that stood
+// when the kiosk was switched off begins again: no clock tells how long that was.
+func openPhones(path string, now time.Time, log *slog.Logger) (*phones, error) {
 	p := &phones{path: path}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
-	}
+	damaged, err := durable.Read(path, func(b []byte) (err error) {
+		p.all, err = readPhones(b)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("guard: telephones: %w", err)
 	}
-	if p.all, err = readPhones(b); err != nil {
-		return nil, err
+	if damaged != nil {
+		log.Warn("telephones have to be paired again", "err", damaged)
 	}
 	for _, one := range p.all {
 		one.until = now.Add(lockFor(one.Wrong))

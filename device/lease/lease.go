@@ -22,11 +22,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/agent"
@@ -94,18 +91,16 @@ func Open(path string, o Options) (*Lease, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Lease{o: o, path: path, mark: o.Since()}
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, syscall.EIO):
-		l.Damaged = fmt.Errorf("lease: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("lease: %w", err)
-	default:
+	var err error
+	l.Damaged, err = durable.Read(path, func(b []byte) error {
 		if err := json.Unmarshal(b, &l.is); err != nil || l.is.Used < 0 || l.is.Used > maxUsed.Milliseconds() {
-			l.Damaged = fmt.Errorf("lease: %s is no count of a lease", path)
 			l.is = file{}
+			return errors.New("no count of a lease")
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease: %w", err)
 	}
 	l.disk = l.is
 	switch boot := hex.EncodeToString(o.Boot[:]); {

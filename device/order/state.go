@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/device/durable"
@@ -61,19 +58,15 @@ const (
 )
 
 func openState(path string) (*state, error) {
-	s := &state{path: path}
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, syscall.EIO):
-		s.damaged = fmt.Errorf("order: state: %w", err)
-	case err != nil:
+	s := &state{}
+	damaged, err := durable.Read(path, func(b []byte) error { return json.Unmarshal(b, s) })
+	if err != nil {
 		return nil, fmt.Errorf("order: state: %w", err)
-	default:
-		if err := json.Unmarshal(b, s); err != nil {
-			s = &state{path: path, damaged: fmt.Errorf("order: state: %s: %w", path, err)}
-		}
 	}
+	if damaged != nil {
+		s = &state{damaged: damaged}
+	}
+	s.path = path
 	if s.Orders == nil {
 		s.Orders = map[string]became{}
 	}

@@ -26,12 +26,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -153,18 +150,11 @@ func Open(path string, id Identity, o Options) (*Settings, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Settings{path: path, id: id, o: o, news: make(chan struct{}, 1), since: time.Now()}
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return s, nil
-	case errors.Is(err, syscall.EIO):
-		s.Damaged = fmt.Errorf("settings: %w", err)
-		return s, nil
-	case err != nil:
+	var err error
+	if s.Damaged, err = durable.Read(path, s.read); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	if err := s.read(b); err != nil {
-		s.Damaged = fmt.Errorf("settings: %s: %w", path, err)
+	if s.Damaged != nil {
 		s.is, s.running, s.trial = file{}, nil, nil
 	}
 	if s.running != nil {
