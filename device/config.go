@@ -274,22 +274,7 @@ func readOwn(path string) (Config, error) {
 // parseConfig reads a configuration strictly: a key that it does not know is an
 // error that names it.
 func parseConfig(text string) (Config, error) {
-	var raw rawConfig
-	raw.State, raw.Identity, raw.Log.Level = "/var/lib/qrgate", "/var/lib/qrgate/identity", "info"
-	raw.Server.Trial = duration(settings.DefaultTrial)
-	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
-	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
-	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
-	raw.Door.NearFull = wire.DefaultNear
-	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
-	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
-	raw.Carry.Sticks = "/media/*/qrgate"
-	raw.Lease.Days = int(lease.DefaultTerm / day)
-	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
-	raw.Network.NMCLI, raw.Start.File = []string{"nmcli"}, "/boot/firmware/qrgate.txt"
-	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
-	raw.Screen.Explain, raw.Guard.Listen = duration(screen.DefaultExplain), ":8443"
-	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
+	raw := defaults()
 	md, err := toml.Decode(text, &raw)
 	if err != nil {
 		return Config{}, err
@@ -367,6 +352,26 @@ func parseConfig(text string) (Config, error) {
 	c.Guard = raw.guard(bad)
 	c.Sound = raw.sound(bad)
 	return c, errors.Join(errs...)
+}
+
+// defaults are what a configuration says that says nothing; see reference.toml.
+func defaults() (raw rawConfig) {
+	raw.State, raw.Identity, raw.Log.Level = "/var/lib/qrgate", "/var/lib/qrgate/identity", "info"
+	raw.Server.Trial = duration(settings.DefaultTrial)
+	raw.Door.Direction, raw.Door.OnFault = "in", string(wire.AdmitUnrecorded)
+	raw.Door.Accept = []string{"card", "family", "staff", "cccd", "bhyt", "national"}
+	raw.Door.Repeat, raw.Door.Reset = duration(4*time.Second), duration(3*time.Second)
+	raw.Door.NearFull = wire.DefaultNear
+	raw.Cards.StaleList, raw.Cards.StaleDays = string(wire.AdmitStale), 14
+	raw.Outbox.LimitMiB, raw.Panel.Kind = 1024, "gpio"
+	raw.Carry.Sticks = "/media/*/qrgate"
+	raw.Lease.Days = int(lease.DefaultTerm / day)
+	raw.Network.WiFi = []string{"nmcli", "--wait", "45", "device", "wifi", "connect", "{ssid}", "password", "{password}", "hidden", "{hidden}"}
+	raw.Network.NMCLI, raw.Start.File = []string{"nmcli"}, "/boot/firmware/qrgate.txt"
+	raw.Update = rawUpdate{Sticks: "/media/*/qrgate-update", Window: "auto", Spread: duration(10 * time.Minute)}
+	raw.Screen.Explain, raw.Guard.Listen = duration(screen.DefaultExplain), ":8443"
+	raw.Sound.Command, raw.Sound.Volume, raw.Sound.InQuiet = []string{"aplay", "-q", "-"}, 80, string(screen.QuietTone)
+	return raw
 }
 
 // maxExplain keeps an answer from standing where the next visitor reads it.

@@ -15,6 +15,7 @@ import (
 	"github.com/qrgate/qrgate/device/screen"
 	"github.com/qrgate/qrgate/device/settings"
 	"github.com/qrgate/qrgate/hw/panel"
+	"github.com/qrgate/qrgate/sync/mqttlink"
 	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -90,6 +91,20 @@ type faces struct {
 	count  *counting
 	guard  *guard.Guard // nil if its files cannot be opened
 	exit   bool         // people left through the door when it was opened
+}
+
+// follow has the door of f and the link be what the server's document says.
+func (s *station) follow(f faces, link *mqttlink.Link, log *slog.Logger) {
+	s.kept.Use(settings.Uses{
+		Apply: func(d *wire.ConfigDoc) { f.configure(s.own.with(d), log) },
+		Move: func(l wire.LinkConfig) {
+			to := s.own.at(l)
+			if err := link.Move(to.Server, linkTLS(to, s.id, s.clock)); err != nil {
+				log.Error("link not moved", "err", err)
+			}
+		},
+	})
+	s.kept.Resume()
 }
 
 // configure makes c, of which the door is valid, what a door that is open runs with.

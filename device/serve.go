@@ -120,11 +120,14 @@ type station struct {
 	inside  *room.Room
 	lease   *lease.Lease
 	guard   *guard.Guard // nil if its files cannot be opened
+
+	unrecorded *amber.Account
 }
 
-// openStation opens what a kiosk that is configured by c has on its disk.
-func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, err error) {
-	s = &station{own: c}
+// openStation opens what a kiosk that is configured by c has on its disk. Those who are
+// unrecorded come first into its ledger.
+func openStation(ctx context.Context, c Config, unrecorded *amber.Account, log *slog.Logger) (s *station, err error) {
+	s = &station{own: c, unrecorded: unrecorded}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -157,6 +160,9 @@ func openStation(ctx context.Context, c Config, log *slog.Logger) (s *station, e
 		Limit: c.Limit, Identity: identity, Check: checkInChild, Working: working, Log: log.With("task", "outbox"), Now: s.clock.Read,
 	})
 	if err != nil {
+		return s, err
+	}
+	if err := unrecorded.Begin(s.queue); err != nil {
 		return s, err
 	}
 	if s.orders, err = openOrders(s.config, s.id, s.clock, s.machine.SinceBoot, s.queue, log.With("task", "orders")); err != nil {
@@ -218,9 +224,9 @@ func serveDoor(ctx context.Context, env environment) error {
 	defer darken()
 
 	unrecorded := amber.Open(settled.amber(), board.Open(board.Options{}).BootID(), log.With("task", "amber"))
-	s, err := openStation(ctx, *settled, log)
+	s, err := openStation(ctx, *settled, unrecorded, log)
 	if err == nil {
-		err = s.serve(ctx, stop, env, lamps, unrecorded, ring, log)
+		err = s.serve(ctx, stop, env, lamps, ring, log)
 		s.close()
 	}
 	if s.id != nil && ctx.Err() == nil && ofDisk(err) {
@@ -230,11 +236,8 @@ func serveDoor(ctx context.Context, env environment) error {
 }
 
 // serve runs the door with what it has on its disk until ctx ends.
-func (s *station) serve(ctx context.Context, stop func(), env environment, lamps adjustable, unrecorded *amber.Account, ring *order.Ring, log *slog.Logger) error {
+func (s *station) serve(ctx context.Context, stop func(), env environment, lamps adjustable, ring *order.Ring, log *slog.Logger) error {
 	own, c, id, clock, queue := s.own, s.config, s.id, s.clock, s.queue
-	if err := unrecorded.Begin(queue); err != nil {
-		return err
-	}
 	if err := lamps.Adjust(c.Panel.Reset, c.Panel.Egress); err != nil {
 		return err
 	}
@@ -253,7 +256,7 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	door, err = kiosk.New(kiosk.Door{
 		ID: id.Kiosk, Config: c.Door, Keys: id.CardKeys, List: s.list, Room: s.inside, Source: codes.Source(sources),
 		Queue: queue, Sealer: s.sealer, Panel: lamps, Faces: append(count.faces(), face, sound), Clock: clock, Orders: s.orders,
-		Revoked: keeper.Revoked, Witness: s.witness(), Amber: unrecorded.Add,
+		Revoked: keeper.Revoked, Witness: s.witness(), Amber: s.unrecorded.Add,
 	}, log.With("task", "door"))
 	if err != nil {
 		return err
@@ -261,37 +264,16 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	door.TakeCompanions(c.companions())
 	which := nameplateOf(s.machine)
 	health := func(b *wire.Beat) {
-		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded()+unrecorded.Lost())
+		fillBeat(b, s.machine.Health(), sources.Health(), door.Unrecorded()+s.unrecorded.Lost())
 		which.fill(b)
 	}
 	heart := agent.New(id, s.state, s.list, queue, clock, s.machine.SinceBoot, health, log.With("task", "agent"))
 	heart.Room = s.inside
-
-	// The link is told whom to call before those can be told of the link.
-	var sender *deliver.Sender
-	link, err := mqttlink.New(mqttlink.Options{
-		URL: c.Server, Dial: c.linkDial(), ClientID: id.Kiosk, TLS: linkTLS(c, id, clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
-		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true); s.linked(true) },
-		OnDown: func(error) { sender.Connected(false); s.linked(false) },
-		Log:    log.With("task", "link"),
-	})
+	link, sender, err := s.connect(heart, log)
 	if err != nil {
 		return err
 	}
-	sender = deliver.NewSender(id.Kiosk, id.Key, queue, link, id.ReceiptKey, deliver.SenderOptions{
-		OnReceipt: s.heard, Log: log.With("task", "sender"),
-	})
-	at := faces{door, face, sound, lamps, s.lease, count, s.guard, c.Panel.Egress}
-	s.kept.Use(settings.Uses{
-		Apply: func(d *wire.ConfigDoc) { at.configure(own.with(d), log.With("task", "settings")) },
-		Move: func(l wire.LinkConfig) {
-			to := own.at(l)
-			if err := link.Move(to.Server, linkTLS(to, id, clock)); err != nil {
-				log.Error("link not moved", "err", err)
-			}
-		},
-	})
-	s.kept.Resume()
+	s.follow(faces{door, face, sound, lamps, s.lease, count, s.guard, c.Panel.Egress}, link, log.With("task", "settings"))
 	heart.Add(s.kept.Part())
 	heart.Add(keeper.Part())
 	heart.Add(s.lease.Part())
@@ -315,23 +297,17 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	s.startGuard(ctx, tasks, heart, does)
 	hours := startUpdating(ctx, tasks, heart, own, env.path, id, queue, clock, s.orders.Maintenance, log.With("task", "update"))
 	startSystems(ctx, tasks, own, id, clock, hours, sources, sender, s.orders.Maintenance, log.With("task", "system"))
-	for _, run := range []func(context.Context) error{sources.Run, sound.Run, door.Run, link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
+	c.startDoor(ctx, tasks, door, sources, face, sound)
+	c.startAlive(ctx, tasks, notify, alive, log)
+	for _, run := range []func(context.Context) error{link.Run, sender.Run, keeper.Run, s.kept.Run, s.lease.Run} {
 		tasks.Go(func() error { return run(ctx) })
 	}
 	tasks.Go(func() error { return heart.Run(ctx, link) })
-	tasks.Go(func() error { return unrecorded.Run(ctx, queue) })
+	tasks.Go(func() error { return s.unrecorded.Run(ctx, queue) })
 	tasks.Go(func() error { return s.orders.Run(ctx, link) })
 	tasks.Go(func() error { return s.keepSealer(ctx, log.With("task", "seal")) })
-	tasks.Go(func() error { return notify.Run(ctx, alive) })
-	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
-	if c.Screen.listen != "" {
-		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
-	}
 	if c.Panel.Light.Pin != "" {
 		tasks.Go(func() error { return light(ctx, darkness(cameras), lamps.Light) })
-	}
-	if c.Watchdog != "" {
-		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
 	}
 	notify.Ready()
 	log.Info("door open", "kiosk", id.Kiosk, "version", version, "place", c.Door.Place, "gate", c.Door.Gate,
@@ -339,6 +315,46 @@ func (s *station) serve(ctx context.Context, stop func(), env environment, lamps
 	err = tasks.Wait()
 	notify.Stopping()
 	return err
+}
+
+// connect makes the link to the server, and what delivers the ledger over it.
+func (s *station) connect(heart *agent.Agent, log *slog.Logger) (*mqttlink.Link, *deliver.Sender, error) {
+	c, id := s.config, s.id
+	// The link is told whom to call before those can be told of the link.
+	var sender *deliver.Sender
+	link, err := mqttlink.New(mqttlink.Options{
+		URL: c.Server, Dial: c.linkDial(), ClientID: id.Kiosk, TLS: linkTLS(c, id, s.clock), Will: heart.Will, Cover: wire.DownFilter(id.Kiosk),
+		OnUp:   func(context.Context) { heart.Up(); sender.Connected(true); s.linked(true) },
+		OnDown: func(error) { sender.Connected(false); s.linked(false) },
+		Log:    log.With("task", "link"),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	sender = deliver.NewSender(id.Kiosk, id.Key, s.queue, link, id.ReceiptKey, deliver.SenderOptions{
+		OnReceipt: s.heard, Log: log.With("task", "sender"),
+	})
+	return link, sender, nil
+}
+
+// startDoor has a door run, with what it reads by and answers with.
+func (c Config) startDoor(ctx context.Context, tasks *errgroup.Group, door *kiosk.Kiosk, sources *scan.Group, face *screen.Screen, sound *screen.Sound) {
+	for _, run := range []func(context.Context) error{sources.Run, sound.Run, door.Run} {
+		tasks.Go(func() error { return run(ctx) })
+	}
+	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
+	if c.Screen.listen != "" {
+		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
+	}
+}
+
+// startAlive tells those who end a program that hangs, for as long as alive says so, that
+// this one does not.
+func (c Config) startAlive(ctx context.Context, tasks *errgroup.Group, notify *board.Notifier, alive func() bool, log *slog.Logger) {
+	tasks.Go(func() error { return notify.Run(ctx, alive) })
+	if c.Watchdog != "" {
+		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
+	}
 }
 
 // linkTLS trusts the server's own CA and nobody else. The CA's certificate is

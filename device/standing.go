@@ -57,20 +57,11 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 	}
 	said := guide.Of(words.Vietnamese, guide.BadDisk.Key())
 	face.Reconfigure(func(o *screen.Options) { o.Notice = func() string { return said.Head + ". " + said.Do } })
-	notify, alive := board.NewNotifier(os.Getenv), func() bool { return true }
+	notify := board.NewNotifier(os.Getenv)
 
 	tasks, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{sources.Run, sound.Run, door.Run} {
-		tasks.Go(func() error { return run(ctx) })
-	}
-	tasks.Go(func() error { return notify.Run(ctx, alive) })
-	tasks.Go(func() error { return watchScanners(ctx, sources.Health, door) })
-	if c.Screen.listen != "" {
-		tasks.Go(func() error { return face.Run(ctx, c.Screen.listen, door) })
-	}
-	if c.Watchdog != "" {
-		tasks.Go(func() error { return feed(ctx, c.Watchdog, alive, log) })
-	}
+	c.startDoor(ctx, tasks, door, sources, face, sound)
+	c.startAlive(ctx, tasks, notify, func() bool { return true }, log)
 	tasks.Go(func() error { return untilWritable(ctx, c.State, unrecorded, cause, notify) })
 	err = tasks.Wait()
 	log.Info("the door stood in for its ledger", "unrecorded", door.Unrecorded())

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/qrgate/qrgate/device/amber"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -27,7 +29,8 @@ func TestAFileThatCannotBeReadIsBegunAnew(t *testing.T) {
 			if err := os.Symlink("/proc/self/mem", path); err != nil {
 				t.Fatal(err)
 			}
-			s, err := openStation(t.Context(), c, slog.New(slog.DiscardHandler))
+			log := slog.New(slog.DiscardHandler)
+			s, err := openStation(t.Context(), c, amber.Open(c.amber(), when.Boot{1}, log), log)
 			if err != nil {
 				t.Fatalf("openStation = %v", err)
 			}
