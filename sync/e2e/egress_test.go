@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ import (
 // the end of the lease, with a full disk and when the kiosk is revoked, the relay of a
 // way out has no current, at once or for whoever holds something up. At its lease's end
 // the kiosk has no list any more, records all the same, and has the list again with the
-// network.
+// network. Who left while nothing could be recorded is known on the server afterwards.
 func TestNobodyIsHeldIn(t *testing.T) {
 	t.Parallel()
 	p, _ := atOneDoor(t, "cho-dong-ba-ra", "Chợ Đông Ba", "")
@@ -104,14 +105,24 @@ func TestNobodyIsHeldIn(t *testing.T) {
 	k.start()
 	out(binh, "amber")
 
-	t.Log("revoked")
+	t.Log("a ledger with room")
 	k.stop()
-	p.command("kiosk", "revoke", k.ID)
-	p.revoked()
 	err := os.Remove(filepath.Join(k.State(), "outbox.db")) // it is full
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.proxy.Down.Store(false)
+	k.start()
+	p.until("the server knows that somebody left unrecorded", func() bool {
+		rows := p.rows(k)
+		return slices.ContainsFunc(rows, func(r row) bool { return r.Verdict == wire.Unrecorded.String() })
+	})
+
+	t.Log("revoked")
+	k.stop()
+	p.proxy.Down.Store(true)
+	p.command("kiosk", "revoke", k.ID)
+	p.revoked()
 	k.start()
 	out(binh, "admitted") // a way out goes on as it was
 

@@ -33,7 +33,7 @@ type Beat struct {
 	State when.State `cbor:"19,keyasint"`
 	Error int64      `cbor:"20,keyasint,omitempty"`
 
-	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start
+	Unrecorded uint64 `cbor:"21,keyasint,omitempty"` // people let in without a record since start, and before it if none can tell of them
 
 	List *ListBeat `cbor:"22,keyasint,omitempty"` // nil of a kiosk that takes no list
 	Room *RoomBeat `cbor:"23,keyasint,omitempty"` // nil of a kiosk that counts nobody

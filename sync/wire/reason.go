@@ -10,7 +10,7 @@ const (
 	Admitted   Verdict = 1 // let in and recorded
 	Again      Verdict = 2 // already recorded a moment ago; let in
 	Refused    Verdict = 3 // not let in
-	Unrecorded Verdict = 4 // let in although it could not be recorded (amber)
+	Unrecorded Verdict = 4 // let in although it could not be recorded (amber), which is written once there is room
 )
 
 func (v Verdict) String() string {
