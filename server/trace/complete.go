@@ -17,7 +17,7 @@ type Scans struct {
 	Source   Source
 	Admitted int // with a person
 	Unnamed  int // without
-	Amber    int // let in although it could not be recorded
+	Amber    int // of these: let in although it could not be recorded
 	Refused  int
 	Unread   int // of the refused: no code that could be read
 	Paper    int // of the admitted: typed in later from a paper list

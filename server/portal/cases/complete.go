@@ -30,7 +30,7 @@ type completeness struct {
 	Missing  []missingGate
 	Admitted int
 	Unnamed  int
-	Amber    int
+	Amber    int // of these
 	Refused  int
 	Unread   int
 	Paper    int
@@ -56,7 +56,7 @@ type covered struct {
 func (c covered) Percent() int { return int(min(c.Scans, c.People) * 100 / max(c.People, 1)) }
 
 // Scanned is how many codes were held up, read or not.
-func (c *completeness) Scanned() int { return c.Admitted + c.Unnamed + c.Amber + c.Refused }
+func (c *completeness) Scanned() int { return c.Admitted + c.Unnamed + c.Refused }
 
 // A doubted is check-ins of one gate that were left out because they are doubtful in
 // the same way.

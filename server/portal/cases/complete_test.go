@@ -2,13 +2,17 @@ package cases_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/pass"
 	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -79,4 +83,45 @@ func TestResultWithoutCounters(t *testing.T) {
 	w := newWorld(t)
 	lan := w.as("lan")
 	lan.want(200, lan.get(lan.traced()+"/tiep-xuc"), "những nơi này không đếm người qua cửa")
+}
+
+// Whoever was let in on amber has no name, and was counted twice among those who came.
+func TestAmberIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	const amber = 200
+	at := time.Date(2026, 11, 20, 9, 0, 0, 0, qrgate.Zone).UnixMilli()
+	w.must(w.s.Intake(w.ctx(), []string{"cho-cua-b"}, func(in *store.Intake) error {
+		e, err := in.Book("cho-cua-b").Epoch(wire.Epoch{1})
+		if err != nil {
+			return err
+		}
+		for range amber {
+			w.seq++
+			in.Add(store.Row{
+				Under: e, Written: e, Digest: wire.Digest{byte(w.seq >> 8), byte(w.seq)}, Day: qrgate.DayOfMilli(at), When: when.Interval{Earliest: at, Latest: at}, Received: w.time(),
+				Header: wire.Header{
+					Seq: w.seq, Kind: wire.KindCheckin, Boot: when.Boot{1}, Since: int64(w.seq), Wall: at, Gate: "B", Lane: 1, Direction: wire.In,
+					Pass: pass.Card, Verdict: wire.Unrecorded, Reason: wire.ReasonSpace, Presence: wire.Verified,
+				},
+			})
+		}
+		return nil
+	}))
+	lan := w.as("lan")
+	body := lan.want(200, lan.get(lan.traced()+"/tiep-xuc"))
+	read := regexp.MustCompile(`Đã đọc: (\d+) lượt có tên, (\d+) không tên \(trong đó (\d+) vào mà không ghi được\), (\d+) bị từ chối`).FindStringSubmatch(body)
+	if read == nil {
+		t.Fatalf("nothing is said of who was read:\n%s", body)
+	}
+	var n [5]int
+	for i := range read[1:] {
+		n[i+1], _ = strconv.Atoi(read[i+1])
+	}
+	if n[2] != amber || n[3] != amber {
+		t.Errorf("%s; want %d without a name, all of them on amber", read[0], amber)
+	}
+	share := fmt.Sprintf("vào mà không ghi được %d %%", n[3]*100/(n[1]+n[2]+n[4]))
+	if got := regexp.MustCompile(`vào mà không ghi được \d+ %`).FindString(body); got != share {
+		t.Errorf("%s; of these %q, want %q", read[0], got, share)
+	}
 }

@@ -281,7 +281,7 @@ func (p *Pages) workbook(ctx context.Context, v *page.View, h *head, run *casebo
 		for _, g := range c.Rows {
 			about.Rows = append(about.Rows, []string{g.Kiosk + ", " + g.Place, strings.Join(g.Said, "; ")})
 		}
-		add("cases.sheet.unnamed", strconv.Itoa(c.Unnamed+c.Amber))
+		add("cases.sheet.unnamed", strconv.Itoa(c.Unnamed))
 		for _, line := range c.Said {
 			about.Rows = append(about.Rows, []string{"", line})
 		}
