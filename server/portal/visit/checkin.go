@@ -84,7 +84,7 @@ type checkin struct {
 	Code, Place, Address string // without a place on the page for when no network is there to ask
 	Key                  string // of this visit
 	Out                  bool   // the visitor came to check out
-	Account              string // name of the account that is signed in
+	Account, AccountID   string // name and id of the account that is signed in
 	Back                 string // address of the page to sign in, which leads back here
 	Problem              template.HTML
 
@@ -172,7 +172,7 @@ func (p *Pages) form(w http.ResponseWriter, v *page.View, status int, at *poster
 	c := newCheckin(at, key)
 	c.Out = out
 	if v.Who != nil {
-		c.Account = v.Who.Account.Display
+		c.Account, c.AccountID = v.Who.Account.Display, v.Who.Account.ID
 	}
 	if problem != "" {
 		c.Problem = both(problem)
@@ -260,7 +260,11 @@ func (p *Pages) Take(w http.ResponseWriter, r *http.Request, v *page.View) error
 		return err
 	}
 	if !f.OK() {
-		return p.form(w, v, http.StatusUnprocessableEntity, at, key, f, out, "")
+		problem := ""
+		if v.Who != nil && f.Values.Get(fieldAccount) != "" && !meant(v, f) {
+			problem = "visit.another"
+		}
+		return p.form(w, v, http.StatusUnprocessableEntity, at, key, f, out, problem)
 	}
 	visit.Key = keyOf(key)
 	receipt, err := p.record(r.Context(), v, visit)
@@ -281,6 +285,14 @@ func (p *Pages) Take(w http.ResponseWriter, r *http.Request, v *page.View) error
 	return err
 }
 
+// meant reports whether a form is of whoever is signed in: of that account, or of an
+// earlier release's page, which did not say of which. Somebody else may have signed in on a
+// shared phone since a visit began to wait there.
+func meant(v *page.View, f *page.Form) bool {
+	account := f.Values.Get(fieldAccount)
+	return v.Who != nil && (account == "1" || account == v.Who.Account.ID)
+}
+
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
 // read makes a visit of a form, or notes in it what is wrong.
@@ -292,7 +304,7 @@ func (p *Pages) read(ctx context.Context, v *page.View, at *poster, f *page.Form
 		visit.Direction = wire.Out
 	}
 	first := ingest.Visitor{Kind: pass.Phone, Level: qrgate.Stated}
-	if v.Who != nil && f.Values.Get(fieldAccount) != "" {
+	if meant(v, f) {
 		outside, err := p.o.Register.Outsides(ctx, v.Who.Account.ID)
 		if err != nil {
 			return visit, err

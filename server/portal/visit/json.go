@@ -1,6 +1,7 @@
 package visit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -21,7 +22,7 @@ type message struct {
 	Direction string   `json:"direction"` // in, out
 	Phone     string   `json:"phone"`
 	Name      string   `json:"name"`
-	Account   bool     `json:"account"` // whoever is signed in
+	Account   bool     `json:"account"` // who is signed in, if that is whom the address names
 	Others    int      `json:"others"`
 	Names     []string `json:"names"`
 	Said      int64    `json:"said"` // Unix milliseconds by the phone's clock: when it happened
@@ -93,7 +94,9 @@ func (p *Pages) takeJSON(w http.ResponseWriter, r *http.Request, v *page.View) (
 		fieldPhone: {m.Phone}, fieldName: {m.Name}, fieldOthers: {strconv.Itoa(m.Others)}, fieldNames: {strings.Join(m.Names, "\n")}, fieldDirection: {m.Direction},
 	})
 	if m.Account {
-		f.Values.Set(fieldAccount, "1")
+		// Which it is stands in the address: an earlier release knows no such field, and
+		// would refuse the visit for good.
+		f.Values.Set(fieldAccount, cmp.Or(r.URL.Query().Get(fieldAccount), "1"))
 	}
 	visit, err := p.read(r.Context(), v, at, f)
 	if err != nil {

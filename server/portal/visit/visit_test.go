@@ -409,6 +409,44 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+// A visit that waits on a shared phone is not somebody else's who has signed in there
+// meanwhile.
+func TestAnotherAccount(t *testing.T) {
+	s := newSite(t)
+	signIn := func(name, display string) (a *register.Account, cookie string) {
+		a = &register.Account{Name: name, Display: display}
+		if err := s.Register.AddAccount(t.Context(), "", a); err != nil {
+			t.Fatal(err)
+		}
+		resp, _ := s.post("/test/sign-in", url.Values{"account": {a.ID}})
+		return a, resp.Cookies()[0].String()
+	}
+	lan, _ := signIn("lan.le", "Lê Thị Lan")
+	_, cookie := signIn("binh.tran", "Trần Văn Bình")
+	form := url.Values{"account": {lan.ID}, "direction": {"in"}, "key": {"AAECAwQFBgcICQoLDA0ODw"}}
+	resp, body := s.post("/p/"+s.code, form, "Cookie", cookie)
+	if resp.StatusCode != 422 || !strings.Contains(body, "tài khoản khác") || !strings.Contains(body, "Trần Văn Bình") {
+		t.Errorf("Lan's form while Bình is signed in = %d %s", resp.StatusCode, body)
+	}
+	send := func(phone string) (int, string) {
+		m := `{"key":"AAECAwQFBgcICQoLDA0ODw","direction":"in","account":true,"phone":"` + phone + `","name":"Lan"}`
+		resp, body := s.ask("POST", "/p/"+s.code+"/gui?account="+lan.ID, strings.NewReader(m), "Cookie", cookie, "Content-Type", "application/json")
+		return resp.StatusCode, body
+	}
+	if status, body := send(""); status != 422 || !strings.Contains(body, "fields") {
+		t.Errorf("Lan's visit while Bình is signed in = %d %s", status, body)
+	}
+	if n := len(s.Rows()); n != 0 {
+		t.Fatalf("%d rows of whoever was signed in", n)
+	}
+	if status, body := send("0905000111"); status != 200 {
+		t.Errorf("with the number that the phone remembers = %d %s", status, body)
+	}
+	if rows := s.Rows(); len(rows) != 1 || rows[0].Pass != pass.Phone {
+		t.Errorf("rows = %+v", rows)
+	}
+}
+
 // A desk that has no room, or answers nothing.
 type desk struct{ err error }
 

@@ -95,6 +95,7 @@
     const me = known(); // in case the sign-in has ended when this is sent
     visit = {
       key: newKey(), code, place: form.dataset.place ?? "", at: Date.now(), state: "waiting", direction: event.submitter?.value ?? "in",
+      account: form.elements.account?.value, // another may be signed in when this is sent
       body: {
         direction: event.submitter?.value ?? "in", account: !by("phone"), phone: phone || me?.phone || "", name: name || me?.name || "",
         others: Number(by("others").value), names: by("names").value.split("\n"),

@@ -39,7 +39,8 @@ const outbox = (() => {
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), patience);
     try {
-      const r = await fetch("/p/" + visit.code + "/gui", {
+      const of = visit.account ? "?account=" + encodeURIComponent(visit.account) : "";
+      const r = await fetch("/p/" + visit.code + "/gui" + of, {
         method: "POST", credentials: "same-origin", redirect: "error", signal: stop.signal,
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ ...visit.body, key: visit.key, said: visit.at, sent: Date.now() }),
@@ -64,6 +65,7 @@ const outbox = (() => {
     else if (final.has(said.problem)) Object.assign(now, { state: "refused", problem: said.problem });
     else return visit;
     delete now.body;
+    delete now.account;
     await keep(now);
     news?.postMessage(now);
     self.dispatchEvent?.(new CustomEvent("qrgate", { detail: now })); // the channel tells all but ourselves
