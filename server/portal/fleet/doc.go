@@ -10,9 +10,9 @@
 //
 // The list follows what happens by server-sent events and is whole without script.
 // A stream sends the rows that changed, of those that its page shows; one read of the
-// kiosks serves every page and stream for two seconds. It ends within a minute of its
-// viewer's sign-in or role. A page of one kiosk is drawn
-// from what is kept of it, so it is the same while that kiosk is off.
+// kiosks serves every page and stream for two seconds. Within a minute it ends with its
+// viewer's sign-in or role, or shows what is left of their scope. A page of one kiosk is
+// drawn from what is kept of it, so it is the same while that kiosk is off.
 //
 // What is wrong with a kiosk package server/fleet decides; SQL is in package
 // store/fleet.

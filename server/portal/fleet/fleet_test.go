@@ -448,6 +448,26 @@ func TestStreamEndsWithTheRole(t *testing.T) {
 	}
 }
 
+// Who has lost some of the kiosks, but not all, does not look on at those.
+func TestStreamNarrowsWithTheScope(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	w.must(w.Reg.GiveRole(t.Context(), "admin", "trade", w.Roles["tourism"]))
+	v := w.watch(t, "trade", "")
+	if rows := v.until("rows", market); !strings.Contains(rows, hotel) {
+		t.Fatalf("an officer of two sectors sees %v", kiosksOn(rows))
+	}
+	w.must(w.Reg.TakeRole(t.Context(), "admin", "trade", w.Roles["tourism"]))
+	if rows := v.until("rows", market); fmt.Sprint(kiosksOn(rows)) != fmt.Sprint([]string{market}) {
+		t.Errorf("once the other is taken away, the stream has %v", kiosksOn(rows))
+	}
+	w.beat(hotel, true, healthy(now), now)
+	w.beat(market, false, healthy(now), now.Add(time.Second))
+	if row := v.until("row", "Mất liên lạc"); strings.Contains(row, hotel) {
+		t.Errorf("a kiosk of the other sector is in %v", kiosksOn(row))
+	}
+}
+
 func TestLetter(t *testing.T) {
 	since := time.Date(2026, 11, 26, 12, 0, 0, 0, qrgate.Zone)
 	m := judge.Message{

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +17,6 @@ const (
 	heartbeat = 15 * time.Second
 	// patience is how long a viewer may take to receive an event.
 	patience = 10 * time.Second
-	// streamLasts is how long a stream lasts before its page asks for another, so that
-	// who has lost some of the kiosks, but not all, does not look on for long.
-	streamLasts = 10 * time.Minute
 )
 
 // errStreams is returned when too many people watch.
@@ -45,8 +41,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) err
 			return page.Busy{Err: errStreams, After: time.Minute}
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), streamLasts)
-	defer cancel()
+	ctx := r.Context()
 	q, mine := asked(r.URL.Query()), within(v.Places(lookers...))
 	out := http.NewResponseController(w)
 	// The server's time-outs are those of requests, and a stream is none.
@@ -105,7 +100,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *page.View) err
 			if v.Still(ctx) != nil {
 				return nil // the page asks again, and is told
 			}
-			checked = time.Now()
+			checked, mine = time.Now(), within(v.Places(lookers...))
 		}
 		if next, err := p.board.get(ctx); err == nil { // else the page sees that its figures stand still
 			s = next

@@ -65,10 +65,10 @@ func (v *View) identify(ctx context.Context) error {
 }
 
 // Still returns an error once what is being answered would not be answered if it were
-// asked for now: the viewer has signed out, is blocked or has lost the role. It is for
-// answers that do not end by themselves.
+// asked for now: the viewer has signed out, is blocked or has lost the role. Else Who and
+// what follows from it are of now. It is for answers that do not end by themselves.
 func (v *View) Still(ctx context.Context) error {
-	now := &View{}
+	now := &View{Who: v.Who}
 	if v.Who != nil && !v.allow.anybody {
 		who, err := v.f.o.Register.SignedIn(ctx, v.Who.ID)
 		if err != nil && !errors.Is(err, qrgate.ErrNotFound) {
@@ -76,7 +76,11 @@ func (v *View) Still(ctx context.Context) error {
 		}
 		now.Who = who
 	}
-	return v.allow.check(now)
+	if err := v.allow.check(now); err != nil {
+		return err
+	}
+	v.Who = now.Who
+	return nil
 }
 
 // T returns a text in the reader's language.
