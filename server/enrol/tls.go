@@ -1,7 +1,6 @@
 package enrol
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -170,20 +170,10 @@ func privatePEM(key any) ([]byte, error) {
 
 // writeFile replaces a file durably and as a whole.
 func writeFile(path string, b []byte, mode os.FileMode) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-")
-	if err != nil {
-		return fmt.Errorf("enrol: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.ReadFrom(bytes.NewReader(b))
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err := durable.ReplaceFor(path, b, mode); err != nil {
 		return fmt.Errorf("enrol: write %s: %w", path, err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("enrol: %w", err)
-	}
-	return syncDir(dir)
+	return nil
 }
 
 func syncDir(dir string) error {
