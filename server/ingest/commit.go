@@ -331,9 +331,15 @@ func (k *intake) written(r *record, under *store.Epoch) (*store.Epoch, error) {
 	return under.Book.Named(*r.origin)
 }
 
-// homeless reports whether r comes from one epoch more than a kiosk may have.
+// homeless reports whether r comes from one epoch, one boot or one gate more than a
+// kiosk may have.
 func (k *intake) homeless(r *record, under *store.Epoch) bool {
-	_, err := k.written(r, under)
+	e, err := k.written(r, under)
+	if err == nil && r.reject == wire.NoReason {
+		if err = e.Boot(r.header.Boot); err == nil && r.header.Kind == wire.KindCheckin {
+			err = under.Book.Gate(r.header.Gate)
+		}
+	}
 	return errors.Is(err, qrgate.ErrInvalid)
 }
 

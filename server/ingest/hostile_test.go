@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/ingest"
+	"github.com/qrgate/qrgate/server/store"
+	"github.com/qrgate/qrgate/sync/when"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -125,6 +127,167 @@ func testAnchorsWithoutEnd(t *testing.T, w *world) {
 		t.Errorf("%d rows, the last [%d, %d], want it within 100 ms about %d", len(rows), c.Earliest, c.Latest, truth)
 	}
 	if st := s.Stats(); st.Failed+st.Rejected > 0 {
+		t.Errorf("Stats() = %+v", st)
+	}
+}
+
+func TestBootsWithoutEnd(t *testing.T) { each(t, testBootsWithoutEnd) }
+
+// Boots without end, in whichever epoch, are not kept: what is of one too many is a dead
+// letter with a receipt, for a server that begins anew too, and all else counts as before.
+func testBootsWithoutEnd(t *testing.T, w *world) {
+	const most = 1 << 16
+	k, other := w.kiosk("kiosk-00001"), w.kiosk("kiosk-00002")
+	other.anchor()
+	err := w.store.Intake(t.Context(), []string{k.id}, func(in *store.Intake) error {
+		for n := range most - 200 {
+			if n%2 == 0 {
+				k.reboot()
+			}
+			e, err := in.Book(k.id).Epoch([]wire.Epoch{k.epoch, {1}}[n%2])
+			if err != nil {
+				return err
+			}
+			in.Seen(e, when.Span{Boot: k.boot, First: uint64(2 + n), Last: uint64(2 + n), Arrived: w.now().UnixMilli()})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.serve()
+	w.deliver(other)
+	k.reboot()
+	k.card(1)
+	known := k.boot
+	w.deliver(k)
+	for round := range 3 {
+		if round == 1 {
+			s.stop()
+			w.store = w.openStore()
+			s = w.serve()
+		}
+		since := k.last()
+		for range wire.MaxBatchRecords - 1 {
+			k.reboot()
+			k.anchor()
+		}
+		k.boot = known
+		k.card(uint32(round + 2))
+		r := w.sendNew(k, since)
+		// The round before had room for 197: the first record's boot, and that of its first
+		// check-in, were the others.
+		want := []int{wire.MaxBatchRecords - 1 - 198, wire.MaxBatchRecords - 1, wire.MaxBatchRecords - 1}[round]
+		if len(r.Rejects) != min(want, wire.MaxReceiptRejects) || r.Rejects[0].Reason != wire.ReasonRecord {
+			t.Errorf("round %d: %d rejects, want %d", round, len(r.Rejects), want)
+		}
+		other.card(uint32(round + 1))
+		w.sendNew(other, other.last()-1)
+	}
+	if n := w.count("SELECT COUNT(*) FROM boots b JOIN epochs e ON e.no = b.epoch_no JOIN kiosks k ON k.no = e.kiosk_no WHERE k.id = $1", k.id); n != most {
+		t.Errorf("%d boots are kept, want %d", n, most)
+	}
+	if mine, others := len(w.rows(k.id)), len(w.rows(other.id)); mine != 4 || others != 3 {
+		t.Errorf("%d and %d check-ins, want 4 and 3", mine, others)
+	}
+	if st := s.Stats(); st.Failed > 0 {
+		t.Errorf("Stats() = %+v", st)
+	}
+}
+
+func TestGatesWithoutEnd(t *testing.T) { each(t, testGatesWithoutEnd) }
+
+// Nor are gates without end.
+func testGatesWithoutEnd(t *testing.T, w *world) {
+	const most = 1 << 12
+	k := w.kiosk("kiosk-00001")
+	s := w.serve()
+	w.deliver(k)
+	for round := range most/wire.MaxBatchRecords + 2 {
+		if round == 7 {
+			s.stop()
+			w.store = w.openStore()
+			s = w.serve()
+		}
+		since := k.last()
+		for i := range wire.MaxBatchRecords {
+			h := k.header(wire.KindCheckin)
+			h.Gate = fmt.Sprintf("G%d-%d", round, i)
+			k.append(wire.NewRecord(h, wire.Sealed{}))
+		}
+		r := w.sendNew(k, since)
+		if full := round*wire.MaxBatchRecords >= most; full != (len(r.Rejects) > 0) {
+			t.Errorf("round %d: %d rejects", round, len(r.Rejects))
+		}
+	}
+	if n := w.count("SELECT COUNT(*) FROM gates g JOIN kiosks k ON k.no = g.kiosk_no WHERE k.id = $1", k.id); n != most {
+		t.Errorf("%d gates are kept, want %d", n, most)
+	}
+	h := k.header(wire.KindCheckin)
+	h.Gate = "G0-0"
+	k.append(wire.NewRecord(h, wire.Sealed{}))
+	if r := w.sendNew(k, k.last()-1); len(r.Rejects) > 0 {
+		t.Errorf("a check-in at a gate that is known: rejects %v", r.Rejects)
+	}
+	if n := len(w.rows(k.id)); n != most+1 {
+		t.Errorf("%d check-ins, want %d", n, most+1)
+	}
+	if st := s.Stats(); st.Failed > 0 {
+		t.Errorf("Stats() = %+v", st)
+	}
+}
+
+func TestBootsOfYears(t *testing.T) { each(t, testBootsOfYears) }
+
+// A kiosk whose power fails several times a day for years, which has a card changed now
+// and then and is without a link at times, is never refused anything, and each of its
+// check-ins is dated as well as that of a new one.
+func testBootsOfYears(t *testing.T, w *world) {
+	const boots = 3000
+	k := w.kiosk("kiosk-00001")
+	s := w.serve()
+	w.deliver(k)
+	truth := map[[2]any]int64{} // by epoch and number
+	sent := k.last()
+	for n := range boots {
+		if n%1000 == 999 {
+			w.sendNew(k, sent)
+			before := k.epoch
+			k.open(wire.Opened{By: wire.OpenedNew, Previous: &before})
+			sent = 0
+		}
+		w.clock.advance(5 * time.Minute)
+		k.reboot()
+		if n%10 != 5 { // else the link is down
+			w.clock.advance(time.Second)
+			k.anchor()
+		}
+		w.clock.advance(time.Minute)
+		seq := k.card(1)
+		truth[[2]any{k.epoch, seq}] = w.now().UnixMilli()
+		if k.last()-sent > 200 {
+			w.sendNew(k, sent)
+			sent = k.last()
+		}
+	}
+	w.sendNew(k, sent)
+	for more := true; more; {
+		var err error
+		if more, err = w.store.Tidy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := w.rows(k.id)
+	if len(rows) != boots {
+		t.Fatalf("%d check-ins, want %d", len(rows), boots)
+	}
+	for _, c := range rows {
+		at, ok := truth[[2]any{c.Epoch, c.Seq}]
+		if !ok || at < c.Earliest || at > c.Latest || c.Latest-c.Earliest > (11*time.Minute).Milliseconds() {
+			t.Fatalf("check-in %d of %s is of [%d, %d], want it about %d", c.Seq, c.Epoch, c.Earliest, c.Latest, at)
+		}
+	}
+	if st := s.Stats(); st.Rejected+st.Failed+st.Refused > 0 {
 		t.Errorf("Stats() = %+v", st)
 	}
 }

@@ -89,7 +89,7 @@ func (in *Ingest) openRecord(b *wire.Batch, seq uint64, raw []byte, contexts map
 	if decoded.Origin != nil {
 		epoch, number = *decoded.Origin, header.Seq
 	}
-	if err != nil || !sound(header) || header.Seq != number || decoded.Origin != nil && epoch == b.Epoch {
+	if err != nil || !sound(header) || header.Seq != number || number == 0 || decoded.Origin != nil && epoch == b.Epoch {
 		return record{raw: raw, reject: wire.ReasonRecord}
 	}
 	r := record{raw: raw, header: header, origin: decoded.Origin, digest: decoded.Digest()}

@@ -26,6 +26,22 @@ const (
 	epochPause = time.Hour
 )
 
+// How many boots, in all epochs, and gates of a kiosk are kept: all of eighteen years in
+// which the power fails ten times a day, and of twenty in which its gate is named anew
+// every other day. No record makes one more.
+const (
+	bootsPerKiosk = 1 << 16
+	gatesPerKiosk = 1 << 12
+)
+
+// datesAround is how many boots on each side of one of which more is known are dated
+// again, and datesAtOnce about how many of one kiosk in one intake. Others keep the wider
+// bounds that they have: so many without any anchor are hardly told apart by one that is.
+const (
+	datesAround = 1 << 10
+	datesAtOnce = 1 << 12
+)
+
 // A Book is what the server knows of one kiosk beside its check-ins. It is valid
 // inside the function that Intake calls.
 type Book struct {
@@ -40,7 +56,9 @@ type Book struct {
 	anchors *when.Anchors // of all its epochs' boots
 	now     time.Time
 	gates   map[gate]int64
-	dirty   bool // the books of other servers are out of date
+	unsaved []gate // of these
+	boots   int    // of all its epochs
+	dirty   bool   // the books of other servers are out of date
 }
 
 // A gate keeps its number and place when its kiosk moves to another place.
@@ -124,6 +142,42 @@ func (b *Book) add(no int64, id wire.Epoch) *Epoch {
 	return e
 }
 
+// Boot makes room for a boot of e, if the server has not heard of it. If its kiosk has
+// begun too many, that is qrgate.ErrInvalid and does not change.
+func (e *Epoch) Boot(boot when.Boot) error {
+	if _, ok := e.numbers[boot]; ok {
+		return nil
+	}
+	if b := e.Book; b.boots >= bootsPerKiosk && !IsPhones(b.Kiosk) {
+		return fmt.Errorf("store: kiosk %q has %d boots: %w", b.Kiosk, b.boots, qrgate.ErrInvalid)
+	}
+	e.number(boot, int64(len(e.numbers))+1)
+	return nil
+}
+
+func (e *Epoch) number(boot when.Boot, no int64) {
+	e.numbers[boot] = no
+	e.Book.boots++
+}
+
+// Gate makes room for a gate at the place where the kiosk stands, if the server has not
+// heard of it. If there are too many, that is qrgate.ErrInvalid and does not change.
+func (b *Book) Gate(name string) error {
+	g := gate{storable(b.Place), b.PlaceNo, storable(name)}
+	if _, ok := b.gates[g]; !ok && len(b.gates) >= gatesPerKiosk && !IsPhones(b.Kiosk) {
+		return fmt.Errorf("store: kiosk %q has %d gates: %w", b.Kiosk, len(b.gates), qrgate.ErrInvalid)
+	}
+	b.numberGate(g)
+	return nil
+}
+
+func (b *Book) numberGate(g gate) {
+	if _, ok := b.gates[g]; !ok {
+		b.gates[g], b.dirty = int64(len(b.gates))+1, true
+		b.unsaved = append(b.unsaved, g)
+	}
+}
+
 // Touch marks e as changed: it is written when the intake commits.
 func (e *Epoch) Touch(received time.Time) {
 	e.dirty, e.received = true, max(e.received, received.UnixMilli())
@@ -152,9 +206,9 @@ func (e *Epoch) Late() { e.late, e.dirty = e.late+1, true }
 // that was not known as such.
 func (e *Epoch) see(s when.Span, carried bool) (news bool) {
 	e.dirty = true
-	_, known := e.numbers[s.Boot]
-	if !known {
-		e.numbers[s.Boot] = int64(len(e.numbers)) + 1
+	known := e.span(s.Boot).First != 0
+	if _, ok := e.numbers[s.Boot]; !ok {
+		e.number(s.Boot, int64(len(e.numbers))+1)
 	}
 	alone := e.carried[s.Boot]
 	switch {
@@ -181,7 +235,7 @@ func (e *Epoch) around(boot when.Boot) []when.Boot {
 	if _, ok := e.carried[boot]; ok {
 		return []when.Boot{boot}
 	}
-	return e.boots.Around(boot)
+	return e.boots.Around(boot, datesAround)
 }
 
 // toWrite returns which boots need their rows written, after records of the

@@ -152,13 +152,14 @@ func (t *Intake) load(books map[int64]*Book, nos []any) error {
 		if e == nil {
 			return errStale
 		}
+		e.number(s.Boot, no)
 		e.see(s, carried)
 		if open, ok := goOn[[2]int64{e.no, no}]; ok {
 			e.open = s
 			open.Boot, open.First, open.Start = s.Boot, open.Last, open.End
 			e.see(open, carried)
 		}
-		e.numbers[s.Boot], e.dirty = no, false
+		e.dirty = false
 		return nil
 	})
 	if err != nil {

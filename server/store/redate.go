@@ -34,16 +34,21 @@ const nextToDate = `SELECT seq, digest, day, boot_no, since, earliest, latest, r
 // Tidy does a little of what nobody waits for, and reports whether there is more
 // to do. It files check-ins where they are found quickly, and dates those again
 // for which an anchor has arrived; their day stays what it was. Those of a kiosk
-// that is revoked keep the wider bounds that they have. A server calls it every
-// second or so.
+// that is revoked keep the wider bounds that they have. Kiosks take turns, so that one
+// with anchors without end holds up no other. A server calls it every second or so.
 func (s *Store) Tidy(ctx context.Context) (more bool, err error) {
 	var kiosk string
 	var no, arrived int64
 	var state qrgate.KioskState
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk, &no, &state, &arrived) }, `SELECT k.id, k.no, k.state, d.arrived
-		FROM redates d JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no LIMIT 1`)
-	if err != nil {
-		return false, fmt.Errorf("store: tidy: %w", err)
+	for _, from := range []int64{(s.dating.Load() + 1) * epochsPerKiosk, 0} {
+		err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&kiosk, &no, &state, &arrived) }, `SELECT k.id, k.no, k.state, d.arrived
+			FROM redates d JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no WHERE d.epoch_no >= ? ORDER BY d.epoch_no LIMIT 1`, from)
+		if err != nil {
+			return false, fmt.Errorf("store: tidy: %w", err)
+		}
+		if kiosk != "" {
+			break
+		}
 	}
 	if kiosk != "" && state != qrgate.KioskActive {
 		err = s.write(ctx, func(t *tx) error {
@@ -59,6 +64,7 @@ func (s *Store) Tidy(ctx context.Context) (more bool, err error) {
 	if kiosk == "" {
 		return false, nil
 	}
+	s.dating.Store(no)
 	err = s.Intake(ctx, []string{kiosk}, func(t *Intake) error { return t.redate(t.Book(kiosk)) })
 	return err == nil, wrap("store: date again", err)
 }

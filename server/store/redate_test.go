@@ -183,6 +183,48 @@ func TestRedateOfRevokedKiosk(t *testing.T) {
 	})
 }
 
+// While one kiosk has boots without end to be dated again, another's is not kept waiting.
+func TestRedateTakesTurns(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.dsn(t)
+		s := open(t, dsn)
+		busy, other := addKiosk(t, s, "gate-0001"), addKiosk(t, s, "gate-0002")
+		at := dawn.Add(100 * time.Hour)
+		for i := range 40 {
+			start := dawn.Add(time.Duration(i+1) * time.Hour)
+			busy.restart(start)
+			busy.scan(start)
+			if i > 35 {
+				other.restart(start)
+				other.scan(start)
+			}
+		}
+		intake(t, s, at, busy.all(), other.all())
+		for _, k := range []*kiosk{busy, other} {
+			k.anchor(at)
+			intake(t, s, at, k.batch(k.id, len(k.records), 1))
+		}
+		waiting := func(k *kiosk) int {
+			return count(t, raw(t, dsn), `SELECT COUNT(*) FROM redates d JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no WHERE k.id = '`+k.id+`'`)
+		}
+		if b, o := waiting(busy), waiting(other); b < 40 || o < 4 {
+			t.Fatalf("%d and %d boots are to be dated again, want 40 and 4", b, o)
+		}
+		for waiting(other) > 0 {
+			if more, err := s.Tidy(t.Context()); !more || err != nil {
+				t.Fatalf("Tidy() = %t, %v", more, err)
+			}
+		}
+		if n := waiting(busy); n < 30 {
+			t.Errorf("%d boots of the first kiosk still wait once those of the other are dated, want most of 40", n)
+		}
+		tidyAll(t, s)
+		if n := waiting(busy); n > 0 {
+			t.Errorf("%d boots are left", n)
+		}
+	})
+}
+
 // A boot that never met the server lies between its neighbours. The next boot's
 // anchor comes in the first batch that tells of that boot.
 func TestRedateNeighbours(t *testing.T) {

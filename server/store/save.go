@@ -167,14 +167,13 @@ func (b bootOf) values(to []any) []any {
 // those that had none.
 func (t *Intake) numberGates() (values []any) {
 	for i := range t.rows {
-		b := t.rows[i].Under.Book
-		g := gateOf(&t.rows[i])
-		if _, ok := b.gates[g]; ok {
-			continue
+		t.rows[i].Under.Book.numberGate(gateOf(&t.rows[i]))
+	}
+	for _, b := range t.books {
+		for _, g := range b.unsaved {
+			values = append(values, b.no, b.gates[g], g.place, int64(g.placeNo), g.name)
 		}
-		no := int64(len(b.gates)) + 1
-		b.gates[g], b.dirty = no, true
-		values = append(values, b.no, no, g.place, int64(g.placeNo), g.name)
+		b.unsaved = nil
 	}
 	return values
 }
@@ -199,13 +198,17 @@ func storable(text string) string {
 
 // datesToNote returns the values of boots whose check-ins are to be dated again:
 // those about which an anchor says more, and those around a boot that has come
-// between others.
+// between others. Beyond datesAtOnce no more are looked for.
 func (t *Intake) datesToNote() (values []any) {
-	again := map[bootOf]bool{}
+	again, marked := map[bootOf]bool{}, map[*Book]int{}
 	mark := func(e *Epoch, boot when.Boot) {
+		if marked[e.Book] >= datesAtOnce {
+			return
+		}
 		for _, b := range e.around(boot) {
-			if _, ok := e.numbers[b]; ok {
-				again[bootOf{e, b}] = true
+			if in := (bootOf{e, b}); !again[in] {
+				again[in] = true
+				marked[e.Book]++
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
@@ -57,6 +58,8 @@ type Store struct {
 	run    *filing    // nil if none is under way
 
 	waiting waitingRoom
+
+	dating atomic.Int64 // kiosk whose check-ins were dated again last
 
 	fileMost, fileLimit int // check-ins
 }

@@ -1,6 +1,7 @@
 package when
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"slices"
@@ -41,27 +42,48 @@ type Boots struct {
 	spans   map[Boot]Span
 	anchors *Anchors
 
-	// These are made from the above when they are next asked for.
-	order   []Boot          // by sequence number
-	between map[Boot]limits // of boots without anchors; nil when outdated
+	// What follows is made from the above when it is next asked for: of a kiosk of
+	// years it is much, and most of what comes is of a boot with anchors.
+	order   []began         // by sequence number
+	sorted  bool            // order is all of it
+	between map[Boot]limits // of boots without anchors, as far as they were asked for
 	settled uint64          // the anchors' changes then
+}
+
+// A began is where in the ledger a boot begins.
+type began struct {
+	first uint64
+	boot  Boot
+}
+
+func (b began) compare(c began) int {
+	return cmp.Or(cmp.Compare(b.first, c.first), bytes.Compare(b.boot[:], c.boot[:]))
 }
 
 // NewBoots returns the Boots of an epoch none of whose records is older than
 // floor (Unix milliseconds): the first release, or the earliest time of the
 // last record of the kiosk's epoch before. The kiosk's epochs share its anchors.
 func NewBoots(floor int64, anchors *Anchors) *Boots {
-	return &Boots{floor: floor, spans: map[Boot]Span{}, anchors: anchors}
+	return &Boots{floor: floor, spans: map[Boot]Span{}, anchors: anchors, sorted: true, between: map[Boot]limits{}}
 }
 
 // Add takes in records that have arrived. A batch that crosses boots is one
 // Span for each.
 func (b *Boots) Add(s Span) {
-	if known, ok := b.spans[s.Boot]; ok {
+	known, ok := b.spans[s.Boot]
+	if ok {
 		s = known.merge(s)
 	}
 	b.spans[s.Boot] = s
-	b.between = nil
+	clear(b.between)
+	if ok && known.First == s.First || !b.sorted {
+		return
+	}
+	// As a rule a boot that is new follows all others.
+	at := began{s.First, s.Boot}
+	if b.sorted = !ok && (len(b.order) == 0 || b.order[len(b.order)-1].compare(at) < 0); b.sorted {
+		b.order = append(b.order, at)
+	}
 }
 
 // Bounds returns the time of the moment since (milliseconds) of a boot. A boot
@@ -70,7 +92,6 @@ func (b *Boots) Add(s Span) {
 // when the next began, and all of it was past when it arrived. Of a boot that
 // nothing was added for, only the floor is known.
 func (b *Boots) Bounds(boot Boot, since int64) Interval {
-	b.settle()
 	l, ok := b.limits(boot)
 	if !ok {
 		return Interval{b.floor, math.MaxInt64}
@@ -82,30 +103,34 @@ func (b *Boots) Bounds(boot Boot, since int64) Interval {
 
 // Around returns the boots, in the order of the ledger, whose bounds depend on
 // what is known of boot: itself and the boots without anchor next to it. Their
-// records are to be dated again after something was added for boot.
-func (b *Boots) Around(boot Boot) []Boot {
-	b.settle()
-	at := slices.Index(b.order, boot)
-	if at < 0 {
+// records are to be dated again after something was added for boot. It returns
+// at most so many on each side.
+func (b *Boots) Around(boot Boot, most int) []Boot {
+	at, ok := b.find(boot)
+	if !ok {
 		return nil
 	}
 	from, to := at, at+1
-	for from > 0 && !b.Anchored(b.order[from-1]) {
+	for from > 0 && at-from < most && !b.Anchored(b.order[from-1].boot) {
 		from--
 	}
-	for to < len(b.order) && !b.Anchored(b.order[to]) {
+	for to < len(b.order) && to-at <= most && !b.Anchored(b.order[to].boot) {
 		to++
 	}
-	return slices.Clone(b.order[from:to])
+	around := make([]Boot, 0, to-from)
+	for _, o := range b.order[from:to] {
+		around = append(around, o.boot)
+	}
+	return around
 }
 
 // Spans returns what was added, in the order of the ledger and merged to one
 // Span a boot: adding them to new Boots brings it back.
 func (b *Boots) Spans() []Span {
-	b.settle()
+	b.sort()
 	all := make([]Span, len(b.order))
-	for i, boot := range b.order {
-		all[i] = b.spans[boot]
+	for i, o := range b.order {
+		all[i] = b.spans[o.boot]
 	}
 	return all
 }
@@ -121,11 +146,11 @@ func (b *Boots) Span(boot Boot) Span {
 
 // Newest returns the last boot in the order of the ledger, if there is any.
 func (b *Boots) Newest() (boot Boot, ok bool) {
-	b.settle()
+	b.sort()
 	if len(b.order) == 0 {
 		return Boot{}, false
 	}
-	return b.order[len(b.order)-1], true
+	return b.order[len(b.order)-1].boot, true
 }
 
 // Anchored reports whether an anchor of boot is known.
@@ -168,44 +193,78 @@ func (b *Boots) limits(boot Boot) (limits, bool) {
 	if l, ok := b.anchors.of[boot]; ok {
 		return l, true
 	}
+	if b.settled != b.anchors.changes {
+		clear(b.between)
+		b.settled = b.anchors.changes
+	}
+	if _, ok := b.between[boot]; !ok {
+		b.settle(boot)
+	}
 	l, ok := b.between[boot]
 	return l, ok
 }
 
-// settle orders the boots and hands what is known of each on to those of its
-// neighbours that have no anchor.
-func (b *Boots) settle() {
-	if b.between != nil && b.settled == b.anchors.changes {
+// sort orders the boots.
+func (b *Boots) sort() {
+	if b.sorted {
 		return
 	}
-	b.settled = b.anchors.changes
 	b.order = b.order[:0]
-	for boot := range b.spans {
-		b.order = append(b.order, boot)
+	for boot, s := range b.spans {
+		b.order = append(b.order, began{s.First, boot})
 	}
-	slices.SortFunc(b.order, func(x, y Boot) int { return cmp.Compare(b.spans[x].First, b.spans[y].First) })
-	b.between = map[Boot]limits{}
-	for i, boot := range b.order {
-		if b.Anchored(boot) {
-			continue
-		}
-		notBefore := []point{{b.spans[boot].Start, b.floor}}
-		if i > 0 {
-			before, _ := b.limits(b.order[i-1])
-			notBefore = append(notBefore, point{0, before.at(b.spans[b.order[i-1]].End).Earliest})
-		}
-		b.between[boot] = limits{notBefore: notBefore}
+	slices.SortFunc(b.order, began.compare)
+	b.sorted = true
+}
+
+// find returns where in the order a boot is.
+func (b *Boots) find(boot Boot) (at int, ok bool) {
+	s, known := b.spans[boot]
+	if !known {
+		return 0, false
 	}
-	for i, boot := range slices.Backward(b.order) {
-		if b.Anchored(boot) {
-			continue
+	b.sort()
+	return slices.BinarySearchFunc(b.order, began{s.First, boot}, began.compare)
+}
+
+// settle hands what is known of the two boots with anchors next to a boot, or of
+// the ends of the ledger, on to it and all others between them.
+func (b *Boots) settle(boot Boot) {
+	at, ok := b.find(boot)
+	if !ok {
+		return
+	}
+	from, to := at, at+1
+	for from > 0 && !b.Anchored(b.order[from-1].boot) {
+		from--
+	}
+	for to < len(b.order) && !b.Anchored(b.order[to].boot) {
+		to++
+	}
+	run := make([]limits, to-from)
+	var earliest, latest *point // of the boot before and the boot after
+	if from > 0 {
+		before := b.order[from-1].boot
+		earliest = &point{0, b.anchors.of[before].at(b.spans[before].End).Earliest}
+	}
+	if to < len(b.order) {
+		latest = &point{0, b.anchors.of[b.order[to].boot].at(0).Latest}
+	}
+	for i := range run {
+		s := b.spans[b.order[from+i].boot]
+		run[i].notBefore = []point{{s.Start, b.floor}}
+		if earliest != nil {
+			run[i].notBefore = append(run[i].notBefore, *earliest)
 		}
-		s, l := b.spans[boot], b.between[boot]
-		l.notAfter = []point{{s.ArrivedSince, s.Arrived}}
-		if i+1 < len(b.order) {
-			after, _ := b.limits(b.order[i+1])
-			l.notAfter = append(l.notAfter, point{s.End, after.at(0).Latest})
+		earliest = &point{0, run[i].at(s.End).Earliest}
+	}
+	for i := range slices.Backward(run) {
+		s := b.spans[b.order[from+i].boot]
+		run[i].notAfter = []point{{s.ArrivedSince, s.Arrived}}
+		if latest != nil {
+			run[i].notAfter = append(run[i].notAfter, point{s.End, latest.time})
 		}
-		b.between[boot] = l
+		latest = &point{0, run[i].at(0).Latest}
+		b.between[s.Boot] = run[i]
 	}
 }

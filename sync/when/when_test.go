@@ -455,14 +455,18 @@ func TestAroundNamesWhatToDateAgain(t *testing.T) {
 	anchors.Add(when.Anchor{Boot: when.Boot{4}, Server: hours(9)})
 	for _, tt := range []struct {
 		boot byte
+		most int
 		want []byte
-	}{{0, []byte{0}}, {1, []byte{0, 1, 2, 3}}, {2, []byte{2, 3}}, {4, []byte{2, 3, 4, 5}}, {9, nil}} {
+	}{
+		{0, 9, []byte{0}}, {1, 9, []byte{0, 1, 2, 3}}, {2, 9, []byte{2, 3}}, {4, 9, []byte{2, 3, 4, 5}}, {9, 9, nil},
+		{1, 1, []byte{0, 1, 2}}, {4, 1, []byte{3, 4, 5}}, {4, 0, []byte{4}},
+	} {
 		var got []byte
-		for _, boot := range b.Around(when.Boot{tt.boot}) {
+		for _, boot := range b.Around(when.Boot{tt.boot}, tt.most) {
 			got = append(got, boot[0])
 		}
 		if !slices.Equal(got, tt.want) {
-			t.Errorf("Around(boot %d) = %v, want %v", tt.boot, got, tt.want)
+			t.Errorf("Around(boot %d, %d) = %v, want %v", tt.boot, tt.most, got, tt.want)
 		}
 	}
 }
