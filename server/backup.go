@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/qrgate/qrgate/server/qrgate"
@@ -17,7 +18,7 @@ import (
 // withStore opens the database for one command.
 func withStore(ctx context.Context, c Config, do func(*store.Store) error) error {
 	if _, err := os.Stat(c.State); err != nil {
-		return fmt.Errorf("state directory: %w; run qrgate-server init for a new server", err)
+		return fmt.Errorf("state directory: %w; run qrgate-server init for a new server, restore for one that was lost", err)
 	}
 	s, err := store.Open(ctx, c.Store, store.Options{})
 	if err != nil {
@@ -67,7 +68,7 @@ func backup(ctx context.Context, env environment) error {
 	}
 	// Now, for it holds check-ins of whose day the key was new.
 	if copies := env.config.copiesIn(env.config.KeyCopies); copies == nil {
-		fmt.Fprintln(env.out, "No keys are copied with it: name a folder as keys in [retention].")
+		fmt.Fprintf(env.out, "No keys are copied with it. %s.\n", nameCopies(env.path))
 	} else if err := copies.Follow(); err != nil {
 		return fmt.Errorf("%s is whole, but the keys were not copied: %w", path, err)
 	}
@@ -108,13 +109,16 @@ func verifyBackup(ctx context.Context, env environment, f io.Reader, keys string
 	}
 	err = withStore(ctx, env.config, func(s *store.Store) error { return s.MarkSafe(ctx, report.Without(days)) })
 	if err == nil && len(days) > 0 {
-		err = errNoCopy(days, keys)
+		err = errNoCopy(days, keys, env.path)
 	}
 	return err
 }
 
 func restore(ctx context.Context, env environment) error {
 	return withBackup(env, func(f io.Reader) error {
+		if err := os.MkdirAll(env.config.State, 0o700); err != nil {
+			return err
+		}
 		return withStore(ctx, env.config, func(s *store.Store) error {
 			report, err := s.Restore(ctx, f)
 			if err != nil {
@@ -128,7 +132,10 @@ func restore(ctx context.Context, env environment) error {
 			for _, id := range kept.Again {
 				fmt.Fprintf(env.out, "kiosk %s was revoked after this backup and stays revoked\n", id)
 			}
-			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.\nWhat they were told of void cards stays in force, until you have revoked again what this backup lacks and say: qrgate-server cards confirm")
+			fmt.Fprintln(env.out, "Kiosks will send again what this backup lacks and they still hold.\nWhat they were told of void cards stays in force, until you have revoked again what this backup lacks and say: qrgate-server cards confirm\nNo new kiosks are taken, until you have looked at who is revoked and say: qrgate-server enrolment confirm")
+			if missing := env.config.missingKeys(); len(missing) > 0 {
+				fmt.Fprintf(env.out, "Before it serves, put back what was kept of its keys, and do not run init, which makes others. Missing are: %s\n", strings.Join(missing, ", "))
+			}
 			return nil
 		})
 	})

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +22,15 @@ const namedTimeout = 30 * time.Second
 // openVault opens the keys of people and days, of which none is made anew that check-ins
 // in s were made with.
 func openVault(c Config, master vault.Master, s *store.Store) (*vault.Vault, error) {
-	return vault.Open(vault.Dir(c.daysDir()), master, vault.Options{Named: func(day qrgate.Day) (bool, error) {
+	v, err := vault.Open(vault.Dir(c.daysDir()), master, vault.Options{Named: func(day qrgate.Day) (bool, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), namedTimeout)
 		defer cancel()
 		return s.Named(ctx, day)
 	}})
+	if missing := c.missingKeys(); errors.Is(err, fs.ErrNotExist) && len(missing) > 0 {
+		err = fmt.Errorf("%w; put back what was kept of %s", err, strings.Join(missing, ", "))
+	}
+	return v, err
 }
 
 // copiesIn returns the copies of keys in a folder, or nil if none is named.
@@ -58,14 +65,37 @@ func unopened(c Config, dir string, r store.BackupReport) (days []qrgate.Day, er
 	return days, nil
 }
 
+// nameCopies says how to name a folder for copies of keys in a settings file.
+func nameCopies(path string) string {
+	return fmt.Sprintf("Make a folder for copies of the keys, best on another disk, whose owner is the server's user (the package has made %[1]s), write in %[2]s under [retention] the line keys = %[1]q, and restart the server", packagedCopies, path)
+}
+
+// packagedCopies is the folder that the package makes.
+const packagedCopies = "/var/backups/qrgate-keys"
+
+// missingKeys returns which keys are not where a server looks for them, with where
+// their copies are.
+func (c Config) missingKeys() (missing []string) {
+	for _, path := range []string{c.Master, c.keysDir(), c.daysDir()} {
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if path == c.daysDir() && c.KeyCopies != "" {
+			path += " (a copy is what " + c.KeyCopies + " holds)"
+		}
+		missing = append(missing, path)
+	}
+	return missing
+}
+
 // errNoCopy says of which days kiosks forget nothing, and what to do.
-func errNoCopy(days []qrgate.Day, dir string) error {
+func errNoCopy(days []qrgate.Day, dir, path string) error {
 	var said []string
 	for _, d := range days {
 		said = append(said, d.String())
 	}
 	if dir == "" {
-		return fmt.Errorf("the backup is whole, but nobody could open its check-ins without the keys of %s, which have no copy: kiosks keep them. Name a folder as keys in [retention], run backup, and verify this backup again", strings.Join(said, ", "))
+		return fmt.Errorf("the backup is whole, but nobody could open its check-ins without the keys of %s, which have no copy: kiosks keep them. %s. Then run backup, and verify this backup again", strings.Join(said, ", "), nameCopies(path))
 	}
 	return fmt.Errorf("the backup is whole, but nobody could open its check-ins with the copies of keys in %s, which lack those of %s: kiosks keep them. Run backup, or copy the keys there, and verify this backup again", dir, strings.Join(said, ", "))
 }

@@ -217,3 +217,78 @@ func TestKeyThatIsInOnePlaceOnly(t *testing.T) {
 	}
 	d.refuses("conflict", "retention", "lost", (today - 1).String())
 }
+
+// Settings of before there were copies of keys say nothing of them, and a server that was
+// lost begins with a restore on a machine that has none: each message says what to do
+// next, and none leads to keys that no kiosk knows.
+func TestOperatorIsLedToTheKeys(t *testing.T) {
+	d := newDesk(t)
+	d.must("init")
+	d.kiosk("kiosk-0001")
+	k := &door{desk: d, id: "kiosk-0001"}
+	today := qrgate.DayOf(time.Now())
+	k.comes(today, 1)
+	backup := filepath.Join(d.dir, "backup")
+	line := `write in ` + d.config + ` under [retention] the line keys = "/var/backups/qrgate-keys"`
+	if out := d.must("backup", backup); !strings.Contains(out, line) {
+		t.Errorf("backup without copies of keys says %q", out)
+	}
+	d.refuses(line, "verify-backup", backup)
+	copies := filepath.Join(d.dir, "copies")
+	d.configure("[retention]\nkeys = %q\n", copies)
+	d.refuses("make the folder", "backup", filepath.Join(d.dir, "other"))
+	d.folder("copies")
+	d.must("backup", filepath.Join(d.dir, "another"))
+	d.must("verify-backup", backup)
+
+	n := newDesk(t)
+	state := filepath.Join(n.dir, "state")
+	n.configure("[retention]\nkeys = %q\n", copies)
+	n.refuses("restore for one that was lost", "kiosk", "list")
+	out := n.must("restore", backup)
+	for _, want := range []string{
+		"do not run init", filepath.Join(state, "master.key"), filepath.Join(state, "keys"), filepath.Join(state, "days") + " (a copy is what " + copies + " holds)",
+		"qrgate-server enrolment confirm",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("restore says %q, want %q in it", out, want)
+		}
+	}
+	n.refuses("this is no new server", "init")
+	if _, err := os.Stat(filepath.Join(state, "master.key")); err == nil {
+		t.Fatal("init has made another master key")
+	}
+	for _, name := range []string{"master.key", "keys", "days"} {
+		n.refuses("put back what was kept of", "serve")
+		from, to := filepath.Join(d.dir, "state", name), filepath.Join(state, name)
+		if name == "days" {
+			from = copies
+		}
+		if name == "master.key" {
+			b, err := os.ReadFile(from)
+			if err == nil {
+				err = os.WriteFile(to, b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.with(func(s *store.Store, v *vault.Vault) {
+		err := s.SubjectsOn(t.Context(), today, func(subject qrgate.Subject) error {
+			if p, err := v.Person(today, subject); p != 1 || err != nil {
+				t.Errorf("with the keys put back, who came is %d, %v", p, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	n.refuses("made before this database was restored", "verify-backup", backup)
+	again := filepath.Join(n.dir, "again")
+	n.must("backup", again)
+	n.must("verify-backup", again)
+}

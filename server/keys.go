@@ -38,6 +38,12 @@ func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		if err := os.MkdirAll(c.State, 0o700); err != nil {
 			return err
 		}
+		// Kiosks would not know the keys that are made for it here.
+		if err := withStore(ctx, c, func(s *store.Store) error { return s.Empty(ctx) }); errors.Is(err, qrgate.ErrConflict) {
+			return fmt.Errorf("%w; this is no new server: put back what was kept of its keys (%s)", err, strings.Join([]string{c.Master, c.keysDir(), c.daysDir()}, ", "))
+		} else if err != nil {
+			return err
+		}
 		master, err := vault.ReadMaster(c.Master)
 		if errors.Is(err, fs.ErrNotExist) {
 			master = vault.NewMaster()
@@ -50,9 +56,6 @@ func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
 			return err
 		}
 		if err := enrol.Init(c.keysDir(), master, *root, time.Now()); err != nil {
-			return err
-		}
-		if err := migrate(ctx, env); err != nil {
 			return err
 		}
 		_, _, ca, err := loadKeys(c)
@@ -71,12 +74,15 @@ func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
 func loadKeys(c Config) (vault.Master, *enrol.Keys, *enrol.CA, error) {
 	master, err := vault.ReadMaster(c.Master)
 	if errors.Is(err, fs.ErrNotExist) {
-		return master, nil, nil, fmt.Errorf("%w; run qrgate-server init for a new server", err)
+		return master, nil, nil, fmt.Errorf("%w; run qrgate-server init for a new server, or put back what was kept of this file", err)
 	}
 	if err != nil {
 		return master, nil, nil, err
 	}
 	keys, err := enrol.Load(c.keysDir(), master)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; put back what was kept of %s", err, c.keysDir())
+	}
 	if err != nil {
 		return master, nil, nil, err
 	}

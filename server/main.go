@@ -53,6 +53,7 @@ type command struct {
 // An environment is what every command works with.
 type environment struct {
 	config Config
+	path   string // of its file
 	args   []string
 	out    io.Writer
 	log    *slog.Logger
@@ -132,7 +133,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		rest = append(rest, left[0])
 	}
-	env := environment{args: rest, out: stdout}
+	env := environment{path: *path, args: rest, out: stdout}
 	if c.name != "version" {
 		var err error
 		if env.config, err = readConfig(*path); err != nil {

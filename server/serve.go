@@ -174,6 +174,9 @@ func serve(ctx context.Context, env environment) error {
 	}
 	tasks.Go(func() error { return newer.job.Run(ctx) })
 	tasks.Go(func() error { return guard.keeper.Run(ctx) })
+	if c.KeyCopies == "" { // as in settings of before there were any
+		log.Warn("the keys of days have no copies, so that kiosks forget nothing by a backup; name a folder", "setting", "keys in [retention]", "file", env.path)
+	}
 	tasks.Go(func() error { return guard.sealer.Run(ctx) })
 	counting := movement.Job{Rows: movement.Without(s, guard.keeper.Unused), Keeper: flows.New(s, time.Now), Now: time.Now, Log: log.With("task", "movement")}
 	tasks.Go(func() error { return counting.Run(ctx) })

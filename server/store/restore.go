@@ -192,7 +192,7 @@ func (s *Store) MarkSafe(ctx context.Context, r BackupReport) error {
 			return err
 		}
 		if g != r.Generation {
-			return fmt.Errorf("backup is of generation %d, the database of %d: %w", r.Generation, g, qrgate.ErrConflict)
+			return fmt.Errorf("backup is of generation %d, the database of %d: it was made before this database was restored, or by another server; make one now and verify that: %w", r.Generation, g, qrgate.ErrConflict)
 		}
 		if _, err := t.run(saveSafe, safe, nil); err != nil {
 			return err
@@ -232,6 +232,11 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (BackupReport, error) 
 		return report, fmt.Errorf("store: restore: %w", err)
 	}
 	return report, nil
+}
+
+// Empty returns qrgate.ErrConflict if the database holds anything.
+func (s *Store) Empty(ctx context.Context) error {
+	return wrap("store", s.write(ctx, (*tx).empty))
 }
 
 func (s *Store) restore(ctx context.Context, r io.Reader) (report BackupReport, err error) {

@@ -24,11 +24,15 @@ type Copied struct{ Keys, Copy Dir }
 // there would be one on the disk of the keys. It never replaces a key by another one:
 // then the error is ErrCopy, and it goes on with the others.
 func (c Copied) Follow() error {
-	if err := c.apart(); err != nil {
+	_, err := os.Stat(string(c.Keys))
+	if err == nil {
+		err = c.apart()
+	}
+	if err != nil {
 		return fmt.Errorf("vault: copy keys: %w", err)
 	}
 	var errs []error
-	err := c.Keys.each(func(name string, key []byte) error {
+	err = c.Keys.each(func(name string, key []byte) error {
 		if err := c.follow(name, key); err != nil {
 			errs = append(errs, fmt.Errorf("vault: copy %s to %s: %w", name, string(c.Copy), err))
 		}
@@ -61,10 +65,16 @@ func (c Copied) follow(name string, key []byte) error {
 // apart refuses a directory of copies that is not there, or is that of the keys.
 func (c Copied) apart() error {
 	copies, err := os.Stat(string(c.Copy))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; mount its disk, or make the folder", err)
+	}
 	if err != nil {
 		return err
 	}
 	keys, err := os.Stat(string(c.Keys))
+	if errors.Is(err, fs.ErrNotExist) { // as on a machine that has the copies alone
+		return nil
+	}
 	if err == nil && os.SameFile(keys, copies) {
 		err = fmt.Errorf("%s is where the keys are themselves", c.Copy)
 	}

@@ -68,6 +68,23 @@ func TestCopiesFollowTheKeys(t *testing.T) {
 	}
 }
 
+// A backup is best verified on another machine, which has the copies and no keys.
+func TestCopiesOpenWithoutTheKeys(t *testing.T) {
+	v, dir, m := newVault(t)
+	s := mustSubject(t, v, today, 1)
+	c := vault.Copied{Keys: dir, Copy: vault.Dir(t.TempDir())}
+	if err := c.Follow(); err != nil {
+		t.Fatal(err)
+	}
+	c.Keys = vault.Dir(filepath.Join(t.TempDir(), "none"))
+	if got, err := c.Opens(m, today, s); !got || err != nil {
+		t.Errorf("Opens = %t, %v, want true", got, err)
+	}
+	if err := c.Follow(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Follow where there are no keys = %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
 // A copy is never replaced by another key: it may be the last of the right one.
 func TestCopyOfAnotherKey(t *testing.T) {
 	v, dir, _ := newVault(t)
