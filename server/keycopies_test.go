@@ -211,7 +211,9 @@ func TestKeyThatIsInOnePlaceOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.must("retention", "lost", today.String())
+	if out := d.must("retention", "lost", today.String()); !strings.Contains(out, "Mở sổ mới") || !strings.HasSuffix(out, "kiosk-0001\n") {
+		t.Errorf("retention lost says %q, want which kiosks may know who came", out)
+	}
 	if err := subject(); err != nil {
 		t.Errorf("Subject of a day that was given up = %v", err)
 	}

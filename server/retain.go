@@ -27,6 +27,7 @@ import (
 // Guards are what looks after people's data: what drops it in time, and what seals
 // the audit rows.
 type guards struct {
+	store  *store.Store
 	rights *rights.Rights
 	keeper *retention.Keeper
 	sealer *retention.Sealer
@@ -43,7 +44,7 @@ func newGuards(env environment, s *store.Store, keys *enrol.Keys, days *vault.Va
 		return nil, err
 	}
 	sign := proof.Signer{ID: id, Key: key}
-	g := &guards{rights: rights.New(s, time.Now)}
+	g := &guards{store: s, rights: rights.New(s, time.Now)}
 	g.sealer = &retention.Sealer{Store: s, Rights: g.rights, Sign: sign, Keys: public, File: c.sealFile(), Log: env.log.With("task", "audit")}
 	cases, gatherings := casebook.New(s, days, time.Now), events.New(s, days, time.Now)
 	g.keeper = retention.New(retention.Parts{
@@ -106,7 +107,8 @@ const retentionUsage = `retention show
   retention verify FILE
         say whether a certificate, or the proof of an erasure or an export, is one that this server signed
   retention lost DAY
-        say that the key of a day is lost for good: who came so far is known of nobody, and the day gets another key
+        say that the key of a day is lost for good: who came so far is known of nobody, until kiosks that still hold it
+        bring it again under a new epoch, and the day gets another key
   retention confirm backup ID | kiosk ID | copy NAME DAY
         say that a backup or a kiosk's storage was destroyed, or a copy holds nothing of a day
   retention confirm clock TODAY
@@ -140,7 +142,7 @@ func retentionCommand(ctx context.Context, env environment) error {
 		if err != nil {
 			return fmt.Errorf("%w: a day is written 2026-11-26, not %q", errUsage, args[1])
 		}
-		do = func(g *guards) error { return g.keeper.GiveUp(ctx, "", day) }
+		do = func(g *guards) error { return giveUp(ctx, env, g, day) }
 	case n == 3 && args[0] == "confirm" && args[1] == "backup":
 		do = func(g *guards) error { return g.rights.Gone(ctx, "", args[2]) }
 	case n == 3 && args[0] == "confirm" && args[1] == "kiosk":
@@ -161,6 +163,21 @@ func retentionCommand(ctx context.Context, env environment) error {
 		return fmt.Errorf("%w: %s", errUsage, retentionUsage)
 	}
 	return withGuards(ctx, env, do)
+}
+
+// giveUp gives a day another key, and says which kiosks may still know who came.
+func giveUp(ctx context.Context, env environment, g *guards, day qrgate.Day) error {
+	if err := g.keeper.GiveUp(ctx, "", day); err != nil {
+		return err
+	}
+	kiosks, err := g.store.KiosksOf(ctx, day)
+	if err == nil && len(kiosks) > 0 {
+		fmt.Fprintln(env.out, "Who came that day is known again of each check-in that its kiosk still holds, once it has brought it again: give each of these the order Mở sổ mới (New ledger), at /thiet-bi/KIOSK/lenh")
+		for _, id := range kiosks {
+			fmt.Fprintln(env.out, id)
+		}
+	}
+	return err
 }
 
 // shownDrops is how many days that were dropped are printed.

@@ -105,6 +105,8 @@ type intake struct {
 	batches, checkins, repeated, rejected, late, forks, scattered uint64
 	visits, again                                                 uint64
 
+	twice []known // check-ins that may be stored already
+
 	scans   [2][]int64 // when rows were scanned, of live batches and of backlog
 	backlog int        // which of them the batch at hand is
 }
@@ -150,6 +152,9 @@ func (in *Ingest) commit(ctx context.Context, all []*delivery) error {
 		}
 		if err := k.takeVisits(visits); err != nil {
 			return fmt.Errorf("visits: %w", err)
+		}
+		if err := k.recognise(); err != nil {
+			return err
 		}
 		for e, rejects := range k.answered {
 			k.receipt(e, rejects)
@@ -440,10 +445,38 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 			return err
 		}
 		row.Subject = &subject
+		if row.Twice {
+			k.twice = append(k.twice, known{row, who})
+		}
 	}
 	k.scans[k.backlog] = append(k.scans[k.backlog], bounds.Latest)
 	k.add(&row)
 	return nil
+}
+
+// A known is a check-in of which the kiosk says who it is.
+type known struct {
+	row store.Row
+	who person
+}
+
+// recognise has those of the check-ins that came again know who came, of whose day the key
+// was lost.
+func (k *intake) recognise() error {
+	rows := make([]store.Row, len(k.twice))
+	for i := range k.twice {
+		rows[i] = k.twice[i].row
+	}
+	return k.t.Recognise(rows, func(i int, day qrgate.Day, was qrgate.Subject) qrgate.Subject {
+		if _, err := k.in.Vault.Person(day, was); !errors.Is(err, vault.ErrSubject) {
+			return was
+		}
+		is, err := k.in.Vault.Subject(day, k.twice[i].who)
+		if err != nil {
+			return was
+		}
+		return is
+	})
 }
 
 func (k *intake) add(r *store.Row) {

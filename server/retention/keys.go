@@ -31,8 +31,9 @@ func (k *Keeper) keyHeld(ctx context.Context, day qrgate.Day) (bool, error) {
 }
 
 // GiveUp gives a day another key, whose own is lost: who came that day is then known
-// of nobody any more whose check-in was stored so far. It is refused with
-// qrgate.ErrConflict while there is the key or a copy of it.
+// of nobody any more whose check-in was stored so far, until a kiosk that still holds it
+// brings it again under a new epoch. It is refused with qrgate.ErrConflict while there is
+// the key or a copy of it.
 func (k *Keeper) GiveUp(ctx context.Context, by string, day qrgate.Day) error {
 	if k.Keys != nil && k.Keys.Has(day) {
 		return fmt.Errorf("retention: give up day %s: there is a copy of its key in %s, put it back: %w", day, k.Keys.Copy, qrgate.ErrConflict)
