@@ -39,51 +39,51 @@ func (s Span) merge(t Span) Span {
 // in any order and repeatedly. A Boots is not safe for concurrent use.
 type Boots struct {
 	floor   int64
-	spans   map[Boot]Span
+	spans   map[Boot]*Span
 	anchors *Anchors
+	order   []*Span // all of them; by sequence number if sorted
+	sorted  bool
 
-	// What follows is made from the above when it is next asked for: of a kiosk of
-	// years it is much, and most of what comes is of a boot with anchors.
-	order   []began         // by sequence number
-	sorted  bool            // order is all of it
-	between map[Boot]limits // of boots without anchors, as far as they were asked for
-	settled uint64          // the anchors' changes then
+	// Of a kiosk of years a run may be long, and most of what comes is of a boot
+	// with anchors: so runs are made when they are asked for.
+	runs    []run
+	settled uint64 // the anchors' changes when runs were made
 }
 
-// A began is where in the ledger a boot begins.
-type began struct {
-	first uint64
-	boot  Boot
-}
-
-func (b began) compare(c began) int {
-	return cmp.Or(cmp.Compare(b.first, c.first), bytes.Compare(b.boot[:], c.boot[:]))
+// A run is what is known of boots without anchor, which follow each other from one
+// place in the order on.
+type run struct {
+	from int
+	of   []limits
 }
 
 // NewBoots returns the Boots of an epoch none of whose records is older than
 // floor (Unix milliseconds): the first release, or the earliest time of the
 // last record of the kiosk's epoch before. The kiosk's epochs share its anchors.
 func NewBoots(floor int64, anchors *Anchors) *Boots {
-	return &Boots{floor: floor, spans: map[Boot]Span{}, anchors: anchors, sorted: true, between: map[Boot]limits{}}
+	return &Boots{floor: floor, spans: map[Boot]*Span{}, anchors: anchors, sorted: true}
 }
 
 // Add takes in records that have arrived. A batch that crosses boots is one
 // Span for each.
 func (b *Boots) Add(s Span) {
-	known, ok := b.spans[s.Boot]
-	if ok {
-		s = known.merge(s)
-	}
-	b.spans[s.Boot] = s
-	clear(b.between)
-	if ok && known.First == s.First || !b.sorted {
+	b.runs = nil
+	if known, ok := b.spans[s.Boot]; ok {
+		first := known.First
+		*known = known.merge(s)
+		b.sorted = b.sorted && known.First == first
 		return
 	}
-	// As a rule a boot that is new follows all others.
-	at := began{s.First, s.Boot}
-	if b.sorted = !ok && (len(b.order) == 0 || b.order[len(b.order)-1].compare(at) < 0); b.sorted {
-		b.order = append(b.order, at)
-	}
+	fresh := &Span{}
+	*fresh = s
+	b.spans[s.Boot] = fresh
+	// As a rule it follows all others.
+	b.sorted = b.sorted && (len(b.order) == 0 || compare(b.order[len(b.order)-1], fresh) < 0)
+	b.order = append(b.order, fresh)
+}
+
+func compare(s, t *Span) int {
+	return cmp.Or(cmp.Compare(s.First, t.First), bytes.Compare(s.Boot[:], t.Boot[:]))
 }
 
 // Bounds returns the time of the moment since (milliseconds) of a boot. A boot
@@ -111,15 +111,15 @@ func (b *Boots) Around(boot Boot, most int) []Boot {
 		return nil
 	}
 	from, to := at, at+1
-	for from > 0 && at-from < most && !b.Anchored(b.order[from-1].boot) {
+	for from > 0 && at-from < most && !b.Anchored(b.order[from-1].Boot) {
 		from--
 	}
-	for to < len(b.order) && to-at <= most && !b.Anchored(b.order[to].boot) {
+	for to < len(b.order) && to-at <= most && !b.Anchored(b.order[to].Boot) {
 		to++
 	}
 	around := make([]Boot, 0, to-from)
-	for _, o := range b.order[from:to] {
-		around = append(around, o.boot)
+	for _, s := range b.order[from:to] {
+		around = append(around, s.Boot)
 	}
 	return around
 }
@@ -129,8 +129,8 @@ func (b *Boots) Around(boot Boot, most int) []Boot {
 func (b *Boots) Spans() []Span {
 	b.sort()
 	all := make([]Span, len(b.order))
-	for i, o := range b.order {
-		all[i] = b.spans[o.boot]
+	for i, s := range b.order {
+		all[i] = *s
 	}
 	return all
 }
@@ -139,7 +139,7 @@ func (b *Boots) Spans() []Span {
 // added for, a Span without numbers.
 func (b *Boots) Span(boot Boot) Span {
 	if s, ok := b.spans[boot]; ok {
-		return s
+		return *s
 	}
 	return Span{Boot: boot}
 }
@@ -150,7 +150,7 @@ func (b *Boots) Newest() (boot Boot, ok bool) {
 	if len(b.order) == 0 {
 		return Boot{}, false
 	}
-	return b.order[len(b.order)-1].boot, true
+	return b.order[len(b.order)-1].Boot, true
 }
 
 // Anchored reports whether an anchor of boot is known.
@@ -193,28 +193,27 @@ func (b *Boots) limits(boot Boot) (limits, bool) {
 	if l, ok := b.anchors.of[boot]; ok {
 		return l, true
 	}
+	at, ok := b.find(boot)
+	if !ok {
+		return limits{}, false
+	}
 	if b.settled != b.anchors.changes {
-		clear(b.between)
-		b.settled = b.anchors.changes
+		b.runs, b.settled = nil, b.anchors.changes
 	}
-	if _, ok := b.between[boot]; !ok {
-		b.settle(boot)
+	i := slices.IndexFunc(b.runs, func(r run) bool { return r.from <= at && at < r.from+len(r.of) })
+	if i < 0 {
+		i = len(b.runs)
+		b.runs = append(b.runs, b.settle(at))
 	}
-	l, ok := b.between[boot]
-	return l, ok
+	return b.runs[i].of[at-b.runs[i].from], true
 }
 
 // sort orders the boots.
 func (b *Boots) sort() {
-	if b.sorted {
-		return
+	if !b.sorted {
+		slices.SortFunc(b.order, compare)
+		b.sorted = true
 	}
-	b.order = b.order[:0]
-	for boot, s := range b.spans {
-		b.order = append(b.order, began{s.First, boot})
-	}
-	slices.SortFunc(b.order, began.compare)
-	b.sorted = true
 }
 
 // find returns where in the order a boot is.
@@ -224,47 +223,51 @@ func (b *Boots) find(boot Boot) (at int, ok bool) {
 		return 0, false
 	}
 	b.sort()
-	return slices.BinarySearchFunc(b.order, began{s.First, boot}, began.compare)
+	return slices.BinarySearchFunc(b.order, s, compare)
 }
 
-// settle hands what is known of the two boots with anchors next to a boot, or of
-// the ends of the ledger, on to it and all others between them.
-func (b *Boots) settle(boot Boot) {
-	at, ok := b.find(boot)
-	if !ok {
-		return
-	}
+// settle hands what is known of the two boots with anchors around a place in the
+// order, or of the ends of the ledger, on to all that are between them.
+func (b *Boots) settle(at int) run {
 	from, to := at, at+1
-	for from > 0 && !b.Anchored(b.order[from-1].boot) {
+	for from > 0 && !b.Anchored(b.order[from-1].Boot) {
 		from--
 	}
-	for to < len(b.order) && !b.Anchored(b.order[to].boot) {
+	for to < len(b.order) && !b.Anchored(b.order[to].Boot) {
 		to++
 	}
-	run := make([]limits, to-from)
-	var earliest, latest *point // of the boot before and the boot after
-	if from > 0 {
-		before := b.order[from-1].boot
-		earliest = &point{0, b.anchors.of[before].at(b.spans[before].End).Earliest}
+	between := b.order[from:to]
+	made := run{from, make([]limits, len(between))}
+	points := make([]point, 0, 4*len(between)) // two on each side
+	of := func(add ...point) []point {
+		points = append(points, add...)
+		return points[len(points)-len(add) : len(points) : len(points)]
 	}
-	if to < len(b.order) {
-		latest = &point{0, b.anchors.of[b.order[to].boot].at(0).Latest}
-	}
-	for i := range run {
-		s := b.spans[b.order[from+i].boot]
-		run[i].notBefore = []point{{s.Start, b.floor}}
-		if earliest != nil {
-			run[i].notBefore = append(run[i].notBefore, *earliest)
+	for i, s := range between {
+		var before limits
+		switch {
+		case i > 0:
+			before = made.of[i-1]
+		case from > 0:
+			before = b.anchors.of[b.order[from-1].Boot]
+		default:
+			made.of[0].notBefore = of(point{s.Start, b.floor})
+			continue
 		}
-		earliest = &point{0, run[i].at(s.End).Earliest}
+		made.of[i].notBefore = of(point{s.Start, b.floor}, point{0, before.at(b.order[from+i-1].End).Earliest})
 	}
-	for i := range slices.Backward(run) {
-		s := b.spans[b.order[from+i].boot]
-		run[i].notAfter = []point{{s.ArrivedSince, s.Arrived}}
-		if latest != nil {
-			run[i].notAfter = append(run[i].notAfter, point{s.End, latest.time})
+	for i, s := range slices.Backward(between) {
+		var after limits
+		switch {
+		case i+1 < len(between):
+			after = made.of[i+1]
+		case to < len(b.order):
+			after = b.anchors.of[b.order[to].Boot]
+		default:
+			made.of[i].notAfter = of(point{s.ArrivedSince, s.Arrived})
+			continue
 		}
-		latest = &point{0, run[i].at(0).Latest}
-		b.between[s.Boot] = run[i]
+		made.of[i].notAfter = of(point{s.ArrivedSince, s.Arrived}, point{s.End, after.at(0).Latest})
 	}
+	return made
 }
