@@ -189,12 +189,13 @@ func TestRedateTakesTurns(t *testing.T) {
 		dsn := e.dsn(t)
 		s := open(t, dsn)
 		busy, other := addKiosk(t, s, "gate-0001"), addKiosk(t, s, "gate-0002")
-		at := dawn.Add(100 * time.Hour)
-		for i := range 40 {
+		const boots = 200 // more than a few steps take
+		at := dawn.Add((boots + 2) * time.Hour)
+		for i := range boots {
 			start := dawn.Add(time.Duration(i+1) * time.Hour)
 			busy.restart(start)
 			busy.scan(start)
-			if i > 35 {
+			if i >= boots-4 {
 				other.restart(start)
 				other.scan(start)
 			}
@@ -207,16 +208,16 @@ func TestRedateTakesTurns(t *testing.T) {
 		waiting := func(k *kiosk) int {
 			return count(t, raw(t, dsn), `SELECT COUNT(*) FROM redates d JOIN epochs e ON e.no = d.epoch_no JOIN kiosks k ON k.no = e.kiosk_no WHERE k.id = '`+k.id+`'`)
 		}
-		if b, o := waiting(busy), waiting(other); b < 40 || o < 4 {
-			t.Fatalf("%d and %d boots are to be dated again, want 40 and 4", b, o)
+		if b, o := waiting(busy), waiting(other); b < boots || o < 4 {
+			t.Fatalf("%d and %d boots are to be dated again, want %d and 4", b, o, boots)
 		}
 		for waiting(other) > 0 {
 			if more, err := s.Tidy(t.Context()); !more || err != nil {
 				t.Fatalf("Tidy() = %t, %v", more, err)
 			}
 		}
-		if n := waiting(busy); n < 30 {
-			t.Errorf("%d boots of the first kiosk still wait once those of the other are dated, want most of 40", n)
+		if n := waiting(busy); n < boots/4 {
+			t.Errorf("%d boots of the first kiosk still wait once those of the other are dated, want many of %d", n, boots)
 		}
 		tidyAll(t, s)
 		if n := waiting(busy); n > 0 {
