@@ -16,9 +16,10 @@ build:
 	$(BUILD) -o build/qrgate-server ./server
 	$(BUILD) -o build/qrgate-kiosk ./device
 
-# A server and two virtual kiosks; prints the link, Ctrl-C ends all.
+# A server and two virtual kiosks; prints the links, Ctrl-C ends all. PORTAL is another
+# address for the page: make demo PORTAL=127.0.0.1:8090
 demo: build
-	go run ./sync/e2e/demo -server build/qrgate-server -kiosk build/qrgate-kiosk
+	go run ./sync/e2e/demo -server build/qrgate-server -kiosk build/qrgate-kiosk $(if $(PORTAL),-portal $(PORTAL))
 
 # Most packages wait for a browser, a database or another program for part of their time:
 # one more runs at once than there are processors. What make check has vetted is not

@@ -155,6 +155,9 @@ func readConfig(path string) (Config, error) {
 	if errors.Is(err, fs.ErrNotExist) && path == defaultConfig {
 		b, err = nil, nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("configuration: %w; write one, in which the line state = \"/an/empty/folder\" is enough", err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}

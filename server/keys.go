@@ -65,7 +65,7 @@ func initFlags(f *flag.FlagSet) func(context.Context, environment) error {
 		if _, err := writeTLS(c, ca); err != nil {
 			return err
 		}
-		fmt.Fprintf(env.out, "New server in %s.\n\nTake these two files off this machine, to two different places, and keep copies:\n  %s  wraps every key; the server needs it to start\n  %s  signs the list of keys; needed only to change keys\n", c.State, c.Master, *root)
+		fmt.Fprintf(env.out, "New server in %s.\n\nCopy these two files to two different places, none of them this machine:\n  %s  wraps every key; the server needs it to start, so it stays here too\n  %s  signs the list of keys; needed only to change keys, so then take it off this machine\n", c.State, c.Master, *root)
 		return nil
 	}
 }

@@ -54,6 +54,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"help"}, exitOK, "verify-backup"},
 		{[]string{"server"}, exitUsage, `no command "server"`},
 		{[]string{"serve", "-config", "/does/not/exist"}, exitUsage, "/does/not/exist"},
+		{[]string{"init", "-config", "/does/not/exist"}, exitUsage, "state ="},
 		{[]string{"card", "-h"}, exitOK, "-number"},
 		{[]string{"version"}, exitOK, "dev"},
 		{[]string{"check-config", "-config", d.config}, exitOK, "sound"},

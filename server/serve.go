@@ -124,7 +124,7 @@ func serve(ctx context.Context, env environment) error {
 	if !env.roles.portal {
 		c.Portal, c.Redirect = "", ""
 	}
-	listeners, err := listen(c.Portal, c.Metrics, c.Redirect)
+	listeners, err := listen(c)
 	if err != nil {
 		return err
 	}
@@ -329,21 +329,24 @@ func writeTLS(c Config, ca *enrol.CA) (*enrol.ServerCertificate, error) {
 	return cert, nil
 }
 
-// listen opens addresses in their order. An empty one has no listener.
-func listen(addrs ...string) ([]net.Listener, error) {
+// listen opens the addresses of the portal, of metrics and of what sends on to the
+// portal. An empty one has no listener. An error names the setting of the address that
+// cannot be opened, as when another program has it.
+func listen(c Config) ([]net.Listener, error) {
+	addrs := [...]struct{ setting, addr string }{{"portal.listen", c.Portal}, {"metrics.listen", c.Metrics}, {"portal.redirect", c.Redirect}}
 	all := make([]net.Listener, len(addrs))
-	for i, addr := range addrs {
-		if addr == "" {
+	for i, a := range addrs {
+		if a.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := net.Listen("tcp", a.addr)
 		if err != nil {
 			for _, open := range all[:i] {
 				if open != nil {
 					open.Close()
 				}
 			}
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", a.setting, err)
 		}
 		all[i] = l
 	}

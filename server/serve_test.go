@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -104,5 +105,22 @@ func TestSlowReaderGetsTheWholeAnswer(t *testing.T) {
 	}
 	if took := time.Since(began); read != size || took < each {
 		t.Errorf("a slow reader had %d bytes of %d after %v, want all of them after more than %v", read, size, took, each)
+	}
+}
+
+// Whoever reads why a server does not start learns which setting names the address.
+func TestAddressThatAnotherHasIsNamedBySetting(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().String()
+	for setting, c := range map[string]Config{
+		"portal.listen": {Portal: taken}, "metrics.listen": {Portal: "127.0.0.1:0", Metrics: taken}, "portal.redirect": {Redirect: taken},
+	} {
+		if _, err := listen(c); err == nil || !strings.HasPrefix(err.Error(), setting+": ") || !strings.Contains(err.Error(), taken) {
+			t.Errorf("listen to an address that is taken: %v, want %s named", err, setting)
+		}
 	}
 }

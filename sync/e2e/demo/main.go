@@ -11,16 +11,21 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/qrgate/qrgate/sync/e2e/stage"
 )
 
-const cards = 24 // that are issued; the first half is shown to the serial scanner
+const (
+	cards         = 24 // that are issued; the first half is shown to the serial scanner
+	administrator = "quan.tri"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -41,6 +46,12 @@ func main() {
 }
 
 func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
+	// The server would end for it too, but whoever has the address would be taken for it.
+	l, err := net.Listen("tcp", o.Portal)
+	if err != nil {
+		return fmt.Errorf("%w; is another demo running? For another address: make demo PORTAL=127.0.0.1:8090", err)
+	}
+	l.Close()
 	dir, err := os.MkdirTemp("", "qrgate-demo-")
 	if err != nil {
 		return err
@@ -71,6 +82,10 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 		}
 	}
 
+	password, err := s.Server(ctx, "account", "add", administrator, "-role", "administrator")
+	if err != nil {
+		return err
+	}
 	server, err := s.StartServer(ctx)
 	if err != nil {
 		return err
@@ -104,7 +119,10 @@ func demo(ctx context.Context, p stage.Programs, o stage.Options) (err error) {
 	fmt.Printf("\n  http://%[1]s/truc-tiep   check-ins as they come: two kiosks are reading cards, one on a serial line, one through camera frames\n"+
 		"  http://%[1]s             the portal: register, add a place, print its poster, check in by phone\n"+
 		"  http://%[2]s            the screen of the kiosk at the market\n"+
-		"  http://%[3]s            the screen of the kiosk at the bus station\n\n  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal, screens[0], screens[1])
+		"  http://%[3]s            the screen of the kiosk at the bus station\n\n"+
+		"  %[4]s\n"+
+		"    chooses a password for %[5]s, an administrator, who sees kiosks, settings and people; an authenticator app is needed\n\n"+
+		"  Ctrl-C ends all and leaves nothing behind.\n\n", s.Portal, screens[0], screens[1], strings.TrimSpace(password), administrator)
 	return visitors(ctx, scanner, texts, running)
 }
 
