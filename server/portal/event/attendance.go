@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -228,6 +229,14 @@ func (a *attendance) add(all []passing) {
 	}
 }
 
+// told says up to when the figures count.
+func told(v *page.View, a attendance) string {
+	if a.Told.IsZero() {
+		return v.T("event.told.none")
+	}
+	return v.T("event.told", "at", a.Told.In(qrgate.Zone).Format("02/01/2006 15:04"))
+}
+
 // present answers with the figures, for the page's script.
 func (p *Pages) present(w http.ResponseWriter, r *http.Request, v *page.View) error {
 	e, err := p.event(r, v, maySee)
@@ -247,7 +256,8 @@ func (p *Pages) present(w http.ResponseWriter, r *http.Request, v *page.View) er
 	}
 	set("others", a.Others)
 	set("all", a.All)
-	figures["denied"], figures["copies"] = page.Number(a.Denied), page.Number(len(a.Copies))
+	figures["denied"], figures["told"] = page.Number(a.Denied), told(v, a)
+	figures["copies"], figures["unopened"] = strconv.Itoa(len(a.Copies)), strconv.Itoa(a.Unopened)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	return json.NewEncoder(w).Encode(figures)

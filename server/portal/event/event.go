@@ -162,6 +162,7 @@ type eventPage struct {
 	Over    bool
 	May     bool
 	Present attendance
+	Said    string           // up to when the figures count
 	Names   map[uint8]string // of categories
 }
 
@@ -175,7 +176,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, v *page.View) error
 		return err
 	}
 	return v.Render(w, "event_show", eventPage{
-		Event: e, Opens: e.Starts.Add(-e.Early), Over: e.Ends.Before(p.f.Now()), May: may(v, e, mayOpen), Present: present, Names: names(v, e),
+		Event: e, Opens: e.Starts.Add(-e.Early), Over: e.Ends.Before(p.f.Now()), May: may(v, e, mayOpen), Present: present, Said: told(v, present), Names: names(v, e),
 	})
 }
 

@@ -432,7 +432,7 @@ func TestWhoCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{
-		"all.invited": "4", "all.came": "3", "all.inside": "2", "1.invited": "2", "1.came": "2", "1.inside": "1", "4.came": "1", "4.inside": "1", "denied": "1", "copies": "1",
+		"all.invited": "4", "all.came": "3", "all.inside": "2", "1.invited": "2", "1.came": "2", "1.inside": "1", "4.came": "1", "4.inside": "1", "denied": "1", "copies": "1", "unopened": "0",
 	} {
 		if got[key] != want {
 			t.Errorf("%s = %q, want %q", key, got[key], want)
@@ -440,6 +440,10 @@ func TestWhoCame(t *testing.T) {
 	}
 	if page := w.page("owner", at); !strings.Contains(page, fmt.Sprintf("Vé %d, lần sau", guests[2].Number)) || !strings.Contains(page, "A1, A2") {
 		t.Error("the copied pass is not shown")
+	} else if !strings.Contains(page, got["told"]) || !strings.Contains(got["told"], "28/11/2026 19:") {
+		t.Errorf("the page and %q do not say the same time", got["told"])
+	} else if !strings.Contains(page, `<span data-figure="all.inside">2</span> / 500`) {
+		t.Error("a newer figure of who is inside takes the place of the capacity too")
 	}
 }
 

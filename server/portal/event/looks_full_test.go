@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/qrgate/qrgate/server/portal/pagetest"
+	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store/events"
+	"github.com/qrgate/qrgate/sync/e2e/browser"
 	"github.com/qrgate/qrgate/sync/wire"
 )
 
@@ -41,4 +43,34 @@ func TestLooks(t *testing.T) {
 		t.Fatal(status)
 	}
 	w.Looks(t, nil, pagetest.Look{"event-off", "owner", at}, pagetest.Look{"pass-off", "owner", link})
+}
+
+// The page keeps itself up to date: the capacity stays beside who is inside, and what is
+// wrong with check-ins that arrive while somebody looks is said in words.
+func TestFiguresComeByThemselves(t *testing.T) {
+	w := newWorld(t)
+	at := w.open(w.tomorrow())
+	lan := &events.Guest{Category: 1, Details: events.Details{Name: "Lan", Phone: "+84905123456"}}
+	if err := w.events.Invite(t.Context(), "owner", 1, []*events.Guest{lan}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.events.Event(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := browser.Start(t).Open()
+	tab.Visit(w.URL + "/blank")
+	tab.Eval("fetch('/as/owner', {method: 'POST', body: new URLSearchParams()}).then(() => true)")
+	tab.Visit(w.URL + at)
+	tab.Eval("window.first = true")
+	w.tell(lan, "A1", wire.In, e.Starts)
+	tab.Wait("window.first && document.querySelector('.all td:last-child').textContent === '1 / 500'")
+	damaged := w.told[0]
+	damaged.Subject = qrgate.Subject{1}
+	w.told = append(w.told, damaged)
+	tab.Wait("!window.first && document.body.innerText.includes('1 lượt quét không mở được')")
+	for _, width := range []int{360, 768} {
+		tab.Look(width, 900, "light")
+		tab.ShootAll(fmt.Sprintf("unopened-%d", width))
+	}
 }
