@@ -198,7 +198,7 @@ func (d *drawing) startPage(m Manual) error {
 	}
 	y = d.guideHeading("6", "Đèn nói gì (dải màu: lúc đèn sáng; bên trái dài 6 giây, bên phải 10 giây, rồi lặp lại)", guideLeft, y+1, guideWidth)
 	y = d.lampTable(y)
-	if err := d.wallCodes(y + 1.2); err != nil {
+	if err := d.wallCodes(y + 0.8); err != nil {
 		return err
 	}
 	d.guideFoot(m)
@@ -308,7 +308,9 @@ func (d *drawing) lampTable(y float64) float64 {
 	}
 	y = max(atLeft, atRight) + 0.6
 	y = d.tight("Không đèn nào sáng quá hai phút: xem nguồn máy, nguồn đèn, dòng wired. Xanh sáng mãi: cắm lại nguồn, xem mạch đệm.", guideLeft, y, guideWidth)
-	return d.tight("Khi đang phục vụ, mất mạng: đèn vẫn như thường, máy vẫn nhận mã, có mạng thì tự gửi. Đưa mã mà đèn không đổi, hay đèn báo Đỏ 3: rút dây đầu đọc, cắm lại, đợi mười giây; chưa được thì ghi sổ giấy và gọi số ở cuối trang.", guideLeft, y, guideWidth)
+	y = d.tight("Khi đang phục vụ, mất mạng: đèn vẫn như thường, máy vẫn nhận mã, có mạng thì tự gửi. Đưa mã mà đèn không đổi, hay đèn báo Đỏ 3: rút dây đầu đọc, cắm lại, đợi mười giây; chưa được thì ghi sổ giấy và gọi số ở cuối trang.", guideLeft, y, guideWidth)
+	// What package device/bare writes while there is no page.
+	return d.tight("Màn hình hiện mã: M1 thiếu bộ nhớ, M2 trang không mở, M3 trang dừng, M4 thiếu chương trình, M5 chưa mở. Làm theo chữ ở đó.", guideLeft, y, guideWidth)
 }
 
 // cures is what to do about each trouble, in few words.
@@ -388,9 +390,9 @@ func (d *drawing) lampRow(l guide.Lamp, over time.Duration, means string, x, y, 
 
 // wallCodes draws the three codes that answer for whoever has no touch.
 func (d *drawing) wallCodes(y float64) error {
-	const side, height = 21.0, 32.4
+	const side, height = 21.0, 31.8
 	d.fill(amber, roundRect(guideLeft, y, guideWidth, height, 1.6))
-	d.set("Đưa MỘT mã trước đầu đọc; lấy tay che hai mã kia.", guideLeft+3, y+1.4, guideWidth-6, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: brown}, centre)
+	d.set("Đưa MỘT mã trước đầu đọc; lấy tay che hai mã kia.", guideLeft+3, y+1, guideWidth-6, 5, style{face: bold, size: guideSmall, least: guideSmall, colour: brown}, centre)
 	say := map[guide.Answer]string{guide.Yes: "đúng, thấy, nghe", guide.No: "sai, không thấy", guide.Next: "bỏ qua, đi tiếp"}
 	x := guideLeft + 4
 	for _, a := range guide.Answers() {
@@ -398,10 +400,10 @@ func (d *drawing) wallCodes(y float64) error {
 		if err != nil {
 			return err
 		}
-		d.code(sym, x+sym.margin(side), y+7.6, side)
+		d.code(sym, x+sym.margin(side), y+7, side)
 		tx := x + side + 2*sym.margin(side) + 1.5
-		d.middle(guide.Text(words.Vietnamese, a.Key()), tx, y+9.5, 26, 10, style{face: bold, size: 16 * pt, least: 11 * pt, colour: brown}, left)
-		d.set(say[a], tx, y+19, 26, 10, style{size: guideSmall, least: guideSmall, colour: brown}, left)
+		d.middle(guide.Text(words.Vietnamese, a.Key()), tx, y+8.9, 26, 10, style{face: bold, size: 16 * pt, least: 11 * pt, colour: brown}, left)
+		d.set(say[a], tx, y+18.4, 26, 10, style{size: guideSmall, least: guideSmall, colour: brown}, left)
 		x += 62
 	}
 	return nil

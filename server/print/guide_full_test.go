@@ -42,7 +42,8 @@ func TestGuideIsReadBack(t *testing.T) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
-	for _, want := range append(guide.Wired(), "+12 V NGUỒN ĐÈN", "+12 V NGUỒN KHÓA", "Người quản lý:", "Kỹ thuật:", "15 phút", "QRGATE-SYS") {
+	for _, want := range append(guide.Wired(), "+12 V NGUỒN ĐÈN", "+12 V NGUỒN KHÓA", "Người quản lý:", "Kỹ thuật:", "15 phút", "QRGATE-SYS",
+		"M1 thiếu", "M2 trang", "M3 trang", "M4 thiếu", "M5 chưa") {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q", want)
 		}
