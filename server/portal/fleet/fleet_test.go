@@ -142,7 +142,7 @@ func TestKioskPageSaysWhatTheBeatSays(t *testing.T) {
 	_, body, _ := w.Get("admin", "/thiet-bi/"+market)
 	for _, want := range []string{
 		"Trực tuyến", "1.4.2", "Raspberry Pi 4", "5f0c1b7a9d3e4f60", "83,9 °C", "Đang thiếu điện áp", "9 ngày", "Chưa đối chiếu", "± 38 ms", "3.120", "1 giờ 30 phút",
-		"3,1 MB", "Chỉ đọc được", "thẻ nhớ đến từ máy khác", "Gửi dữ liệu rác", "Camera quá tối", "64 %", "đưa gần hơn 1.204 lần, nghiêng tránh lóa 7 lần", "310 thẻ, bản 12", "serial-1: gửi dữ liệu rác",
+		"3,1 MB", "Chỉ đọc được", "thẻ nhớ đến từ máy khác", "Gửi dữ liệu rác", "Camera quá tối", "64 %", "đưa gần hơn: 1.204, nghiêng tránh lóa: 7", "310 thẻ, bản 12", "serial-1: gửi dữ liệu rác",
 		`id="chart-temperature-t"`, `id="chart-scans-t"`, "Mất kết nối",
 	} {
 		if !strings.Contains(body, want) {
