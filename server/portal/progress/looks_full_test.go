@@ -139,6 +139,10 @@ func TestLooks(t *testing.T) {
 			if wide := tab.Eval("document.documentElement.scrollWidth"); wide.(float64) > float64(size.width) {
 				t.Errorf("%s at %d px is %v px wide", page.name, size.width, wide)
 			}
+			cut := tab.Eval(`[...document.querySelectorAll(".progress-scroll")].filter(e => e.querySelectorAll("thead th").length < 5 && e.scrollWidth > e.clientWidth).map(e => e.innerText.slice(0, 80)).join("\n")`)
+			if cut != "" {
+				t.Errorf("%s at %d px cuts off a table of few columns: %s", page.name, size.width, cut)
+			}
 			small := tab.Eval(`[...document.querySelectorAll("main button, main .button, main input:not([type=hidden],[type=radio]), main select")]
 				.filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80)).join("\n")`)
 			if small != "" {

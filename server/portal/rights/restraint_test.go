@@ -74,6 +74,9 @@ func TestObjection(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	if strings.Contains(body, "Trả lời trước") || !strings.Contains(body, "Đã trả lời lúc") {
+		t.Error("a request that is done names its deadline beside when it was met")
+	}
 	if _, body, _ := w.get("hoa", at); strings.Contains(body, "bo-han-che") {
 		t.Error("a clerk may lift it")
 	} else if strings.Contains(strings.ToLower(body), "ca bệnh đang mở") {

@@ -441,6 +441,11 @@ func TestOverview(t *testing.T) {
 	if !strings.Contains(body, "26/11/2026") || !strings.Contains(body, "kiosk-0001") || !strings.Contains(body, "xac-nhan") {
 		t.Errorf("retention says %s", body)
 	}
+	for _, want := range []string{"bản sao này không còn dữ liệu", "thẻ nhớ của máy này đã bị hủy"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("a confirmation does not ask whether %q", want)
+		}
+	}
 	if _, body, _ := w.get("tra", "/bao-ve-du-lieu/luu-giu"); strings.Contains(body, "xac-nhan") {
 		t.Error("an auditor may confirm")
 	}

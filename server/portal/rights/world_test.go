@@ -130,6 +130,7 @@ func newWorld(t testing.TB) *world {
 			_, err := io.WriteString(rw, v.Notice())
 			return err
 		}},
+		page.Route{Pattern: "GET /blank", Allow: page.Anybody(), Handler: func(http.ResponseWriter, *http.Request, *page.View) error { return nil }},
 		page.Route{Pattern: "POST /as/{account}", Allow: page.Anybody(), Handler: func(rw http.ResponseWriter, r *http.Request, v *page.View) error {
 			if err := v.SignIn(r, r.PathValue("account"), r.FormValue("second") != "no", false); err != nil {
 				return err
