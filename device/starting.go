@@ -268,7 +268,7 @@ func makeNetworks(ctx context.Context, env environment) (end func()) {
 // is read-only, NetworkManager forgets them.
 func (c Config) useBootFile(ctx context.Context, log *slog.Logger) {
 	for _, fault := range c.bootFaults {
-		log.Warn("qrgate.txt", "fault", fault.EN)
+		log.Warn("mistake in the file on the boot partition", "fault", fault.EN)
 	}
 	networks := c.boot.Connections()
 	if len(networks) == 0 && c.boot.WiFi.SSID == "" || len(c.Start.nmcli) == 0 {
@@ -308,7 +308,7 @@ func (c Config) bootNotice(otherwise func() string) func() string {
 		disk := guide.Of(words.Vietnamese, guide.BadDisk.Key())
 		said = disk.Head + ". " + disk.Do
 	case len(c.bootFaults) > 0:
-		said = "qrgate.txt, " + c.bootFaults[0].VI
+		said = c.bootFaults[0].VI
 	default:
 		return otherwise
 	}

@@ -4,7 +4,7 @@
 // enrolment code where none can be shown.
 //
 //	f, faults := bootfile.Read("/boot/firmware/qrgate.txt")
-//	for _, fault := range faults { show(fault.VI) } // "Dòng 7: ..."
+//	for _, fault := range faults { show(fault.VI) } // "qrgate.txt, dòng 7: ..."
 //	for _, args := range f.Connections() { run(nmcli, args) }
 //
 // The promise: a mistake never hides. Each line that cannot be used is named with its
@@ -128,10 +128,10 @@ type parser struct {
 }
 
 func (p *parser) fault(line int, vi, en string) {
-	p.faults = append(p.faults, Fault{line, fmt.Sprintf("Dòng %d: %s", line, vi), fmt.Sprintf("line %d: %s", line, en)})
+	p.faults = append(p.faults, Fault{line, fmt.Sprintf("qrgate.txt, dòng %d: %s", line, vi), fmt.Sprintf("qrgate.txt, line %d: %s", line, en)})
 }
 
-// names are the keys, in the order in which a fault lists them.
+// names are the keys.
 var names = []string{"language", "address", "gateway", "dns", "wifi_name", "wifi_password", "wifi_hidden", "proxy", "apn", "apn_user", "apn_password", "sim_pin", "wired", "exit", "code"}
 
 func (p *parser) line(n int, line string) {
@@ -147,7 +147,7 @@ func (p *parser) line(n int, line string) {
 		p.fault(n, `thiếu dấu =. Viết như: address = 192.168.1.20/24`, `an = is missing. Write as: address = 192.168.1.20/24`)
 		return
 	case !slices.Contains(names, key):
-		p.fault(n, fmt.Sprintf("không có mục %s. Các mục là: %s.", shown(key), strings.Join(names, ", ")), fmt.Sprintf("there is no %s. There are: %s.", shown(key), strings.Join(names, ", ")))
+		p.fault(n, fmt.Sprintf("không có mục %s. Chép đúng tên từ các dòng mẫu có # trong tệp.", shown(key)), fmt.Sprintf("there is no %s. Copy the name from the file's lines with #.", shown(key)))
 		return
 	case p.set[key] != 0:
 		p.fault(n, fmt.Sprintf("mục %s đã có ở dòng %d. Xóa một dòng.", key, p.set[key]), fmt.Sprintf("%s stands in line %d already. Delete one.", key, p.set[key]))

@@ -100,7 +100,7 @@ func TestEachMistakeIsNamed(t *testing.T) {
 	} {
 		_, faults := bootfile.Parse([]byte(tt.line))
 		n := 1 + strings.Count(tt.line, "\n")
-		if len(faults) != 1 || faults[0].Line != n || !strings.Contains(faults[0].VI, tt.says) || !strings.HasPrefix(faults[0].VI, fmt.Sprintf("Dòng %d: ", n)) || !strings.HasPrefix(faults[0].EN, fmt.Sprintf("line %d: ", n)) {
+		if len(faults) != 1 || faults[0].Line != n || !strings.Contains(faults[0].VI, tt.says) || !strings.HasPrefix(faults[0].VI, fmt.Sprintf("qrgate.txt, dòng %d: ", n)) || !strings.HasPrefix(faults[0].EN, fmt.Sprintf("qrgate.txt, line %d: ", n)) {
 			t.Errorf("Parse(%q) has faults %v, want one of line %d that says %q", tt.line, faults, n, tt.says)
 		}
 	}

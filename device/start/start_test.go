@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/qrgate/qrgate/device/bootfile"
 	"github.com/qrgate/qrgate/device/dist"
 	"github.com/qrgate/qrgate/device/enrolment"
 	"github.com/qrgate/qrgate/device/start"
@@ -178,8 +179,14 @@ func views() map[string]start.View {
 		w := start.Walk{Step: guide.Network, Lang: words.Vietnamese}
 		all["trouble-"+trouble.String()] = w.Look(start.Situation{Trouble: trouble})
 	}
-	faults := []string{`Dòng 12: không hiểu "adress". Các tên được dùng có trong tệp mẫu. / Line 12: "adress" is not known.`}
-	all["file"] = start.Begin().Look(start.Situation{Trouble: guide.BadFile, Faults: faults})
+	_, found := bootfile.Parse([]byte(strings.Repeat("\n", 11) + "adress = 192.168.1.20/24"))
+	all["file"] = start.Begin().Look(start.Situation{Trouble: guide.BadFile, Faults: []string{found[0].String()}})
+	_, found = bootfile.Parse([]byte("adress = 192.168.1.20/24\nlanguage = fr\nwired = lamp\nproxy = 10.0.0.1\ncode = QGE1\nsim_pin = 1\n"))
+	var faults []string
+	for _, f := range found {
+		faults = append(faults, f.String())
+	}
+	all["file-many"] = start.Begin().Look(start.Situation{Trouble: guide.BadFile, Faults: faults})
 	for _, stage := range enrolment.Stages() {
 		w := start.Walk{Step: guide.Enrol, Lang: words.Vietnamese}
 		status := enrolment.Status{Stage: stage}

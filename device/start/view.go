@@ -59,7 +59,7 @@ func (w Walk) langs() [2]words.Lang {
 
 // Look returns what is said of a walk.
 func (w Walk) Look(s Situation) View {
-	v := View{About: w.Step.String(), Step: int(w.Step), signal: panel.Step(int(w.Step)), Faults: s.Faults}
+	v := View{About: w.Step.String(), Step: int(w.Step), signal: panel.Step(int(w.Step)), Faults: s.faults()}
 	key := w.Step.Key()
 	switch {
 	case s.Trouble == guide.BadDisk && s.Enrolment.Stage == enrolment.Closed:
@@ -101,6 +101,16 @@ func (w Walk) Look(s Situation) View {
 		v.signal, v.line = panel.Trouble(int(s.Trouble)), string(s.Trouble.Key())
 	}
 	return v
+}
+
+// faults returns the first fault of the file, and how many more there are: all of them
+// would cover what is asked, and whoever mends one sees the next.
+func (s Situation) faults() []string {
+	if len(s.Faults) < 2 {
+		return s.Faults
+	}
+	more := strconv.Itoa(len(s.Faults) - 1)
+	return []string{s.Faults[0] + " (" + guide.Text(words.Vietnamese, guide.MoreKey, "n", more) + " / " + guide.Text(words.English, guide.MoreKey, "n", more) + ")"}
 }
 
 // together keeps what a code is called on one line.

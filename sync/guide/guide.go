@@ -123,6 +123,7 @@ const (
 	HintKey   words.Key = "answer.hint" // how to answer
 	StepOfKey words.Key = "step.of"     // placeholders "step" and "steps"
 	FailedKey words.Key = "failed"      // tests that were left; placeholder "what"
+	MoreKey   words.Key = "file.more"   // mistakes of the file that are not shown; placeholder "n"
 
 	// AwaitedKey is said, and lamps show it, where no screen has the four words: the server
 	// has signed that it waits for the key of this machine. Whoever asked with another key
