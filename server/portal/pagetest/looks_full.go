@@ -16,8 +16,8 @@ import (
 type Look [3]string
 
 // Looks reports what is wrong with how pages look: each fits phones, tablets and desks,
-// in both schemes and languages; nothing is too small to touch; the browser complains
-// of nothing, nor does axe-core of anything serious. Pictures are left among the test's
+// in both schemes and languages; nothing is too small to touch and no date is broken in
+// two; the browser complains of nothing, nor does axe-core of anything serious. Pictures are left among the test's
 // artifacts. before, if it is not nil, is called before each page.
 func (w *World) Looks(t *testing.T, before func(Look), pages ...Look) {
 	t.Helper()
@@ -51,6 +51,15 @@ func (w *World) Looks(t *testing.T, before func(Look), pages ...Look) {
 				.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80)).join("\n")`)
 			if small != "" {
 				t.Errorf("%s at %d px is too small to touch: %s", name, size.width, small)
+			}
+			broken := tab.Eval(`[...document.querySelectorAll("main *")].flatMap((e) => [...e.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE)).flatMap((n) => [...n.data.matchAll(/\d\d\/\d\d\/\d{4}/g)].filter((m) => {
+				const date = document.createRange();
+				date.setStart(n, m.index);
+				date.setEnd(n, m.index + m[0].length);
+				return new Set([...date.getClientRects()].map((b) => Math.round(b.top))).size > 1;
+			}).map((m) => m[0] + " in " + n.parentElement.outerHTML.slice(0, 80))).slice(0, 5).join("\n")`)
+			if broken != "" {
+				t.Errorf("%s at %d px breaks a date in two: %s", name, size.width, broken)
 			}
 			tab.Eval(string(axe) + ";0")
 			found := tab.Eval(`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.filter((v) => v.impact == "serious" || v.impact == "critical")

@@ -56,6 +56,7 @@ func TestLooks(t *testing.T) {
 	}
 	w.needed.Store(uint64(hoa))
 	w.post("lan", access+"/tai-ve", url.Values{"version": {"1"}, "dang": {"json"}})
+	w.post("tra", "/bao-ve-du-lieu/nhat-ky", nil)
 	w.exec("UPDATE audit SET note = note || '.' WHERE link = 3")
 	w.post("tra", "/bao-ve-du-lieu/nhat-ky", nil)
 	shown.Looks(t, nil, pagetest.Look{"home", "lan", "/bao-ve-du-lieu"}, pagetest.Look{"looks", "lan", "/bao-ve-du-lieu/tra-cuu"},
