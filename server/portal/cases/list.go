@@ -3,6 +3,7 @@ package cases
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,10 +124,10 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, v *page.View) error
 	d.From, d.To = no*casesPerPage+1, no*casesPerPage+len(rows)
 	at := "/ca-benh?xem=" + d.View + "&trang="
 	if no > 0 {
-		d.Before = at + page.Number(no)
+		d.Before = at + strconv.Itoa(no)
 	}
 	if d.To < d.All {
-		d.After = at + page.Number(no+2)
+		d.After = at + strconv.Itoa(no+2)
 	}
 	for _, c := range rows {
 		by, err := p.accountName(ctx, v, c.OpenedBy)
