@@ -27,6 +27,9 @@ const (
 	standFor = 20 * time.Second
 	// standLook is how often it is tried whether the disk takes a write again.
 	standLook = 5 * time.Second
+	// standSave is for how long it may then fail to take who was let in: the ledger may have
+	// room for those who come, and one damaged file must not keep them from it.
+	standSave = 5 * time.Minute
 )
 
 // standIn has the door go on without its ledger: nobody is recorded, and everybody is let in
@@ -72,9 +75,10 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 }
 
 // untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes and
-// has taken who was let in. A program that has not read its ledger yet is not ready, and no
+// has taken who was let in, or would not within standSave. A program that has not read its ledger yet is not ready, and no
 // version has proven itself by that: it asks to be waited for.
 func untilWritable(ctx context.Context, dir string, unrecorded *amber.Account, cause error, notify *board.Notifier) error {
+	var writable time.Time
 	for wait := standFor; ; wait = standLook {
 		_ = notify.Extend(workTime)
 		select {
@@ -82,7 +86,14 @@ func untilWritable(ctx context.Context, dir string, unrecorded *amber.Account, c
 			return nil
 		case <-time.After(wait):
 		}
-		if tryDisk(dir) == nil && unrecorded.Save() == nil {
+		if tryDisk(dir) != nil {
+			writable = time.Time{}
+			continue
+		}
+		if writable.IsZero() {
+			writable = time.Now()
+		}
+		if unrecorded.Save() == nil || time.Since(writable) >= standSave {
 			return cause
 		}
 	}

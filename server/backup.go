@@ -103,6 +103,9 @@ func verifyBackup(ctx context.Context, env environment, f io.Reader, keys string
 		return err
 	}
 	printReport(env.out, report)
+	if len(report.GivenUp) > 0 {
+		fmt.Fprintf(env.out, "The keys of %s were given up: what kiosks hold of these days they keep for those to whom the order New ledger is still to come.\n", listed(report.GivenUp))
+	}
 	days, err := unopened(env.config, keys, report)
 	if err != nil {
 		return err

@@ -90,12 +90,16 @@ func (c Config) missingKeys() (missing []string) {
 
 // errNoCopy says of which days kiosks forget nothing, and what to do.
 func errNoCopy(days []qrgate.Day, dir, path string) error {
+	if dir == "" {
+		return fmt.Errorf("the backup is whole, but nobody could open its check-ins without the keys of %s, which have no copy: kiosks keep them. %s. Then run backup, and verify this backup again", listed(days), nameCopies(path))
+	}
+	return fmt.Errorf("the backup is whole, but nobody could open its check-ins with the copies of keys in %s, which lack those of %s: kiosks keep them. Run backup, or copy the keys there, and verify this backup again", dir, listed(days))
+}
+
+func listed(days []qrgate.Day) string {
 	var said []string
 	for _, d := range days {
 		said = append(said, d.String())
 	}
-	if dir == "" {
-		return fmt.Errorf("the backup is whole, but nobody could open its check-ins without the keys of %s, which have no copy: kiosks keep them. %s. Then run backup, and verify this backup again", strings.Join(said, ", "), nameCopies(path))
-	}
-	return fmt.Errorf("the backup is whole, but nobody could open its check-ins with the copies of keys in %s, which lack those of %s: kiosks keep them. Run backup, or copy the keys there, and verify this backup again", dir, strings.Join(said, ", "))
+	return strings.Join(said, ", ")
 }

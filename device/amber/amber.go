@@ -121,6 +121,9 @@ func (a *Account) Begin(q *outbox.Queue) error {
 	if err := a.strike(q); err != nil {
 		return fmt.Errorf("amber: %w", err)
 	}
+	if err := a.settle(q); err != nil {
+		return fmt.Errorf("amber: %w", err)
+	}
 	a.follow(q.Stats())
 	// One record gives a boot its place before this one; the rest may come at any time.
 	placed := map[when.Boot]bool{a.boot: true}
@@ -138,19 +141,25 @@ func (a *Account) Begin(q *outbox.Queue) error {
 		}
 		rest = append(rest, h)
 	}
-	a.is.People, a.changed = rest, true
+	if len(rest) < len(a.is.People) {
+		a.is.People, a.changed = rest, true
+	}
 	a.lose(func(h wire.Header) bool { return !placed[h.Boot] })
 	return nil
 }
 
 // strike takes out whose record is in the ledger, though a power cut came before that was
-// written down.
+// written down. An epoch that is not the file's may have carried it over.
 func (a *Account) strike(q *outbox.Queue) error {
 	s := q.Stats()
-	if len(a.is.People) == 0 || a.is.Epoch != s.Epoch {
+	if len(a.is.People) == 0 {
 		return nil
 	}
-	for from := a.is.After + 1; from <= s.Last; {
+	from := s.First
+	if a.is.Epoch == s.Epoch {
+		from = a.is.After + 1
+	}
+	for from <= s.Last {
 		run, err := q.Peek(from, wire.MaxBatchRecords)
 		if err != nil || len(run.Records) == 0 {
 			return err
@@ -161,11 +170,31 @@ func (a *Account) strike(q *outbox.Queue) error {
 				continue
 			}
 			if i := slices.IndexFunc(a.is.People, func(p wire.Header) bool { return p.Boot == h.Boot && p.Since == h.Since }); i >= 0 {
-				a.is.People = slices.Delete(a.is.People, i, i+1)
+				a.is.People, a.changed = slices.Delete(a.is.People, i, i+1), true
 			}
 		}
 		from = run.End() + 1
 	}
+	return nil
+}
+
+// settle has people who came while no ledger could be opened wait for this one, if its epoch
+// began before this boot: else its first record is of this boot, or all that it holds.
+func (a *Account) settle(q *outbox.Queue) error {
+	if a.is.Epoch != (wire.Epoch{}) {
+		return nil
+	}
+	s := q.Stats()
+	for _, seq := range []uint64{s.First, s.Last} {
+		run, err := q.Peek(seq, 1)
+		if err != nil || len(run.Records) == 0 {
+			return err
+		}
+		if _, h, err := wire.DecodeRecord(run.Records[0]); err != nil || h.Boot == a.boot {
+			return err
+		}
+	}
+	a.is.Epoch, a.is.After = s.Epoch, s.Last
 	return nil
 }
 

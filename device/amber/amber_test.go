@@ -274,6 +274,75 @@ func TestAnEpochThatBeginsMeanwhile(t *testing.T) {
 	}
 }
 
+// Who came while no ledger could be opened has a place in one that began before them, and
+// none in one that begins in the next boot.
+func TestNoLedgerAtAll(t *testing.T) {
+	for name, tt := range map[string]struct {
+		happens func(d *door)
+		want    []row
+		lost    uint64
+	}{
+		"the same ledger": {func(*door) {}, []row{{1, 5, wire.Admitted}, {1, 1000, wire.Unrecorded}, {1, 2000, wire.Unrecorded}}, 0},
+		"another epoch": {func(d *door) {
+			if err := d.queue.NewEpoch(wire.OpenedOrder); err != nil {
+				d.t.Fatal(err)
+			}
+		}, []row{{1, 5, wire.Admitted}}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, 0)
+			d.boot = when.Boot{1}
+			if err := d.checkIn(5); err != nil {
+				t.Fatal(err)
+			}
+			d.is = amber.Open(d.path, d.boot, slog.New(slog.DiscardHandler))
+			d.letIn(1000, 2000)
+			if err := d.is.Save(); err != nil {
+				t.Fatal(err)
+			}
+			d.boot = when.Boot{2}
+			tt.happens(d)
+			d.start(2)
+			d.run()
+			d.want(name, tt.want...)
+			if n := d.is.Lost(); n != tt.lost {
+				t.Errorf("Lost() = %d, want %d", n, tt.lost)
+			}
+		})
+	}
+}
+
+// An epoch that begins before it is written down whose record was put carries that record
+// over.
+func TestARecordThatWasCarriedOver(t *testing.T) {
+	for _, boot := range []byte{1, 2} {
+		d := newDoor(t, 0)
+		d.start(1)
+		d.letIn(1000, 2000)
+		if err := d.is.Save(); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadFile(d.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.run()
+		if err := os.WriteFile(d.path, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.boot = when.Boot{boot}
+		if err := d.queue.NewEpoch(wire.OpenedSalvage); err != nil {
+			t.Fatal(err)
+		}
+		d.start(boot)
+		d.run()
+		d.want("carried over", row{1, 1000, wire.Unrecorded}, row{1, 2000, wire.Unrecorded})
+		if n := d.is.Lost(); n != 0 {
+			t.Errorf("in boot %d: Lost() = %d", boot, n)
+		}
+	}
+}
+
 func TestADamagedFileIsNobody(t *testing.T) {
 	d := newDoor(t, 0)
 	d.start(1)

@@ -84,17 +84,15 @@ func openPhones(path string, now time.Time, log *slog.Logger) (*phones, error) {
 	return p, nil
 }
 
-var errDamaged = errors.New("guard: telephones: damaged")
-
 // readPhones reads the file's content, which a bad disk may have changed.
 func readPhones(b []byte) ([]*phone, error) {
 	var all []*phone
 	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, err
 	}
 	for _, one := range all {
 		if one == nil || len(one.Secret) != sha256.Size || len(one.PIN) != hashSize || len(one.Salt) != 16 || one.Wrong < 0 {
-			return nil, errDamaged
+			return nil, errors.New("a telephone without all of its keys")
 		}
 	}
 	return all[:min(len(all), MaxPhones)], nil

@@ -105,7 +105,7 @@ type intake struct {
 	batches, checkins, repeated, rejected, late, forks, scattered uint64
 	visits, again                                                 uint64
 
-	twice []known // check-ins that may be stored already
+	twice []retold // check-ins that may be stored already
 
 	scans   [2][]int64 // when rows were scanned, of live batches and of backlog
 	backlog int        // which of them the batch at hand is
@@ -341,8 +341,11 @@ func (k *intake) written(r *record, under *store.Epoch) (*store.Epoch, error) {
 func (k *intake) homeless(r *record, under *store.Epoch) bool {
 	e, err := k.written(r, under)
 	if err == nil && r.reject == wire.NoReason {
-		if err = e.Boot(r.header.Boot); err == nil && r.header.Kind == wire.KindCheckin {
+		if r.header.Kind == wire.KindCheckin {
 			err = under.Book.Gate(r.header.Gate)
+		}
+		if err == nil { // at last: a boot that has a number is to have a row
+			err = e.Boot(r.header.Boot)
 		}
 	}
 	return errors.Is(err, qrgate.ErrInvalid)
@@ -446,7 +449,7 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 		}
 		row.Subject = &subject
 		if row.Twice {
-			k.twice = append(k.twice, known{row, who})
+			k.twice = append(k.twice, retold{row, who})
 		}
 	}
 	k.scans[k.backlog] = append(k.scans[k.backlog], bounds.Latest)
@@ -454,8 +457,8 @@ func (k *intake) enter(r *record, under *store.Epoch, seq uint64, came bool) err
 	return nil
 }
 
-// A known is a check-in of which the kiosk says who it is.
-type known struct {
+// A retold check-in is one that came again, with who it is.
+type retold struct {
 	row store.Row
 	who person
 }

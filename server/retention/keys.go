@@ -40,7 +40,7 @@ func (k *Keeper) GiveUp(ctx context.Context, by string, day qrgate.Day) error {
 	}
 	err := k.Vault.Renew(day)
 	if err == nil {
-		err = k.Store.Write(ctx, func(t store.Tx) error { return t.Audit(by, "give up day", "day "+day.String(), "") })
+		err = k.Store.Write(ctx, func(t store.Tx) error { return t.Audit(by, store.GaveUpDay, "day "+day.String(), "") })
 	}
 	if err != nil {
 		return fmt.Errorf("retention: give up day %s: %w", day, err)

@@ -212,6 +212,40 @@ func testBackupAndRestore(t *testing.T, from, to engine) {
 	}
 }
 
+// A day that was given up has two keys, and some of its check-ins are known to kiosks
+// alone: a backup counts as verified, and of that day nothing is safe.
+func TestMarkSafeOfADayGivenUp(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		ctx := context.Background()
+		s := open(t, e.dsn(t))
+		k := addKiosk(t, s, "gate-0001")
+		k.scans(dawn, 20)
+		next := dawn.AddDate(0, 0, 1)
+		k.scans(next, 20)
+		intake(t, s, dawn, k.batch(k.id, 1, 20))
+		intake(t, s, next.Add(time.Hour), k.batch(k.id, 21, 20))
+		day := qrgate.DayOf(next)
+		for _, lost := range []qrgate.Day{day, day, day - 30} {
+			if err := s.Write(ctx, func(t store.Tx) error { return t.Audit("", store.GaveUpDay, "day "+lost.String(), "") }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report := verify(t, backup(t, s))
+		if _, asked := report.Subjects()[day]; asked || !slices.Equal(report.GivenUp, []qrgate.Day{day}) {
+			t.Errorf("given up %v, subjects of %v", report.GivenUp, report.Subjects())
+		}
+		if err := s.MarkSafe(ctx, report); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := safeOf(t, s, k.id, k.epoch); got < 20 || got > 25 {
+			t.Errorf("safe up to %d, want what came before that day", got)
+		}
+		if all, err := s.Backups(ctx); err != nil || len(all) != 1 || all[0].Verified.IsZero() {
+			t.Errorf("backups are %+v, %v, want one that is verified", all, err)
+		}
+	})
+}
+
 // What nobody could open is not safe: of each epoch all from its first check-in on that
 // holds somebody on a day without a key. Records that another epoch has brought are under
 // the numbers of their own, so of that other one nothing is.

@@ -80,7 +80,7 @@ func wrap(step string, err error) error {
 func (t *Intake) redate(b *Book) error {
 	read, change := redateRead, redateChange
 	for range redateBoots {
-		if more, err := t.redateBoot(b, &read, &change); err != nil || !more {
+		if ended, err := t.redateBoot(b, &read, &change); err != nil || !ended {
 			return err
 		}
 	}

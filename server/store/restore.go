@@ -25,7 +25,8 @@ type BackupReport struct {
 	Generation uint64
 	Made       int64 // Unix milliseconds
 	Rows       uint64
-	Digest     []byte // SHA-256 of its content
+	Digest     []byte       // SHA-256 of its content
+	GivenUp    []qrgate.Day // held by it, of which kiosks forget nothing by it: see [GaveUpDay]
 
 	safe     []safePoint
 	subjects map[qrgate.Day][2]qrgate.Subject
@@ -58,6 +59,13 @@ func (r BackupReport) Without(days []qrgate.Day) BackupReport {
 	if len(days) == 0 {
 		return r
 	}
+	r = r.before(days)
+	r.part = true
+	return r
+}
+
+// before leaves of each epoch what comes before its first check-in of these days.
+func (r BackupReport) before(days []qrgate.Day) BackupReport {
 	ends, kiosks := map[int64]uint64{}, map[int64]bool{}
 	for _, f := range r.firsts {
 		if slices.Contains(days, f.day) {
@@ -68,7 +76,7 @@ func (r BackupReport) Without(days []qrgate.Day) BackupReport {
 		}
 	}
 	all := r.safe
-	r.safe, r.part = nil, true
+	r.safe = nil
 	for _, p := range all {
 		if p.carried && kiosks[p.epochNo/epochsPerKiosk] {
 			continue
@@ -123,7 +131,40 @@ func verifyBackup(ctx context.Context, r io.Reader, dir string) (report BackupRe
 	if report.safe, err = s.safePoints(ctx); err != nil {
 		return report, err
 	}
-	return report, s.whose(ctx, &report)
+	if err := s.whose(ctx, &report); err != nil {
+		return report, err
+	}
+	if report.GivenUp, err = s.givenUp(ctx, report.subjects); err != nil {
+		return report, err
+	}
+	for _, day := range report.GivenUp {
+		delete(report.subjects, day)
+	}
+	return report.before(report.GivenUp), nil
+}
+
+// GaveUpDay is the audit's word for a day whose key was lost for good; its object is "day "
+// and the day. Such a day has two keys: two of its subjects do not tell whether the rest
+// can be opened, and who came before is known to kiosks alone, as long as they hold it.
+const GaveUpDay = "give up day"
+
+// givenUp returns which of the days were given up.
+func (s *Store) givenUp(ctx context.Context, of map[qrgate.Day][2]qrgate.Subject) (days []qrgate.Day, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var object string
+		if err := r.Scan(&object); err != nil {
+			return err
+		}
+		day, err := qrgate.ParseDay(strings.TrimPrefix(object, "day "))
+		if err != nil {
+			return err
+		}
+		if _, held := of[day]; held {
+			days = append(days, day)
+		}
+		return nil
+	}, "SELECT DISTINCT object FROM audit WHERE action = ? ORDER BY object", GaveUpDay)
+	return days, err
 }
 
 // whose says of which days there are check-ins that hold somebody, and where they begin.

@@ -327,14 +327,17 @@ func (v *view) days() (r dayRange, err error) {
 
 // Whoever received nothing since a moment has nothing of that moment: what is
 // later than its arrival is not believed.
-var desksAt = func() map[bool]texts {
-	all := map[bool]texts{}
+var desksAt, bootsAt = func() (desks, boots map[bool]texts) {
+	desks, boots = map[bool]texts{}, map[bool]texts{}
 	for named, where := range map[bool]string{false: "g.place_no = ? AND g.place_no > 0", true: "g.place = ? AND g.place_no = 0"} {
-		q := `SELECT k.id, e.no, e.epoch, e.strayed, g.no, g.place, g.place_no, g.gate FROM gates g JOIN kiosks k ON k.no = g.kiosk_no
-			JOIN epochs e ON e.kiosk_no = g.kiosk_no WHERE ` + where + " AND e.received >= ?"
-		all[named] = byDialect(q, q)
+		const from = " FROM gates g JOIN kiosks k ON k.no = g.kiosk_no JOIN epochs e ON e.kiosk_no = g.kiosk_no WHERE "
+		where = from + where + " AND e.received >= ?"
+		q := "SELECT k.id, e.no, e.epoch, e.strayed, g.no, g.place, g.place_no, g.gate" + where
+		desks[named] = byDialect(q, q)
+		q = "SELECT epoch_no, no, boot FROM boots WHERE epoch_no IN (SELECT e.no" + where + ")"
+		boots[named] = byDialect(q, q)
 	}
-	return all
+	return desks, boots
 }()
 
 // desks returns the gates of a place that may have check-ins of a moment or after.
@@ -360,12 +363,22 @@ func (v *view) desks(at qrgate.Spot, from int64) (map[deskNo]*desk, error) {
 		all[no] = &k
 		return nil
 	}, desksAt[at.No == 0][v.s.dialect], place, from)
-	for epoch := range boots {
-		if err == nil {
-			err = v.bootsOf(epoch, boots[epoch])
-		}
+	if err != nil || len(all) == 0 {
+		return nil, err
 	}
+	err = v.each(func(r *sql.Rows) error {
+		var epoch, no int64
+		var boot []byte
+		err := r.Scan(&epoch, &no, &boot)
+		boots[epoch][no] = bootOfBytes(boot)
+		return err
+	}, bootsAt[at.No == 0][v.s.dialect], place, from)
 	return all, err
+}
+
+func bootOfBytes(column []byte) (b when.Boot) {
+	copy(b[:], column)
+	return b
 }
 
 var bootsOfEpoch = byDialect("SELECT no, boot FROM boots WHERE epoch_no = ?", "SELECT no, boot FROM boots WHERE epoch_no = ?")
@@ -377,9 +390,7 @@ func (v *view) bootsOf(epochNo int64, to map[int64]when.Boot) error {
 		if err := r.Scan(&no, &boot); err != nil {
 			return err
 		}
-		var b when.Boot
-		copy(b[:], boot)
-		to[no] = b
+		to[no] = bootOfBytes(boot)
 		return nil
 	}, bootsOfEpoch[v.s.dialect], epochNo)
 }

@@ -66,7 +66,8 @@ type Delivery struct {
 	Since int64
 	// Holds is how many records it last said that it still has, Missing how many
 	// never came although later ones did, Lost how many it says it lost, and
-	// Unrecorded how many people it let in without writing them down.
+	// Unrecorded how many people it let in without writing them down since it started;
+	// most get a record without a name once it can, and are among Scans.Amber then.
 	Holds, Missing, Lost, Unrecorded uint64
 	Forked                           bool
 	Scans                            Scans // of the trace; zero if nothing was read of it

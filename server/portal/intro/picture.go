@@ -18,7 +18,7 @@ import (
 const (
 	maxPicture = 8 << 20    // bytes of what is sent
 	maxPixels  = 40_000_000 // of what is sent, looked at before it is decoded
-	maxScans   = 300        // of a JPEG: cameras make ten, and what lies behind it may look like more
+	maxScans   = 40         // of a JPEG of so many pixels, of fewer more: cameras make ten, and a film behind it looks like a hundred
 	maxSide    = 1600       // pixels of what is kept
 	maxKept    = 100_000    // bytes of what is kept
 )
@@ -40,7 +40,7 @@ var drawing = make(chan struct{}, 1)
 // upright, and with nothing of what else stood in the file: where and when it was
 // taken and by which device.
 func Shrink(ctx context.Context, file []byte) (kept []byte, width, height int, err error) {
-	c, _, err := image.DecodeConfig(bytes.NewReader(file))
+	c, kind, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil || c.Width < 1 || c.Height < 1 {
 		return nil, 0, 0, errNoPicture
 	}
@@ -49,7 +49,7 @@ func Shrink(ctx context.Context, file []byte) (kept []byte, width, height int, e
 	}
 	// Each scan of a JPEG goes over all pixels and may have fifty bytes: a file of 8 MB
 	// would take hours.
-	if bytes.Count(file, []byte(startOfScan)) > maxScans {
+	if kind == "jpeg" && bytes.Count(file, []byte(startOfScan)) > maxScans*maxPixels/(c.Width*c.Height) {
 		return nil, 0, 0, errNoPicture
 	}
 	select {

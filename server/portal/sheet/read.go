@@ -239,10 +239,15 @@ func (f *Form) unpacks(body []byte) error {
 				return ErrRows
 			}
 		}
-		for _, said := range encoding.FindAllSubmatch(text, -1) {
-			if !strings.EqualFold(string(said[1]), "utf-8") {
+		for { // not all at once: there may be millions
+			said := encoding.FindSubmatchIndex(text)
+			if said == nil {
+				break
+			}
+			if !strings.EqualFold(string(text[said[2]:said[3]]), "utf-8") {
 				return ErrLetters
 			}
+			text = text[said[1]:]
 		}
 	}
 	return nil

@@ -22,12 +22,15 @@ type message struct {
 	Direction string   `json:"direction"` // in, out
 	Phone     string   `json:"phone"`
 	Name      string   `json:"name"`
-	Account   bool     `json:"account"` // who is signed in, if that is whom the address names
+	Account   bool     `json:"account"` // who is signed in, if that is whom accountHeader names
 	Others    int      `json:"others"`
 	Names     []string `json:"names"`
 	Said      int64    `json:"said"` // Unix milliseconds by the phone's clock: when it happened
 	Sent      int64    `json:"sent"` // and when it was sent
 }
+
+// accountHeader names the account that a visit is of.
+const accountHeader = "Qrgate-Account"
 
 // A reply is what the script is answered.
 type reply struct {
@@ -94,9 +97,9 @@ func (p *Pages) takeJSON(w http.ResponseWriter, r *http.Request, v *page.View) (
 		fieldPhone: {m.Phone}, fieldName: {m.Name}, fieldOthers: {strconv.Itoa(m.Others)}, fieldNames: {strings.Join(m.Names, "\n")}, fieldDirection: {m.Direction},
 	})
 	if m.Account {
-		// Which it is stands in the address: an earlier release knows no such field, and
-		// would refuse the visit for good.
-		f.Values.Set(fieldAccount, cmp.Or(r.URL.Query().Get(fieldAccount), "1"))
+		// Which it is stands in a header: an earlier release knows no such field, and would
+		// refuse the visit for good.
+		f.Values.Set(fieldAccount, cmp.Or(r.Header.Get(accountHeader), "1"))
 	}
 	visit, err := p.read(r.Context(), v, at, f)
 	if err != nil {

@@ -430,7 +430,7 @@ func TestAnotherAccount(t *testing.T) {
 	}
 	send := func(phone string) (int, string) {
 		m := `{"key":"AAECAwQFBgcICQoLDA0ODw","direction":"in","account":true,"phone":"` + phone + `","name":"Lan"}`
-		resp, body := s.ask("POST", "/p/"+s.code+"/gui?account="+lan.ID, strings.NewReader(m), "Cookie", cookie, "Content-Type", "application/json")
+		resp, body := s.ask("POST", "/p/"+s.code+"/gui", strings.NewReader(m), "Qrgate-Account", lan.ID, "Cookie", cookie, "Content-Type", "application/json")
 		return resp.StatusCode, body
 	}
 	if status, body := send(""); status != 422 || !strings.Contains(body, "fields") {

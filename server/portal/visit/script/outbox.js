@@ -39,10 +39,9 @@ const outbox = (() => {
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), patience);
     try {
-      const of = visit.account ? "?account=" + encodeURIComponent(visit.account) : "";
-      const r = await fetch("/p/" + visit.code + "/gui" + of, {
+      const r = await fetch("/p/" + visit.code + "/gui", {
         method: "POST", credentials: "same-origin", redirect: "error", signal: stop.signal,
-        headers: { "Content-Type": "application/json" },
+        headers: { "Content-Type": "application/json", ...(visit.account && { "Qrgate-Account": visit.account }) },
         body: JSON.stringify({ ...visit.body, key: visit.key, said: visit.at, sent: Date.now() }),
       });
       return await r.json();
