@@ -64,10 +64,10 @@ func TestEveryStateIsReadOnEveryScreen(t *testing.T) {
 	chromium := browser.Start(t)
 	s := screen.New(fullOptions, quietLog)
 	srv := serve(t, s, newDoor())
+	tab := chromium.Open() // one: each has a stream of events, and a browser no more than six connections to a server
 	for _, size := range sizes {
 		name := fmt.Sprintf("%dx%d", size[0], size[1])
 		mm := 7 * 25.4 / math.Hypot(float64(size[0]), float64(size[1]))
-		tab := chromium.Open()
 		tab.Look(size[0], size[1], "light")
 		tab.Visit(srv.URL + "/")
 		tab.Wait(`document.fonts.status === "loaded"`)
