@@ -75,8 +75,9 @@ func standIn(ctx context.Context, own Config, id *agent.Identity, lamps adjustab
 }
 
 // untilWritable returns nil when ctx ends, and cause once the disk of dir takes writes and
-// has taken who was let in, or would not within standSave. A program that has not read its ledger yet is not ready, and no
-// version has proven itself by that: it asks to be waited for.
+// has taken who was let in, or would not within standSave. A program that has not read its
+// ledger yet is not ready, and no version has proven itself by that: it asks to be waited
+// for.
 func untilWritable(ctx context.Context, dir string, unrecorded *amber.Account, cause error, notify *board.Notifier) error {
 	var writable time.Time
 	for wait := standFor; ; wait = standLook {

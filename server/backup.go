@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/store"
 )
@@ -63,7 +64,7 @@ func backup(ctx context.Context, env environment) error {
 	if err := os.Link(f.Name(), path); err != nil { // unlike a rename it replaces nothing
 		return err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	// Now, for it holds check-ins of whose day the key was new.
@@ -74,14 +75,6 @@ func backup(ctx context.Context, env environment) error {
 	}
 	fmt.Fprintf(env.out, "%s\nNow check it, best on another machine: qrgate-server verify-backup %s\n", path, path)
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // verifyFlags makes the command that reads a backup to its end and then lets kiosks

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/enrol"
 	"github.com/qrgate/qrgate/server/qrgate"
 	"github.com/qrgate/qrgate/server/retention"
@@ -238,7 +239,7 @@ func writeNew(path string, content []byte) error {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+	return errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(filepath.Dir(path)))
 }
 
 // verifyProof needs no database: it can be asked years later.

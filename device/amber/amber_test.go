@@ -61,6 +61,19 @@ func (d *door) letIn(since ...int64) {
 	}
 }
 
+// save has who waits on disk, and returns what is there.
+func (d *door) save() []byte {
+	d.t.Helper()
+	if err := d.is.Save(); err != nil {
+		d.t.Fatal(err)
+	}
+	b, err := os.ReadFile(d.path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return b
+}
+
 // checkIn records somebody.
 func (d *door) checkIn(since int64) error {
 	_, err := d.queue.Put(func(_ wire.Epoch, seq uint64) (wire.Record, wire.Context, error) {
@@ -182,13 +195,7 @@ func TestAPowerCutGivesNobodyTwoRecords(t *testing.T) {
 	d := newDoor(t, 0)
 	d.start(1)
 	d.letIn(1000, 2000, 2000)
-	if err := d.is.Save(); err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadFile(d.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := d.save()
 	if err := d.checkIn(2500); err != nil {
 		t.Fatal(err)
 	}
@@ -210,9 +217,7 @@ func TestAnEarlierBootIsPutBeforeThisOne(t *testing.T) {
 	d := newDoor(t, 0)
 	d.start(1)
 	d.letIn(1000, 2000)
-	if err := d.is.Save(); err != nil {
-		t.Fatal(err)
-	}
+	d.save()
 	d.start(2)
 	d.letIn(10)
 	if err := d.checkIn(20); err != nil {
@@ -238,9 +243,7 @@ func TestWhoCannotBeDatedIsCounted(t *testing.T) {
 			d := newDoor(t, outbox.MinLimit)
 			d.start(1)
 			d.letIn(1000, 2000)
-			if err := d.is.Save(); err != nil {
-				t.Fatal(err)
-			}
+			d.save()
 			happens(d)
 			d.start(2)
 			if n := d.is.Lost(); n != 2 {
@@ -259,9 +262,7 @@ func TestAnEpochThatBeginsMeanwhile(t *testing.T) {
 	d := newDoor(t, 0)
 	d.start(1)
 	d.letIn(1000, 2000)
-	if err := d.is.Save(); err != nil {
-		t.Fatal(err)
-	}
+	d.save()
 	d.start(2)
 	d.letIn(10)
 	if err := d.queue.NewEpoch(wire.OpenedFork); err != nil {
@@ -297,9 +298,7 @@ func TestNoLedgerAtAll(t *testing.T) {
 			}
 			d.is = amber.Open(d.path, d.boot, slog.New(slog.DiscardHandler))
 			d.letIn(1000, 2000)
-			if err := d.is.Save(); err != nil {
-				t.Fatal(err)
-			}
+			d.save()
 			d.boot = when.Boot{2}
 			tt.happens(d)
 			d.start(2)
@@ -319,13 +318,7 @@ func TestARecordThatWasCarriedOver(t *testing.T) {
 		d := newDoor(t, 0)
 		d.start(1)
 		d.letIn(1000, 2000)
-		if err := d.is.Save(); err != nil {
-			t.Fatal(err)
-		}
-		before, err := os.ReadFile(d.path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		before := d.save()
 		d.run()
 		if err := os.WriteFile(d.path, before, 0o600); err != nil {
 			t.Fatal(err)
@@ -347,13 +340,7 @@ func TestADamagedFileIsNobody(t *testing.T) {
 	d := newDoor(t, 0)
 	d.start(1)
 	d.letIn(1000)
-	if err := d.is.Save(); err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(d.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := d.save()
 	for _, b := range [][]byte{nil, whole[:len(whole)/2], make([]byte, len(whole))} {
 		if err := os.WriteFile(d.path, b, 0o600); err != nil {
 			t.Fatal(err)

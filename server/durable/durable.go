@@ -3,6 +3,7 @@
 //
 //	err := durable.Replace(path, b)
 //	err := durable.ReplaceFor(path, b, 0o644) // for others to read too
+//	err := durable.SyncDir(dir)               // after a file was made or removed otherwise
 //
 // When they return nil the new content is on disk, and so is its name. Several servers
 // may share a folder: each writes beside the file under a name of its own, path.new-*, which
@@ -33,7 +34,12 @@ func ReplaceFor(path string, content []byte, mode fs.FileMode) error {
 		os.Remove(f.Name())
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir has the disk keep which names a folder holds.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

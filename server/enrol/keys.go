@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qrgate/qrgate/server/durable"
 	"github.com/qrgate/qrgate/server/vault"
 	"github.com/qrgate/qrgate/sync/wire"
 )
@@ -104,7 +105,7 @@ func writeRoot(path string, root ed25519.PrivateKey) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("enrol: root key: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func (k *Keys) make(p wire.Purpose, id uint32) error {

@@ -175,14 +175,3 @@ func writeFile(path string, b []byte, mode os.FileMode) error {
 	}
 	return nil
 }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("enrol: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("enrol: sync %s: %w", dir, err)
-	}
-	return nil
-}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/qrgate/qrgate/server/durable"
 )
 
 // ErrShredded means that a key was destroyed and will not come back.
@@ -96,7 +98,7 @@ func mark(path string) error {
 		os.Remove(temp)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // Names returns the names of all keys that are not shredded.
@@ -195,7 +197,7 @@ func createFile(path string, b []byte) ([]byte, error) {
 	defer os.Remove(temp)
 	err = os.Link(temp, path)
 	// The other one may not have got so far as to sync its name.
-	if syncErr := syncDir(dir); syncErr != nil {
+	if syncErr := durable.SyncDir(dir); syncErr != nil {
 		return nil, syncErr
 	}
 	if errors.Is(err, fs.ErrExist) {
@@ -231,12 +233,4 @@ func overwrite(path string) error {
 		_, err = f.Write(make([]byte, info.Size()))
 	}
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

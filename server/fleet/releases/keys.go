@@ -13,6 +13,8 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/qrgate/qrgate/server/durable"
 )
 
 // The number of keepers, and how many of them must sign.
@@ -63,7 +65,7 @@ func (k keeper) write(path string) error {
 			return errors.Join(err, f.Close())
 		}
 	}
-	return errors.Join(f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+	return errors.Join(f.Sync(), f.Close(), durable.SyncDir(filepath.Dir(path)))
 }
 
 // readKeeper reads a keeper's file.
