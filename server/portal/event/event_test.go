@@ -447,19 +447,26 @@ func TestWhoCame(t *testing.T) {
 	}
 }
 
+// invited returns the first event, and a guest of it.
+func (w *world) invited() (*events.Event, *events.Guest) {
+	w.T.Helper()
+	lan := &events.Guest{Category: 1, Details: events.Details{Name: "Lan", Phone: "+84905123456"}}
+	if err := w.events.Invite(w.T.Context(), "owner", 1, []*events.Guest{lan}); err != nil {
+		w.T.Fatal(err)
+	}
+	e, err := w.events.Event(w.T.Context(), 1)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return e, lan
+}
+
 // A key that was lost, or a subject that was damaged, is one guest less and not an
 // event without figures.
 func TestWhoCameThoughOneDoesNotOpen(t *testing.T) {
 	w := newWorld(t)
 	at := w.open(w.tomorrow())
-	lan := &events.Guest{Category: 1, Details: events.Details{Name: "Lan", Phone: "+84905123456"}}
-	if err := w.events.Invite(t.Context(), "owner", 1, []*events.Guest{lan}); err != nil {
-		t.Fatal(err)
-	}
-	e, err := w.events.Event(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e, lan := w.invited()
 	w.tell(lan, "A1", wire.In, e.Starts)
 	damaged, lost := w.told[0], w.told[0]
 	damaged.Subject = qrgate.Subject{1}

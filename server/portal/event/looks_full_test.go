@@ -50,14 +50,7 @@ func TestLooks(t *testing.T) {
 func TestFiguresComeByThemselves(t *testing.T) {
 	w := newWorld(t)
 	at := w.open(w.tomorrow())
-	lan := &events.Guest{Category: 1, Details: events.Details{Name: "Lan", Phone: "+84905123456"}}
-	if err := w.events.Invite(t.Context(), "owner", 1, []*events.Guest{lan}); err != nil {
-		t.Fatal(err)
-	}
-	e, err := w.events.Event(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e, lan := w.invited()
 	tab := browser.Start(t).Open()
 	tab.Visit(w.URL + "/blank")
 	tab.Eval("fetch('/as/owner', {method: 'POST', body: new URLSearchParams()}).then(() => true)")
